@@ -1,0 +1,92 @@
+//! What can go wrong with the cache. Facts only; hints are the front door's.
+
+use std::{io, path::PathBuf};
+
+use crate::lock::LockHolder;
+
+/// An error of the cache: names the file or row, keeps the cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// There is no cache at this place (no manifest): nothing was synced yet.
+    #[error("no cache in `{}`", home.display())]
+    NotFound {
+        /// The home that was looked at.
+        home: PathBuf,
+    },
+    /// A file or folder of the cache could not be used.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried: a verb ("create", "read", "rename").
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The manifest answered with an error.
+    #[error("cannot {action} the manifest `{}`", path.display())]
+    Manifest {
+        /// What was tried.
+        action: &'static str,
+        /// The manifest's file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The manifest was written by another version of kennel.
+    #[error("manifest `{}` has format {found}, this kennel reads format {known}", path.display())]
+    Format {
+        /// The manifest's file.
+        path: PathBuf,
+        /// Format in the file.
+        found: i64,
+        /// Format of this program.
+        known: i64,
+    },
+    /// Something in the manifest does not fit what it must hold.
+    #[error("manifest `{}` is damaged: {what}", path.display())]
+    Damaged {
+        /// The manifest's file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// Another process holds the writer lock.
+    #[error("another kennel is writing to this cache: {holder}")]
+    Locked {
+        /// Who holds it, as far as it could be read.
+        holder: LockHolder,
+    },
+    /// No source of that name is in the manifest.
+    #[error("no source `{name}` in the cache")]
+    UnknownSource {
+        /// The name asked for.
+        name: String,
+    },
+    /// No snapshot of that id is in the manifest.
+    #[error("no snapshot `{id}` in the cache")]
+    UnknownSnapshot {
+        /// The id asked for.
+        id: String,
+    },
+    /// Queries kept their files open for longer than `prune` waits.
+    #[error("queries are still reading this cache")]
+    Busy,
+}
+
+impl CacheError {
+    /// Whether the disk is full: stop, rather than fail object by object.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+            || matches!(self, Self::Manifest { source: rusqlite::Error::SqliteFailure(e, _), .. } if e.code == rusqlite::ErrorCode::DiskFull)
+    }
+
+    /// Whether the cache may only be read: wrong owner, read-only media.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied))
+            || matches!(self, Self::Manifest { source: rusqlite::Error::SqliteFailure(e, _), .. } if e.code == rusqlite::ErrorCode::ReadOnly)
+    }
+}

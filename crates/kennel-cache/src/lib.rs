@@ -1,0 +1,33 @@
+//! The cellar: everything kennel keeps on disk, and the contract between who fills it and who reads it.
+//!
+//! [`CacheWriter`] is the one writer (it holds the lock); [`Cache`] is one of any number of readers.
+//! Objects are byte-for-byte copies under their own SHA-256, the manifest is one SQLite file, and a
+//! snapshot becomes visible by one transaction. No other crate creates, renames or deletes below the
+//! cache root. This crate knows nothing of S3, Parquet or SQL engines.
+
+mod error;
+mod files;
+mod ids;
+mod layout;
+mod links;
+mod lock;
+mod manifest;
+mod prune;
+mod report_key;
+mod snapshot;
+mod stage;
+mod verify;
+
+pub use error::CacheError;
+pub use ids::{AccountId, CustomerId, IdError, Sha256, SnapshotId, SourceKind, SourceName};
+pub use layout::Home;
+pub use lock::LockHolder;
+pub use manifest::{
+    Cache, Failure, FailureStage, KnownObject, KnownObjects, ObjectVersion, Report, SnapshotInfo,
+    SourceInfo, SyncRun, UserTable, View,
+};
+pub use prune::{PruneOutcome, Retention};
+pub use report_key::{ReportKey, ReportType};
+pub use snapshot::{CacheWriter, CommitOutcome, FetchedObject, NewReport, SyncCommit};
+pub use stage::{Stage, StageFile};
+pub use verify::{DamagedObject, VerifyOutcome};

@@ -1,0 +1,366 @@
+//! Look-ups.
+
+use std::{collections::VecDeque, path::PathBuf};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Params, Row, params};
+
+use super::{
+    Cache, Failure, KnownObject, ObjectVersion, Report, SnapshotInfo, SourceInfo, UserTable, View,
+    micros, rows,
+};
+use crate::{CacheError, ReportType, Sha256, SnapshotId, SourceKind, SourceName};
+
+/// Rows read at once by [`KnownObjects`]: bounds its memory and the time a transaction is open.
+const PAGE: usize = 10_000;
+
+impl Cache {
+    pub(crate) fn failed(
+        &self,
+        action: &'static str,
+    ) -> impl FnOnce(rusqlite::Error) -> CacheError + use<> {
+        let path = self.home.manifest();
+        move |source| CacheError::Manifest {
+            action,
+            path,
+            source,
+        }
+    }
+
+    fn select<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, CacheError> {
+        let select = || -> rusqlite::Result<Vec<T>> {
+            self.db
+                .prepare_cached(sql)?
+                .query_map(params, map)?
+                .collect()
+        };
+        select().map_err(self.failed("read"))
+    }
+
+    pub(crate) fn source_id(&self, name: &SourceName) -> Result<i64, CacheError> {
+        self.db
+            .query_row(
+                "SELECT id FROM source WHERE name = ?1",
+                [name.as_str()],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(self.failed("read"))?
+            .ok_or_else(|| CacheError::UnknownSource {
+                name: name.to_string(),
+            })
+    }
+
+    /// All current objects of a source, ascending by the bytes of their keys, read page by page.
+    pub fn known_objects(&self, source: &SourceName) -> Result<KnownObjects<'_>, CacheError> {
+        let source_id = self.source_id(source)?;
+        Ok(KnownObjects {
+            cache: self,
+            source_id,
+            page: VecDeque::new(),
+            after: String::new(),
+            done: false,
+        })
+    }
+
+    /// Number of current objects of a source.
+    ///
+    /// # Errors
+    /// [`CacheError::UnknownSource`], [`CacheError::Manifest`].
+    pub fn known_count(&self, source: &SourceName) -> Result<u64, CacheError> {
+        let id = self.source_id(source)?;
+        self.db
+            .query_row(
+                "SELECT count(*) FROM object WHERE source_id = ?1 AND valid_to IS NULL",
+                [id],
+                |row| row.get(0),
+            )
+            .map_err(self.failed("read"))
+    }
+
+    /// The newest version of the object with this key.
+    ///
+    /// # Errors
+    /// [`CacheError::UnknownSource`], [`CacheError::Manifest`].
+    pub fn object(
+        &self,
+        source: &SourceName,
+        key: &str,
+    ) -> Result<Option<ObjectVersion>, CacheError> {
+        let id = self.source_id(source)?;
+        let sql = format!("{OBJECTS} WHERE o.source_id = ?1 AND o.key = ?2 AND o.valid_to IS NULL");
+        Ok(self
+            .select(&sql, params![id, key], rows::object_version)?
+            .pop())
+    }
+
+    /// All object versions, by source, key and time.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn object_versions(&self) -> Result<Vec<ObjectVersion>, CacheError> {
+        self.select(
+            &format!("{OBJECTS} ORDER BY s.name, o.key, o.valid_from"),
+            [],
+            rows::object_version,
+        )
+    }
+
+    /// All object versions of a source with their row ids, for making their tables anew.
+    ///
+    /// # Errors
+    /// [`CacheError::UnknownSource`], [`CacheError::Manifest`].
+    pub fn versions_to_ingest(
+        &self,
+        source: &SourceName,
+    ) -> Result<Vec<(i64, String, Sha256)>, CacheError> {
+        let id = self.source_id(source)?;
+        self.select(
+            "SELECT id, key, sha256 FROM object WHERE source_id = ?1 ORDER BY id",
+            [id],
+            |row| Ok((row.get(0)?, row.get(1)?, rows::parsed(row, 2)?)),
+        )
+    }
+
+    /// Where the bytes of an object lie.
+    pub fn object_path(&self, hash: &Sha256) -> PathBuf {
+        self.home.object(hash)
+    }
+
+    /// The reports of one type, by customer, cloud, account, source, key and time.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn reports(&self, report_type: ReportType, view: View) -> Result<Vec<Report>, CacheError> {
+        let (condition, at) = match view {
+            View::Latest => ("r.valid_to IS NULL", None),
+            View::At(at) => (AT, Some(micros(at))),
+            View::All => ("TRUE", None),
+        };
+        let sql = format!(
+            "SELECT {} FROM report r JOIN object o ON o.id = r.object_id JOIN source s ON s.id = o.source_id
+             WHERE r.report_type = ?1 AND {condition}
+             ORDER BY r.customer_id, r.csp, r.account_id, s.name, o.key, r.valid_from",
+            rows::REPORT_COLUMNS
+        );
+        match at {
+            Some(at) => self.select(&sql, params![report_type.folder(), at], rows::report),
+            None => self.select(&sql, params![report_type.folder()], rows::report),
+        }
+    }
+
+    /// The sources that were ever synced, by name.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn sources(&self) -> Result<Vec<SourceInfo>, CacheError> {
+        let sources = self.select(
+            "SELECT id, name, kind, url FROM source ORDER BY name",
+            [],
+            |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    rows::parsed::<SourceName>(row, 1)?,
+                    row.get::<_, String>(2)?,
+                    row.get::<_, String>(3)?,
+                ))
+            },
+        )?;
+        sources
+            .into_iter()
+            .map(|(id, name, kind, url)| {
+                let kind = SourceKind::parse(&kind).ok_or_else(|| CacheError::Damaged {
+                    path: self.home.manifest(),
+                    what: format!("source `{name}` has the unknown kind `{kind}`"),
+                })?;
+                let (object_count, current_bytes) = self.sizes(CURRENT_SIZE, id)?;
+                let (_, kept_bytes) = self.sizes(KEPT_SIZE, id)?;
+                let last_sync = self
+                    .select(&format!("{SYNC_RUNS} WHERE source_id = ?1 ORDER BY ended_at DESC, id DESC LIMIT 1"), [id], rows::sync_run)?
+                    .pop();
+                let last_success = self
+                    .select(&format!("{SYNC_RUNS} WHERE source_id = ?1 AND error IS NULL AND failed_count = 0 ORDER BY ended_at DESC LIMIT 1"), [id], rows::sync_run)?
+                    .pop();
+                Ok(SourceInfo {
+                    name,
+                    kind,
+                    url,
+                    object_count,
+                    current_bytes,
+                    kept_bytes,
+                    last_sync,
+                    last_success_at: last_success.map(|run| run.ended_at),
+                })
+            })
+            .collect()
+    }
+
+    fn sizes(&self, sql: &str, source_id: i64) -> Result<(u64, u64), CacheError> {
+        self.db
+            .query_row(sql, [source_id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(self.failed("read"))
+    }
+
+    /// All snapshots, oldest first.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>, CacheError> {
+        self.select(&format!("{SNAPSHOTS} ORDER BY p.id"), [], rows::snapshot)
+    }
+
+    /// The instant of a snapshot.
+    ///
+    /// # Errors
+    /// [`CacheError::UnknownSnapshot`], [`CacheError::Manifest`].
+    pub fn snapshot(&self, id: SnapshotId) -> Result<SnapshotInfo, CacheError> {
+        self.select(
+            &format!("{SNAPSHOTS} WHERE p.id = ?1"),
+            [id.0],
+            rows::snapshot,
+        )?
+        .pop()
+        .ok_or_else(|| CacheError::UnknownSnapshot { id: id.to_string() })
+    }
+
+    /// What the last sync of each source could not do.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn failures(&self) -> Result<Vec<Failure>, CacheError> {
+        self.select(
+            "SELECT s.name, f.key, f.stage, f.message, f.failed_at, f.first_at
+             FROM failure f JOIN source s ON s.id = f.source_id ORDER BY s.name, f.key, f.stage",
+            [],
+            rows::failure,
+        )
+    }
+
+    /// Tables that users declared, by schema and name.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn user_tables(&self) -> Result<Vec<UserTable>, CacheError> {
+        self.select(
+            "SELECT schema, name, definition, created_at FROM user_table ORDER BY schema, name",
+            [],
+            rows::user_table,
+        )
+    }
+
+    /// Keeps a table that a user declared; replaces one of the same name. Does not wait for a sync.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`], also when the cache is read-only.
+    pub fn put_user_table(home: &std::path::Path, table: &UserTable) -> Result<(), CacheError> {
+        Self::write_catalog(home, |db| {
+            db.execute(
+                "INSERT INTO user_table (schema, name, definition, created_at) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (schema, name) DO UPDATE SET definition = excluded.definition, created_at = excluded.created_at",
+                params![table.schema, table.name, table.definition, micros(table.created_at)],
+            )
+            .map(drop)
+        })
+    }
+
+    /// Forgets a table that a user declared; says whether there was one.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`], also when the cache is read-only.
+    pub fn drop_user_table(
+        home: &std::path::Path,
+        schema: &str,
+        name: &str,
+    ) -> Result<bool, CacheError> {
+        Self::write_catalog(home, |db| {
+            db.execute(
+                "DELETE FROM user_table WHERE schema = ?1 AND name = ?2",
+                [schema, name],
+            )
+            .map(|n| n > 0)
+        })
+    }
+
+    fn write_catalog<T>(
+        home: &std::path::Path,
+        write: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, CacheError> {
+        let home = crate::Home::new(home);
+        let db = super::open_for_writing(&home)?;
+        write(&db).map_err(|source| CacheError::Manifest {
+            action: "write",
+            path: home.manifest(),
+            source,
+        })
+    }
+
+    /// The instant of the oldest snapshot kept, over all sources.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn oldest_snapshot_at(&self) -> Result<Option<DateTime<Utc>>, CacheError> {
+        Ok(self
+            .select(
+                &format!("{SNAPSHOTS} ORDER BY p.taken_at LIMIT 1"),
+                [],
+                rows::snapshot,
+            )?
+            .pop()
+            .map(|s| s.taken_at))
+    }
+}
+
+const OBJECTS: &str = "SELECT s.name, o.key, o.etag, o.size_bytes, o.modified_at, o.sha256, o.verified_by, o.fetched_at, o.valid_from, o.valid_to, o.missing_since FROM object o JOIN source s ON s.id = o.source_id";
+const SNAPSHOTS: &str = "SELECT p.id, s.name, p.taken_at, p.added_count, p.changed_count, p.missing_count, p.object_count, p.size_bytes, p.complete FROM snapshot p JOIN source s ON s.id = p.source_id";
+/// A version is read as of the newest snapshot *kept* that is not later: between two kept ones, pruned
+/// snapshots would leave holes.
+const AT: &str = "r.valid_from <= (SELECT max(p.taken_at) FROM snapshot p WHERE p.source_id = o.source_id AND p.taken_at <= ?2)
+    AND (r.valid_to IS NULL OR r.valid_to > (SELECT max(p.taken_at) FROM snapshot p WHERE p.source_id = o.source_id AND p.taken_at <= ?2))";
+const SYNC_RUNS: &str = "SELECT started_at, ended_at, fetched_count, fetched_bytes, unchanged_count, failed_count, error FROM sync_run";
+const CURRENT_SIZE: &str = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM object WHERE source_id = ?1 AND valid_to IS NULL";
+const KEPT_SIZE: &str = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM (SELECT DISTINCT sha256, size_bytes FROM object WHERE source_id = ?1)";
+
+/// Iterator over the current objects of a source; see [`Cache::known_objects`].
+#[derive(Debug)]
+pub struct KnownObjects<'a> {
+    cache: &'a Cache,
+    source_id: i64,
+    page: VecDeque<KnownObject>,
+    /// The last key read; keys are never empty.
+    after: String,
+    done: bool,
+}
+
+impl Iterator for KnownObjects<'_> {
+    type Item = Result<KnownObject, CacheError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.is_empty() && !self.done {
+            let page = self.cache.select(
+                "SELECT key, size_bytes, etag, modified_at, version_id, missing_since FROM object
+                 WHERE source_id = ?1 AND valid_to IS NULL AND key > ?2 ORDER BY key LIMIT ?3",
+                params![self.source_id, self.after, PAGE as u64],
+                rows::known_object,
+            );
+            match page {
+                Ok(page) => {
+                    self.done = page.len() < PAGE;
+                    if let Some(last) = page.last() {
+                        self.after.clone_from(&last.key);
+                    }
+                    self.page = page.into();
+                }
+                Err(error) => {
+                    self.done = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        self.page.pop_front().map(Ok)
+    }
+}

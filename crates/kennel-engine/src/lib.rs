@@ -1,0 +1,1 @@
+//! DataFusion over a kennel cache: catalog, ingest, canned queries

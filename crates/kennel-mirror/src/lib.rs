@@ -1,0 +1,1 @@
+//! Mirrors S3 and file sources into a kennel cache

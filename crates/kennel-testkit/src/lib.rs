@@ -1,0 +1,1 @@
+//! Test data, an S3 server with faults, and test homes for kennel

@@ -1,0 +1,2 @@
+//! kennel: the front door.
+fn main() {}
