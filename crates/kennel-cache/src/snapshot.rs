@@ -54,6 +54,8 @@ pub struct NewReport {
     pub columns: String,
     /// Statistics of its columns, in the ingester's form.
     pub statistics: String,
+    /// What of the object could not be read; the rest is in the table.
+    pub problem: Option<String>,
 }
 
 /// What one sync of one source found and did; see [`CacheWriter::commit`].
@@ -480,8 +482,8 @@ fn insert_report(
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO report (object_id, report_type, customer_id, csp, account_id, analysis_time_min, analysis_time_max,
-             row_count, table_path, table_size_bytes, columns, statistics, valid_from, valid_to)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             row_count, table_path, table_size_bytes, columns, statistics, problem, valid_from, valid_to)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?
     .execute(params![
         object_id,
@@ -496,6 +498,7 @@ fn insert_report(
         report.table_size_bytes,
         report.columns,
         report.statistics,
+        report.problem,
         valid_from,
         valid_to
     ])

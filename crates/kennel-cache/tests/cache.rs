@@ -72,6 +72,7 @@ fn report(writer: &CacheWriter, body: &[u8], rows: u64) -> NewReport {
         table_size_bytes: body.len() as u64,
         columns: "[]".into(),
         statistics: "{}".into(),
+        problem: None,
     }
 }
 

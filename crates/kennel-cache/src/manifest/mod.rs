@@ -115,6 +115,8 @@ pub struct Report {
     pub columns: String,
     /// Minimum, maximum and null count of its columns, in the same hand.
     pub statistics: String,
+    /// What of the object could not be read; the rest is in the table.
+    pub problem: Option<String>,
     /// First snapshot time that has it.
     pub valid_from: DateTime<Utc>,
     /// Snapshot time that replaced it.

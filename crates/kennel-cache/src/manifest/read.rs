@@ -9,7 +9,7 @@ use super::{
     Cache, Failure, KnownObject, ObjectVersion, Report, SnapshotInfo, SourceInfo, UserTable, View,
     micros, rows,
 };
-use crate::{CacheError, ReportType, Sha256, SnapshotId, SourceKind, SourceName};
+use crate::{AccountId, CacheError, CustomerId, ReportType, Sha256, SnapshotId, SourceKind, SourceName};
 
 /// Rows read at once by [`KnownObjects`]: bounds its memory and the time a transaction is open.
 const PAGE: usize = 10_000;
@@ -152,6 +152,19 @@ impl Cache {
             Some(at) => self.select(&sql, params![report_type.folder(), at], rows::report),
             None => self.select(&sql, params![report_type.folder()], rows::report),
         }
+    }
+
+    /// The accounts that have any report of a kind that every account has, by customer, cloud and account.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn accounts(&self, view: View) -> Result<Vec<(CustomerId, String, AccountId)>, CacheError> {
+        let mut accounts = std::collections::BTreeSet::new();
+        for report_type in ReportType::ALL.into_iter().filter(|report| report.is_per_account()) {
+            let reports = self.reports(report_type, view)?;
+            accounts.extend(reports.into_iter().map(|r| (r.customer_id, r.csp, r.account_id)));
+        }
+        Ok(accounts.into_iter().collect())
     }
 
     /// The sources that were ever synced, by name.

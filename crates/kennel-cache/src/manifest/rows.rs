@@ -91,7 +91,7 @@ pub(crate) fn select_fetched(row: &Row<'_>) -> rusqlite::Result<FetchedObject> {
 }
 
 /// Columns for [`report`]; `report r JOIN object o JOIN source s`.
-pub(super) const REPORT_COLUMNS: &str = "s.name, o.key, r.report_type, r.customer_id, r.csp, r.account_id, r.analysis_time_min, r.analysis_time_max, r.row_count, r.table_path, r.table_size_bytes, r.columns, r.statistics, r.valid_from, r.valid_to, o.missing_since";
+pub(super) const REPORT_COLUMNS: &str = "s.name, o.key, r.report_type, r.customer_id, r.csp, r.account_id, r.analysis_time_min, r.analysis_time_max, r.row_count, r.table_path, r.table_size_bytes, r.columns, r.statistics, r.problem, r.valid_from, r.valid_to, o.missing_since";
 
 pub(super) fn report(row: &Row<'_>) -> rusqlite::Result<Report> {
     let folder: String = row.get(2)?;
@@ -114,9 +114,10 @@ pub(super) fn report(row: &Row<'_>) -> rusqlite::Result<Report> {
         table_size_bytes: row.get(10)?,
         columns: row.get(11)?,
         statistics: row.get(12)?,
-        valid_from: instant(row, 13)?,
-        valid_to: optional_instant(row, 14)?,
-        missing_since: optional_instant(row, 15)?,
+        problem: row.get(13)?,
+        valid_from: instant(row, 14)?,
+        valid_to: optional_instant(row, 15)?,
+        missing_since: optional_instant(row, 16)?,
     })
 }
 

@@ -88,6 +88,7 @@ CREATE TABLE report (
     table_size_bytes   INTEGER NOT NULL,
     columns            TEXT NOT NULL,
     statistics         TEXT NOT NULL,
+    problem            TEXT, -- what of the object could not be read; the rest is in the table
     valid_from         INTEGER NOT NULL,
     valid_to           INTEGER
 ) STRICT;
