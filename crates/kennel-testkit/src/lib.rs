@@ -1,1 +1,4 @@
 //! Test data, an S3 server with faults, and test homes for kennel
+
+pub mod fixtures;
+pub mod s3;
