@@ -1,1 +1,26 @@
-//! DataFusion over a kennel cache: catalog, ingest, canned queries
+//! The study: where DataFusion meets the cache.
+//!
+//! [`Engine`] answers SQL and canned queries over a [`kennel_cache::Cache`]; [`ingest_report`] makes the
+//! table files that it reads. No network, no environment, no clock: settings are arguments.
+
+mod catalog;
+mod completeness;
+mod error;
+mod ingest;
+mod k9;
+mod library;
+mod params;
+mod session;
+mod statements;
+
+pub use completeness::{Caveat, CaveatKind, ReportUsed};
+pub use error::{EngineError, LibraryError, SqlPlace};
+pub use ingest::{IngestError, ingest_report};
+pub use library::{AccountFilter, CannedQuery, Library, Param, ParamType, Severity};
+pub use params::ParamValues;
+/// The stack that a thread needs to plan any statement that the engine accepts.
+///
+/// DataFusion recurses over expressions, and a statement may hold some ten thousand conditions.
+pub const STACK_BYTES: usize = 256 << 20;
+
+pub use session::{Answer, AsOf, ConfiguredSource, Engine, EngineSettings, Outcome, Statement};

@@ -1,0 +1,234 @@
+//! `kennel.*`: kennel about itself, read from the manifest when scanned.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::{
+    arrow::{
+        array::{
+            ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+        },
+        datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
+    },
+    catalog::TableProvider,
+    datasource::MemTable,
+    error::Result as DataFusionResult,
+};
+use kennel_cache::{ReportType, View};
+
+use super::{Shared, external};
+
+/// The tables of this schema.
+pub(super) const NAMES: [&str; 5] = ["coverage", "failures", "objects", "queries", "snapshots"];
+
+/// The table of this name.
+pub(super) fn open(
+    shared: &Arc<Shared>,
+    name: &str,
+) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+    let batch = match name {
+        "coverage" => coverage(shared)?,
+        "failures" => failures(shared)?,
+        "objects" => objects(shared)?,
+        "queries" => queries(shared)?,
+        "snapshots" => snapshots(shared)?,
+        _ => return Ok(None),
+    };
+    Ok(Some(Arc::new(MemTable::try_new(
+        batch.schema(),
+        vec![vec![batch]],
+    )?)))
+}
+
+/// Columns gathered one by one into a batch.
+#[derive(Default)]
+struct Columns {
+    fields: Vec<Field>,
+    arrays: Vec<ArrayRef>,
+}
+
+impl Columns {
+    fn add(&mut self, name: &str, data_type: DataType, array: ArrayRef) {
+        self.fields.push(Field::new(name, data_type, true));
+        self.arrays.push(array);
+    }
+
+    fn text<T: Into<String>>(&mut self, name: &str, values: impl Iterator<Item = Option<T>>) {
+        let array = values
+            .map(|value| value.map(Into::into))
+            .collect::<StringArray>();
+        self.add(name, DataType::Utf8, Arc::new(array));
+    }
+
+    fn count(&mut self, name: &str, values: impl Iterator<Item = u64>) {
+        let array = values
+            .map(|value| i64::try_from(value).ok())
+            .collect::<Int64Array>();
+        self.add(name, DataType::Int64, Arc::new(array));
+    }
+
+    fn flag(&mut self, name: &str, values: impl Iterator<Item = bool>) {
+        let array = values.map(Some).collect::<BooleanArray>();
+        self.add(name, DataType::Boolean, Arc::new(array));
+    }
+
+    fn instant(&mut self, name: &str, values: impl Iterator<Item = Option<DateTime<Utc>>>) {
+        let array = values
+            .map(|at| at.map(|at| at.timestamp_micros()))
+            .collect::<TimestampMicrosecondArray>();
+        let data_type = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        self.add(name, data_type, Arc::new(array.with_timezone("UTC")));
+    }
+
+    fn finish(self) -> DataFusionResult<RecordBatch> {
+        let schema: SchemaRef = Arc::new(Schema::new(self.fields));
+        Ok(RecordBatch::try_new(schema, self.arrays)?)
+    }
+}
+
+fn snapshots(shared: &Shared) -> DataFusionResult<RecordBatch> {
+    let rows = shared
+        .cache()
+        .map(|cache| cache.snapshots())
+        .transpose()
+        .map_err(external)?
+        .unwrap_or_default();
+    let mut columns = Columns::default();
+    columns.text(
+        "snapshot_id",
+        rows.iter().map(|row| Some(row.id.to_string())),
+    );
+    columns.text("source", rows.iter().map(|row| Some(row.source.as_str())));
+    columns.instant("taken_at", rows.iter().map(|row| Some(row.taken_at)));
+    columns.count("added_count", rows.iter().map(|row| row.added_count));
+    columns.count("changed_count", rows.iter().map(|row| row.changed_count));
+    columns.count("missing_count", rows.iter().map(|row| row.missing_count));
+    columns.count("object_count", rows.iter().map(|row| row.object_count));
+    columns.count("size_bytes", rows.iter().map(|row| row.size_bytes));
+    columns.flag("complete", rows.iter().map(|row| row.complete));
+    columns.finish()
+}
+
+fn objects(shared: &Shared) -> DataFusionResult<RecordBatch> {
+    let rows = shared
+        .cache()
+        .map(|cache| cache.object_versions())
+        .transpose()
+        .map_err(external)?
+        .unwrap_or_default();
+    let mut columns = Columns::default();
+    columns.text("source", rows.iter().map(|row| Some(row.source.as_str())));
+    columns.text("key", rows.iter().map(|row| Some(row.key.as_str())));
+    columns.text("etag", rows.iter().map(|row| Some(row.etag.as_str())));
+    columns.count("size_bytes", rows.iter().map(|row| row.size_bytes));
+    columns.instant("modified_at", rows.iter().map(|row| Some(row.modified_at)));
+    columns.text(
+        "sha256",
+        rows.iter().map(|row| Some(row.sha256.to_string())),
+    );
+    columns.text(
+        "verified_by",
+        rows.iter().map(|row| Some(row.verified_by.as_str())),
+    );
+    columns.instant("fetched_at", rows.iter().map(|row| Some(row.fetched_at)));
+    columns.instant("snapshot_at", rows.iter().map(|row| Some(row.valid_from)));
+    columns.instant("superseded_at", rows.iter().map(|row| row.valid_to));
+    columns.instant("missing_since", rows.iter().map(|row| row.missing_since));
+    columns.finish()
+}
+
+/// One row per account and report type of the session's view.
+fn coverage(shared: &Shared) -> DataFusionResult<RecordBatch> {
+    let mut rows = Vec::new();
+    if let Some(cache) = shared.cache() {
+        for report_type in ReportType::ALL {
+            rows.extend(cache.reports(report_type, shared.view).map_err(external)?);
+        }
+    }
+    rows.retain(|row| shared.admits(&row.customer_id, &row.account_id));
+    let mut columns = Columns::default();
+    columns.text("source", rows.iter().map(|row| Some(row.source.as_str())));
+    columns.text(
+        "report_type",
+        rows.iter().map(|row| Some(row.report_type.table())),
+    );
+    columns.text(
+        "customer_id",
+        rows.iter().map(|row| Some(row.customer_id.as_str())),
+    );
+    columns.text("csp", rows.iter().map(|row| Some(row.csp.as_str())));
+    columns.text(
+        "account_id",
+        rows.iter().map(|row| Some(row.account_id.as_str())),
+    );
+    columns.instant(
+        "analysis_time",
+        rows.iter()
+            .map(|row| row.analysis_time.map(|(_, newest)| newest)),
+    );
+    columns.count("row_count", rows.iter().map(|row| row.row_count));
+    columns.instant("snapshot_at", rows.iter().map(|row| Some(row.valid_from)));
+    columns.instant("missing_since", rows.iter().map(|row| row.missing_since));
+    columns.text("problem", rows.iter().map(|row| row.problem.as_deref()));
+    columns.finish()
+}
+
+/// What the last sync could not do, and what reports hold that could not be read.
+fn failures(shared: &Shared) -> DataFusionResult<RecordBatch> {
+    struct Row(
+        String,
+        String,
+        &'static str,
+        String,
+        Option<DateTime<Utc>>,
+        Option<DateTime<Utc>>,
+    );
+    let mut rows = Vec::new();
+    if let Some(cache) = shared.cache() {
+        rows.extend(cache.failures().map_err(external)?.into_iter().map(|f| {
+            Row(
+                f.source.to_string(),
+                f.key,
+                f.stage.as_str(),
+                f.message,
+                Some(f.first_at),
+                Some(f.failed_at),
+            )
+        }));
+        for report_type in ReportType::ALL {
+            let reports = cache.reports(report_type, View::Latest).map_err(external)?;
+            rows.extend(reports.into_iter().filter_map(|r| {
+                Some(Row(
+                    r.source.to_string(),
+                    r.key,
+                    "read",
+                    r.problem?,
+                    Some(r.valid_from),
+                    Some(r.valid_from),
+                ))
+            }));
+        }
+    }
+    let mut columns = Columns::default();
+    columns.text("source", rows.iter().map(|row| Some(row.0.as_str())));
+    columns.text("key", rows.iter().map(|row| Some(row.1.as_str())));
+    columns.text("stage", rows.iter().map(|row| Some(row.2)));
+    columns.text("message", rows.iter().map(|row| Some(row.3.as_str())));
+    columns.instant("first_at", rows.iter().map(|row| row.4));
+    columns.instant("failed_at", rows.iter().map(|row| row.5));
+    columns.finish()
+}
+
+fn queries(shared: &Shared) -> DataFusionResult<RecordBatch> {
+    let rows = shared.library.iter().collect::<Vec<_>>();
+    let mut columns = Columns::default();
+    columns.text("id", rows.iter().map(|row| Some(row.id.as_str())));
+    columns.text("title", rows.iter().map(|row| Some(row.title.as_str())));
+    columns.text(
+        "severity",
+        rows.iter().map(|row| row.severity.map(|s| s.as_str())),
+    );
+    columns.text("tags", rows.iter().map(|row| Some(row.tags.join(","))));
+    columns.text("sql", rows.iter().map(|row| Some(row.sql.as_str())));
+    columns.finish()
+}

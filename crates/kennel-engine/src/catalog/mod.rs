@@ -1,0 +1,228 @@
+//! `awsdatacatalog`: the schemas and tables that a session sees, made from the manifest when asked for.
+
+mod file_table;
+mod kennel;
+mod reports;
+mod user_table;
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use datafusion::{
+    arrow::{datatypes::Schema, ipc::convert::try_schema_from_ipc_buffer},
+    catalog::{CatalogProvider, SchemaProvider, TableProvider},
+    error::{DataFusionError, Result as DataFusionResult},
+    parquet::arrow::encode_arrow_schema,
+};
+use kennel_cache::{AccountId, Cache, CacheError, CustomerId, ReportType, View};
+
+use crate::{Library, session::ConfiguredSource};
+
+pub(crate) use file_table::{FileTable, Selection, tables_url};
+pub(crate) use reports::latest_name;
+pub(crate) use user_table::locate;
+
+/// The catalog's name, which may be omitted.
+pub(crate) const CATALOG: &str = "awsdatacatalog";
+/// The schema of unqualified names: its own tables, then those of [`SEARCHED`].
+pub(crate) const DEFAULT_SCHEMA: &str = "default";
+/// k9's reports. `iam` was its name in k9's older guide.
+const K9_SCHEMAS: [&str; 2] = ["k9", "iam"];
+const KENNEL_SCHEMA: &str = "kennel";
+
+/// What all tables of a session are made from.
+pub(crate) struct Shared {
+    cache: Option<Mutex<Cache>>,
+    pub(crate) view: View,
+    pub(crate) customers: Vec<CustomerId>,
+    pub(crate) accounts: Vec<AccountId>,
+    pub(crate) sources: Vec<ConfiguredSource>,
+    pub(crate) library: Arc<Library>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("view", &self.view)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        cache: Option<Cache>,
+        view: View,
+        customers: Vec<CustomerId>,
+        accounts: Vec<AccountId>,
+        sources: Vec<ConfiguredSource>,
+        library: Arc<Library>,
+    ) -> Self {
+        Self {
+            cache: cache.map(Mutex::new),
+            view,
+            customers,
+            accounts,
+            sources,
+            library,
+        }
+    }
+
+    /// The manifest; `None` before the first sync.
+    pub(crate) fn cache(&self) -> Option<MutexGuard<'_, Cache>> {
+        self.cache
+            .as_ref()
+            .map(|cache| cache.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether `--customer` and `--account` let a partition through.
+    pub(crate) fn admits(&self, customer_id: &CustomerId, account_id: &AccountId) -> bool {
+        (self.customers.is_empty() || self.customers.contains(customer_id))
+            && (self.accounts.is_empty() || self.accounts.contains(account_id))
+    }
+}
+
+/// A cache error inside DataFusion; [`crate::EngineError`] takes it out again.
+pub(crate) fn external(error: CacheError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// A schema as the manifest keeps it: Arrow's IPC form in base64.
+pub(crate) fn columns_text(schema: &Schema) -> String {
+    encode_arrow_schema(schema)
+}
+
+/// Reads [`columns_text`] back.
+pub(crate) fn columns_from_text(text: &str) -> Option<Schema> {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .ok()?;
+    try_schema_from_ipc_buffer(&bytes).ok()
+}
+
+/// The catalog.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    shared: Arc<Shared>,
+}
+
+impl Catalog {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+impl CatalogProvider for Catalog {
+    fn schema_names(&self) -> Vec<String> {
+        let mut names = vec![DEFAULT_SCHEMA.to_owned(), KENNEL_SCHEMA.to_owned()];
+        names.extend(K9_SCHEMAS.map(str::to_owned));
+        let tables = self
+            .shared
+            .cache()
+            .and_then(|cache| cache.user_tables().ok())
+            .unwrap_or_default();
+        names.extend(tables.into_iter().map(|table| table.schema));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let name = name.to_lowercase();
+        self.schema_names().contains(&name).then(|| {
+            Arc::new(NamedSchema {
+                name,
+                shared: Arc::clone(&self.shared),
+            }) as Arc<dyn SchemaProvider>
+        })
+    }
+}
+
+/// One schema: built-in tables by its name, and the users' tables in it.
+#[derive(Debug)]
+struct NamedSchema {
+    name: String,
+    shared: Arc<Shared>,
+}
+
+impl NamedSchema {
+    fn built_in_names(&self) -> Vec<String> {
+        match self.name.as_str() {
+            name if K9_SCHEMAS.contains(&name) => ReportType::ALL
+                .into_iter()
+                .flat_map(|report| [latest_name(report), report.table().to_owned()])
+                .collect(),
+            KENNEL_SCHEMA => kennel::NAMES
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
+            _ => vec![],
+        }
+    }
+
+    fn find(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let name = name.to_lowercase();
+        if let Some(table) = user_table::open(&self.shared, &self.name, &name)? {
+            return Ok(Some(table));
+        }
+        match self.name.as_str() {
+            schema if K9_SCHEMAS.contains(&schema) => reports::open(&self.shared, &name),
+            KENNEL_SCHEMA => kennel::open(&self.shared, &name),
+            DEFAULT_SCHEMA => reports::open(&self.shared, &name),
+            _ => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for NamedSchema {
+    fn table_names(&self) -> Vec<String> {
+        let tables = self
+            .shared
+            .cache()
+            .and_then(|cache| cache.user_tables().ok())
+            .unwrap_or_default();
+        let mut names = self.built_in_names();
+        names.extend(
+            tables
+                .into_iter()
+                .filter(|table| table.schema == self.name)
+                .map(|table| table.name),
+        );
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        self.find(name)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.find(name).is_ok_and(|table| table.is_some())
+    }
+}
+
+/// The [`FileTable`] behind a provider, if it is one.
+pub(crate) fn as_file_table(provider: &Arc<dyn TableProvider>) -> Option<&FileTable> {
+    let any: &dyn Any = provider.as_ref();
+    any.downcast_ref()
+}
+
+/// Every table name a user may write, for suggestions.
+pub(crate) fn table_names(shared: &Arc<Shared>) -> Vec<String> {
+    let catalog = Catalog::new(Arc::clone(shared));
+    let mut names = Vec::new();
+    for schema in catalog.schema_names() {
+        if let Some(provider) = catalog.schema(&schema) {
+            for table in provider.table_names() {
+                names.push(format!("{schema}.{table}"));
+            }
+        }
+    }
+    names
+}

@@ -1,0 +1,309 @@
+//! What an answer rests on, and what it lacks. An answer over missing data must never look like
+//! "nobody can": each table that a statement reads is compared with what the cache should hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use datafusion::{
+    common::tree_node::TreeNodeRecursion, datasource::source_as_provider,
+    error::Result as DataFusionResult, logical_expr::LogicalPlan,
+};
+use kennel_cache::{AccountId, Cache, CustomerId, Failure, ReportKey, ReportType};
+
+use crate::{
+    catalog::{FileTable, Selection, Shared, as_file_table, external},
+    params::shown,
+};
+
+/// How much a caveat weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CaveatKind {
+    /// Worth knowing; the answer is whole.
+    Note,
+    /// Some of the data that the question reads is missing or could not be read: exit code 3.
+    Partial,
+    /// None of the data that the question reads is there: exit code 4.
+    Absent,
+}
+
+/// Something that an answer lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caveat {
+    /// How much it weighs.
+    pub kind: CaveatKind,
+    /// What is missing.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Caveat {
+    fn new(kind: CaveatKind, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            hint: None,
+        }
+    }
+
+    fn with_hint(mut self, hint: &str) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// A report that an answer rests on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReportUsed {
+    /// The table through which it was read: `k9.principals_latest`.
+    pub table: String,
+    /// Its customer.
+    pub customer_id: CustomerId,
+    /// Its account.
+    pub account_id: AccountId,
+    /// Its newest analysis time; `None` when it has no rows.
+    pub analysis_time: Option<DateTime<Utc>>,
+    /// When the cache got it.
+    pub snapshot_at: DateTime<Utc>,
+}
+
+/// Looks at every table that an optimised plan scans.
+pub(crate) fn examine(
+    plan: &LogicalPlan,
+    shared: &Shared,
+) -> DataFusionResult<(Vec<Caveat>, Vec<ReportUsed>)> {
+    let mut examination = Examination::default();
+    let failures = shared
+        .cache()
+        .map(|cache| cache.failures())
+        .transpose()
+        .map_err(external)?
+        .unwrap_or_default();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            if let Some(table) = as_file_table(&provider) {
+                examination.table(table, &scan.filters, &failures)?;
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if examination.reads_reports {
+        examination.caveats.extend(unknown_scope(shared)?);
+        if let Some(cache) = shared.cache() {
+            examination.syncs(&cache)?;
+        }
+    }
+    let mut caveats = examination.caveats;
+    // Worst first; each once, however often the statement reads the table.
+    caveats.sort_by(|a, b| b.kind.cmp(&a.kind).then_with(|| a.message.cmp(&b.message)));
+    caveats.dedup();
+    Ok((caveats, examination.reports.into_iter().collect()))
+}
+
+#[derive(Default)]
+struct Examination {
+    caveats: Vec<Caveat>,
+    reports: BTreeSet<ReportUsed>,
+    reads_reports: bool,
+}
+
+impl Examination {
+    fn table(
+        &mut self,
+        table: &FileTable,
+        filters: &[datafusion::logical_expr::Expr],
+        failures: &[Failure],
+    ) -> DataFusionResult<()> {
+        self.reads_reports = true;
+        let selection = table.select(filters)?;
+        let what = table.report_type.map_or("report", ReportType::table);
+        for file in &selection.files {
+            let report = &file.report;
+            self.reports.insert(ReportUsed {
+                table: table.name.clone(),
+                customer_id: report.customer_id.clone(),
+                account_id: report.account_id.clone(),
+                analysis_time: report.analysis_time.map(|(_, newest)| newest),
+                snapshot_at: report.valid_from,
+            });
+            let of = format!(
+                "`{what}` report of account {} (customer {})",
+                report.account_id, report.customer_id
+            );
+            if let Some(problem) = &report.problem {
+                self.caveats
+                    .push(Caveat::new(CaveatKind::Partial, format!("{of}: {problem}")));
+            }
+            if let Some(since) = report.missing_since.filter(|_| !table.is_history) {
+                let text = format!(
+                    "{of}: the source no longer has it since {}; its last version answers",
+                    shown(since)
+                );
+                self.caveats.push(Caveat::new(CaveatKind::Partial, text));
+            }
+        }
+        if selection.files.is_empty() {
+            let text = if table.known.is_empty() {
+                format!("the cache holds no report for `{}`", table.name)
+            } else if selection.known.is_empty() {
+                format!(
+                    "no account in the cache is one that `{}` is asked for",
+                    table.name
+                )
+            } else {
+                format!("the cache holds no `{what}` report for any account that is asked for")
+            };
+            self.caveats.push(
+                Caveat::new(CaveatKind::Absent, text)
+                    .with_hint("`kennel status` shows which accounts and reports the cache holds"),
+            );
+            return Ok(());
+        }
+        self.missing_accounts(table, &selection, what);
+        self.failed_reports(table, &selection, failures);
+        Ok(())
+    }
+
+    /// Accounts that have other reports, but not this one.
+    fn missing_accounts(&mut self, table: &FileTable, selection: &Selection<'_>, what: &str) {
+        if !table.report_type.is_some_and(ReportType::is_per_account) {
+            return;
+        }
+        let has = selection
+            .files
+            .iter()
+            .map(|file| {
+                (
+                    &file.report.customer_id,
+                    &file.report.csp,
+                    &file.report.account_id,
+                )
+            })
+            .collect::<BTreeSet<_>>();
+        for (customer_id, csp, account_id) in &selection.known {
+            if !has.contains(&(customer_id, csp, account_id)) {
+                let text = format!(
+                    "account {account_id} (customer {customer_id}) has no `{what}` report in the cache"
+                );
+                self.caveats.push(
+                    Caveat::new(CaveatKind::Partial, text)
+                        .with_hint("answers about that account are incomplete, not negative"),
+                );
+            }
+        }
+    }
+
+    /// Reports whose newest version could not be fetched or read.
+    fn failed_reports(
+        &mut self,
+        table: &FileTable,
+        selection: &Selection<'_>,
+        failures: &[Failure],
+    ) {
+        for failure in failures {
+            let Some(key) = ReportKey::parse(&failure.key)
+                .filter(|key| table.report_type.is_none_or(|t| t == key.report_type))
+            else {
+                continue;
+            };
+            let answering = selection.files.iter().find(|file| {
+                file.report.customer_id == key.customer_id
+                    && file.report.account_id == key.account_id
+            });
+            let asked_for = selection.known.iter().any(|(customer_id, _, account_id)| {
+                *customer_id == key.customer_id && *account_id == key.account_id
+            });
+            let of = format!(
+                "`{}` report of account {} (customer {})",
+                key.report_type.table(),
+                key.account_id,
+                key.customer_id
+            );
+            let text = match answering {
+                Some(file) => format!(
+                    "{of}: the newest version failed ({}); the version of {} answers",
+                    failure.message,
+                    shown(file.report.valid_from)
+                ),
+                None if asked_for => format!("{of} failed: {}", failure.message),
+                None => continue,
+            };
+            self.caveats.push(
+                Caveat::new(CaveatKind::Partial, text).with_hint("`kennel sync` tries again"),
+            );
+        }
+    }
+
+    /// Sources whose last sync as a whole did not succeed: what they had to add is unknown.
+    fn syncs(&mut self, cache: &Cache) -> DataFusionResult<()> {
+        for source in cache.sources().map_err(external)? {
+            if let Some((run, error)) = source
+                .last_sync
+                .and_then(|run| run.error.clone().map(|error| (run, error)))
+            {
+                let text = format!(
+                    "the last sync of `{}`, at {}, did not complete: {error}",
+                    source.name,
+                    shown(run.ended_at)
+                );
+                self.caveats.push(
+                    Caveat::new(CaveatKind::Partial, text).with_hint("`kennel sync` tries again"),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Accounts and customers that were asked for and that the cache does not know.
+pub(crate) fn unknown_scope(shared: &Shared) -> DataFusionResult<Vec<Caveat>> {
+    let known = match shared.cache() {
+        Some(cache) => cache.accounts(shared.view).map_err(external)?,
+        None => vec![],
+    };
+    let is_unknown_account = |wanted: &&AccountId| !known.iter().any(|(_, _, id)| id == *wanted);
+    let is_unknown_customer = |wanted: &&CustomerId| !known.iter().any(|(id, _, _)| id == *wanted);
+    let accounts = shared
+        .accounts
+        .iter()
+        .filter(is_unknown_account)
+        .map(|id| format!("account {id}"));
+    let customers = shared
+        .customers
+        .iter()
+        .filter(is_unknown_customer)
+        .map(|id| format!("customer {id}"));
+    Ok(accounts
+        .chain(customers)
+        .map(|what| Caveat::new(CaveatKind::Absent, format!("{what} is not in the cache")))
+        .collect())
+}
+
+/// Analysis times of reports of one account that differ between tables: said, since they do not fit together exactly.
+pub(crate) fn uneven_analysis(reports: &[ReportUsed]) -> Option<Caveat> {
+    let mut times = BTreeMap::<_, BTreeSet<_>>::new();
+    for report in reports
+        .iter()
+        .filter(|report| report.table.ends_with("_latest"))
+    {
+        if let Some(at) = report.analysis_time {
+            times
+                .entry((&report.customer_id, &report.account_id))
+                .or_default()
+                .insert(at);
+        }
+    }
+    let uneven = times
+        .iter()
+        .filter(|(_, times)| times.len() > 1)
+        .collect::<Vec<_>>();
+    let ((_, account_id), _) = uneven.first()?;
+    let more = match uneven.len() {
+        1 => String::new(),
+        count => format!(" and {} more accounts", count - 1),
+    };
+    let text =
+        format!("the reports of account {account_id}{more} were analysed at different times");
+    Some(Caveat::new(CaveatKind::Note, text).with_hint("`kennel status` shows the times"))
+}

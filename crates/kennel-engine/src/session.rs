@@ -1,0 +1,443 @@
+//! A DataFusion session over the cache, and the way from a statement to a stream of rows.
+
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use datafusion::{
+    arrow::datatypes::SchemaRef,
+    execution::{
+        SendableRecordBatchStream, SessionStateBuilder, context::SessionContext,
+        runtime_env::RuntimeEnvBuilder,
+    },
+    logical_expr::LogicalPlan,
+    object_store::local::LocalFileSystem,
+    physical_plan::execute_stream,
+    prelude::SessionConfig,
+    sql::parser::Statement as ParsedStatement,
+};
+use kennel_athena::statement::{self, Piece};
+use kennel_cache::{AccountId, Cache, CustomerId, SnapshotId, SourceKind, SourceName, View};
+
+use crate::{
+    AccountFilter, CannedQuery, Caveat, EngineError, Library, ParamValues, ReportUsed,
+    catalog::{CATALOG, Catalog, DEFAULT_SCHEMA, Shared, table_names},
+    completeness,
+    params::{self, Bound},
+};
+
+/// Longest statement, as in Athena (service quota "Query string length"): bounds the depth of its expressions.
+const LONGEST_STATEMENT_BYTES: usize = 262_144;
+
+/// A point in history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    /// What was newest at this instant.
+    At(DateTime<Utc>),
+    /// The state of this snapshot.
+    Snapshot(SnapshotId),
+}
+
+impl FromStr for AsOf {
+    type Err = EngineError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Snapshot(id));
+        }
+        params::parse_instant(text)
+            .map(Self::At)
+            .ok_or_else(|| EngineError::AsOf { text: text.into() })
+    }
+}
+
+/// A source of the config file: what a `LOCATION` can be the mirror of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredSource {
+    /// Its name.
+    pub name: SourceName,
+    /// What it delivers.
+    pub kind: SourceKind,
+    /// Where it lies: `s3://bucket/prefix`.
+    pub url: String,
+}
+
+/// What an engine is opened with.
+#[derive(Debug, Clone, Default)]
+pub struct EngineSettings {
+    /// The state to answer from; the newest without one.
+    pub as_of: Option<AsOf>,
+    /// Answer for these customers only; for all when empty.
+    pub customers: Vec<CustomerId>,
+    /// Answer for these accounts only; for all when empty.
+    pub accounts: Vec<AccountId>,
+    /// The configured sources.
+    pub sources: Vec<ConfiguredSource>,
+    /// Folders of the user's own queries.
+    pub query_folders: Vec<PathBuf>,
+    /// Threads to plan for; the machine's when zero.
+    pub threads: usize,
+}
+
+/// A statement as split from a script.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    piece: Piece,
+}
+
+impl Statement {
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.piece.text
+    }
+}
+
+/// What a statement came to.
+pub enum Outcome {
+    /// Rows.
+    Answer(Answer),
+    /// Nothing to show: what was done, and what to know about it.
+    Done {
+        /// One line.
+        message: String,
+        /// What to know.
+        notes: Vec<String>,
+    },
+}
+
+/// A stream of rows, and what they rest on.
+pub struct Answer {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows.
+    pub stream: SendableRecordBatchStream,
+    /// What the answer lacks, worst first.
+    pub caveats: Vec<Caveat>,
+    /// The reports it rests on.
+    pub reports: Vec<ReportUsed>,
+}
+
+/// Answers questions over a cache.
+pub struct Engine {
+    context: SessionContext,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) home: Option<PathBuf>,
+    as_of: Option<DateTime<Utc>>,
+    settings: EngineSettings,
+}
+
+impl Engine {
+    /// Opens an engine; without a cache (before the first sync) every table is empty and says so.
+    ///
+    /// # Errors
+    /// [`EngineError::Cache`] for an unknown snapshot, [`EngineError::Library`] for a broken query.
+    pub fn open(cache: Option<Cache>, settings: EngineSettings) -> Result<Self, EngineError> {
+        let mut library = Library::embedded()?;
+        for folder in &settings.query_folders {
+            library = library.with_folder(folder)?;
+        }
+        let as_of = match (settings.as_of, &cache) {
+            (None, _) => None,
+            (Some(AsOf::At(at)), _) => Some(at),
+            (Some(AsOf::Snapshot(id)), Some(cache)) => Some(cache.snapshot(id)?.taken_at),
+            (Some(AsOf::Snapshot(id)), None) => {
+                return Err(
+                    kennel_cache::CacheError::UnknownSnapshot { id: id.to_string() }.into(),
+                );
+            }
+        };
+        let view = as_of.map_or(View::Latest, View::At);
+        let home = cache.as_ref().map(|cache| cache.home().root().to_owned());
+        let tables = cache.as_ref().map(|cache| cache.home().tables());
+        let shared = Arc::new(Shared::new(
+            cache,
+            view,
+            settings.customers.clone(),
+            settings.accounts.clone(),
+            settings.sources.clone(),
+            Arc::new(library),
+        ));
+        let context = context(&shared, tables, settings.threads)
+            .map_err(|e| EngineError::from_datafusion(e, "", &[]))?;
+        Ok(Self {
+            context,
+            shared,
+            home,
+            as_of,
+            settings,
+        })
+    }
+
+    /// The canned queries.
+    pub fn library(&self) -> &Library {
+        &self.shared.library
+    }
+
+    /// Splits a script on `;`.
+    ///
+    /// # Errors
+    /// [`EngineError::Sql`] for a quote or comment that does not end.
+    pub fn statements(sql: &str) -> Result<Vec<Statement>, EngineError> {
+        let pieces = statement::split(sql).map_err(|error| EngineError::from((error, sql)))?;
+        Ok(pieces
+            .into_iter()
+            .map(|piece| Statement { piece })
+            .collect())
+    }
+
+    /// Runs a canned query.
+    ///
+    /// # Errors
+    /// [`EngineError::Param`], [`EngineError::Sql`], [`EngineError::Execution`].
+    pub async fn run(
+        &self,
+        query: &CannedQuery,
+        values: &ParamValues,
+    ) -> Result<Answer, EngineError> {
+        let bound = params::bind(query, values, self.as_of)?;
+        let restricted = !self.settings.accounts.is_empty() || !self.settings.customers.is_empty();
+        if query.account_filter == AccountFilter::Result && restricted {
+            return self.run_unrestricted(query, &bound).await;
+        }
+        self.answer(&query.sql, &bound).await
+    }
+
+    /// Runs a query that follows access across accounts over all of them, and keeps the rows asked for.
+    async fn run_unrestricted(
+        &self,
+        query: &CannedQuery,
+        bound: &BTreeMap<String, Bound>,
+    ) -> Result<Answer, EngineError> {
+        let shared = Arc::new(Shared::new(
+            self.home.as_deref().map(Cache::open).transpose()?,
+            self.shared.view,
+            vec![],
+            vec![],
+            self.settings.sources.clone(),
+            Arc::clone(&self.shared.library),
+        ));
+        let tables = self
+            .home
+            .as_ref()
+            .map(|home| kennel_cache::Home::new(home).tables());
+        let context = context(&shared, tables, self.settings.threads)
+            .map_err(|e| EngineError::from_datafusion(e, "", &[]))?;
+        let mut answer = answer(&context, &shared, &query.sql, bound, Some(&self.shared)).await?;
+        // Accounts that do not exist must not look like accounts without findings.
+        let unknown = completeness::unknown_scope(&self.shared);
+        answer
+            .caveats
+            .extend(unknown.map_err(|e| EngineError::from_datafusion(e, &query.sql, &[]))?);
+        answer
+            .caveats
+            .sort_by_key(|caveat| std::cmp::Reverse(caveat.kind));
+        Ok(answer)
+    }
+
+    /// Executes one statement.
+    ///
+    /// # Errors
+    /// As [`Engine::run`]; [`EngineError::Unsupported`] names what to do instead.
+    pub async fn execute(
+        &self,
+        statement: &Statement,
+        values: &ParamValues,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, EngineError> {
+        let text = statement.text();
+        let parsed = statement::Statement::parse(&statement.piece)
+            .map_err(|error| EngineError::from((error, text)))?;
+        if let statement::Statement::Query(sql) = parsed {
+            let mut bound = BTreeMap::from([("as_of".to_owned(), Bound::instant(self.as_of))]);
+            bound.extend(
+                values
+                    .0
+                    .iter()
+                    .map(|(name, text)| (name.to_lowercase(), Bound::text(text))),
+            );
+            return Ok(Outcome::Answer(self.answer(&sql, &bound).await?));
+        }
+        self.execute_other(parsed, now).await
+    }
+
+    pub(crate) async fn answer(
+        &self,
+        sql: &str,
+        bound: &BTreeMap<String, Bound>,
+    ) -> Result<Answer, EngineError> {
+        answer(&self.context, &self.shared, sql, bound, None).await
+    }
+
+    /// Column and table names, for suggestions and completion.
+    pub fn names(&self) -> Vec<String> {
+        table_names(&self.shared)
+    }
+}
+
+/// Makes a session: the catalog, Athena's settings, the store under which table files lie.
+fn context(
+    shared: &Arc<Shared>,
+    tables: Option<PathBuf>,
+    threads: usize,
+) -> datafusion::error::Result<SessionContext> {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true);
+    if threads > 0 {
+        config = config.with_target_partitions(threads);
+    }
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.default_null_ordering = "nulls_last".into();
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.time_zone = Some("+00:00".into());
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    let runtime = RuntimeEnvBuilder::new().build_arc()?;
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .build();
+    let context = SessionContext::new_with_state(state);
+    context.register_catalog(CATALOG, Arc::new(Catalog::new(Arc::clone(shared))));
+    if let Some(tables) = tables.filter(|tables| tables.is_dir()) {
+        let store = LocalFileSystem::new_with_prefix(tables)?;
+        context.register_object_store(crate::catalog::tables_url().as_ref(), Arc::new(store));
+    }
+    Ok(context)
+}
+
+/// From SQL text to a stream: parse, bind, plan, examine what it rests on, start.
+async fn answer(
+    context: &SessionContext,
+    shared: &Arc<Shared>,
+    sql: &str,
+    bound: &BTreeMap<String, Bound>,
+    kept_rows: Option<&Shared>,
+) -> Result<Answer, EngineError> {
+    if sql.len() > LONGEST_STATEMENT_BYTES {
+        return Err(EngineError::Unsupported {
+            what: format!("a statement of {} bytes", sql.len()),
+            hint: format!("the limit is Athena's: {LONGEST_STATEMENT_BYTES} bytes"),
+        });
+    }
+    let state = context.state();
+    let failed = |error| EngineError::from_datafusion(error, sql, &table_names(shared));
+    let mut parsed = state
+        .sql_to_statement(sql, &datafusion::config::Dialect::Generic)
+        .map_err(failed)?;
+    let innermost = match &mut parsed {
+        ParsedStatement::Explain(explain) => explain.statement.as_mut(),
+        other => other,
+    };
+    if let ParsedStatement::Statement(statement) = innermost {
+        params::substitute(statement, bound)?;
+    }
+    let plan = match state.statement_to_plan(parsed).await {
+        Ok(plan) => plan,
+        Err(error) => {
+            return Err(EngineError::from_datafusion(
+                error,
+                sql,
+                &names_near(context, shared, sql).await,
+            ));
+        }
+    };
+    let plan = match kept_rows {
+        Some(kept) => keep_rows(plan, kept).map_err(failed)?,
+        None => plan,
+    };
+    refuse_writes(&plan)?;
+    let plan = state.optimize(&plan).map_err(failed)?;
+    let (mut caveats, reports) = completeness::examine(&plan, shared).map_err(failed)?;
+    caveats.extend(completeness::uneven_analysis(&reports));
+    let physical = state
+        .query_planner()
+        .create_physical_plan(&plan, &state)
+        .await
+        .map_err(failed)?;
+    let stream = execute_stream(physical, context.task_ctx()).map_err(failed)?;
+    Ok(Answer {
+        schema: stream.schema(),
+        stream,
+        caveats,
+        reports,
+    })
+}
+
+/// Restricts a result to the customers and accounts asked for.
+fn keep_rows(plan: LogicalPlan, kept: &Shared) -> datafusion::error::Result<LogicalPlan> {
+    use datafusion::{
+        logical_expr::{LogicalPlanBuilder, col, in_list},
+        prelude::lit,
+    };
+    let mut builder = LogicalPlanBuilder::from(plan);
+    for (column, values) in [
+        (
+            "customer_id",
+            kept.customers
+                .iter()
+                .map(|id| lit(id.as_str()))
+                .collect::<Vec<_>>(),
+        ),
+        (
+            "account_id",
+            kept.accounts.iter().map(|id| lit(id.as_str())).collect(),
+        ),
+    ] {
+        if !values.is_empty() {
+            builder = builder.filter(in_list(col(column), values, false))?;
+        }
+    }
+    builder.build()
+}
+
+/// Only reading is done here: the cache belongs to `kennel sync`.
+fn refuse_writes(plan: &LogicalPlan) -> Result<(), EngineError> {
+    let what = match plan {
+        LogicalPlan::Ddl(ddl) => ddl.name().to_owned(),
+        LogicalPlan::Dml(dml) => dml.op.to_string(),
+        LogicalPlan::Copy(_) => "COPY".into(),
+        LogicalPlan::Statement(statement) => statement.name().to_owned(),
+        _ => return Ok(()),
+    };
+    Err(EngineError::Unsupported {
+        what,
+        hint: "kennel reads the mirror and never changes it; `-o FILE` writes a result".into(),
+    })
+}
+
+/// Names that a misspelt one could mean: tables, and the columns of the tables in the statement.
+async fn names_near(context: &SessionContext, shared: &Arc<Shared>, sql: &str) -> Vec<String> {
+    let mut names = table_names(shared);
+    let state = context.state();
+    let Ok(parsed) = state.sql_to_statement(sql, &datafusion::config::Dialect::Generic) else {
+        return names;
+    };
+    for table in state.resolve_table_references(&parsed).unwrap_or_default() {
+        if let Ok(provider) = context.table_provider(table).await {
+            names.extend(
+                provider
+                    .schema()
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().clone()),
+            );
+        }
+    }
+    names.extend(state.scalar_functions().keys().cloned());
+    names.extend(state.aggregate_functions().keys().cloned());
+    names
+}
+
+impl Engine {
+    pub(crate) async fn provider(
+        &self,
+        schema: &str,
+        name: &str,
+    ) -> Option<Arc<dyn datafusion::catalog::TableProvider>> {
+        let schema = self.context.catalog(CATALOG)?.schema(schema)?;
+        schema.table(name).await.ok().flatten()
+    }
+}

@@ -1,0 +1,90 @@
+//! Every canned query over the guide's world: its rows are a snapshot; a new query without one fails.
+
+use kennel_engine::Library;
+use kennel_testkit::fixtures::{
+    BucketOptions, analysis_time, bucket_objects, guide, guide_next_day, next_analysis_time,
+};
+
+use crate::home::{TestCache, run};
+
+/// Values for parameters that must be given.
+const REQUIRED: &[(&str, &str)] = &[];
+
+#[tokio::test]
+async fn every_query_gives_its_rows() {
+    let cache = TestCache::of(&guide(), analysis_time());
+    cache.sync(
+        bucket_objects(&guide_next_day(), &BucketOptions::default()),
+        next_analysis_time(),
+    );
+    let engine = cache.engine();
+    for query in Library::embedded().unwrap().iter() {
+        let params = query
+            .params
+            .iter()
+            .filter(|param| param.required)
+            .map(|param| {
+                let value = REQUIRED.iter().find(|(name, _)| *name == param.name);
+                *value.unwrap_or_else(|| panic!("{}: a value for `{}`", query.id, param.name))
+            })
+            .collect::<Vec<_>>();
+        let result = run(&engine, &query.id, &params).await;
+        for key in &query.key {
+            assert!(
+                result.columns.contains(key),
+                "{}: no key column `{key}`",
+                query.id
+            );
+        }
+        let keys = result
+            .rows
+            .iter()
+            .map(|row| {
+                query
+                    .key
+                    .iter()
+                    .map(|key| &row[result.columns.iter().position(|c| c == key).unwrap()])
+                    .collect::<Vec<_>>()
+            })
+            .collect::<std::collections::BTreeSet<_>>();
+        assert!(
+            query.key.is_empty() || keys.len() == result.rows.len(),
+            "{}: its key does not identify its rows",
+            query.id
+        );
+        assert!(
+            !result.rows.is_empty(),
+            "{}: no rows over the guide's world test nothing",
+            query.id
+        );
+        let text = std::iter::once(result.columns.join(" | "))
+            .chain(result.rows.iter().map(|row| row.join(" | ")))
+            .chain(result.caveats.iter().map(|caveat| format!("! {caveat}")))
+            .collect::<Vec<_>>()
+            .join("\n");
+        insta::assert_snapshot!(query.id.replace('/', "__"), text);
+    }
+}
+
+#[tokio::test]
+async fn what_a_query_says_it_reads_is_what_it_reads() {
+    let cache = TestCache::of(&guide(), analysis_time());
+    let engine = cache.engine();
+    for query in engine
+        .library()
+        .iter()
+        .filter(|query| query.params.iter().all(|param| !param.required))
+    {
+        let answer = engine.run(query, &Default::default()).await.unwrap();
+        let mut read = answer
+            .reports
+            .iter()
+            .map(|report| report.table.clone())
+            .collect::<Vec<_>>();
+        read.sort_unstable();
+        read.dedup();
+        let mut said = query.reads.clone();
+        said.sort_unstable();
+        assert_eq!(read, said, "{}", query.id);
+    }
+}

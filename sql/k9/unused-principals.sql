@@ -1,0 +1,40 @@
+-- +++
+-- title  = "Users and roles without recent use"
+-- reads  = ["k9.principals_latest"]
+-- key    = ["customer_id", "account_id", "principal_arn"]
+-- audit  = { severity = "low" }
+-- tags   = ["nightly", "iam"]
+-- source = "k9 kata 2; k9-splunk-viz"
+-- [params.customer_id]
+-- type = "text"
+-- help = "limit to one k9 customer"
+-- [params.account_id]
+-- type = "text"
+-- help = "limit to one AWS account"
+-- [params.max_idle_days]
+-- type = "integer"
+-- default = 90
+-- help = "unused from this many days without use"
+-- +++
+-- One row per principal that has no recorded use (never_used) or whose last use lies at or before the start of the
+-- day max_idle_days before now.
+--
+-- Now is $as_of if given, else the analysis time of the row's own report. idle_days counts whole days to that
+-- moment. AWS remembers the use of a role for about 400 days and of a user since mid-2015: older use looks like
+-- never.
+--
+-- Expected rows: service-linked roles, break-glass users, principals created yesterday (the report has no creation
+-- date), and principals that are needed without ever being used as such, like k9's own policy simulation user.
+-- State of passwords and keys is not considered.
+SELECT
+  customer_id, account_id, principal_name, principal_arn, principal_type, principal_is_iam_admin,
+  principal_last_used,
+  (CAST(coalesce($as_of, analysis_time) AS BIGINT) - CAST(principal_last_used AS BIGINT)) / 86400000000 AS idle_days,
+  principal_last_used IS NULL AS never_used
+FROM k9.principals_latest
+WHERE (principal_last_used IS NULL
+       OR CAST(principal_last_used AS BIGINT)
+          <= (CAST(coalesce($as_of, analysis_time) AS BIGINT) / 86400000000 - $max_idle_days) * 86400000000)
+  AND ($customer_id IS NULL OR customer_id = $customer_id)
+  AND ($account_id IS NULL OR account_id = $account_id)
+ORDER BY customer_id, account_id, principal_arn;
