@@ -1,2 +1,71 @@
-//! Benchmarks.
-fn main() {}
+//! Benchmarks of kennel as whole, cold processes, beside its peers over the same data.
+//!
+//! A peer that is not installed is left out, and said. CPU time is the firm figure: wall time on a
+//! shared machine is not. See `benches/README.md`.
+
+mod measure;
+mod queries;
+mod sync;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// What a benchmark returns.
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// Benchmarks of kennel, as whole processes.
+#[derive(Parser)]
+struct Cli {
+    /// The kennel to measure.
+    #[arg(long, default_value = "target/release/kennel")]
+    kennel: PathBuf,
+    /// Counted runs of each command, after one that is not counted.
+    #[arg(short = 'n', long, default_value_t = 9)]
+    runs: usize,
+    /// Folder for data; kept and used again.
+    #[arg(long, default_value = "target/bench-data")]
+    data: PathBuf,
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Canned queries over 20 accounts and 750,000 report rows, with one snapshot and with many; beside duckdb.
+    Queries {
+        /// Nights kept in the larger cache.
+        #[arg(long, default_value_t = 365)]
+        nights: usize,
+        /// duckdb's command line.
+        #[arg(long, default_value = "duckdb")]
+        duckdb: PathBuf,
+    },
+    /// Mirrors from an S3 server: 5,000 objects of 10 KB, 20 of 20 MB, and nothing changed; beside rclone and s5cmd.
+    Sync {
+        /// SeaweedFS: `weed`.
+        #[arg(long, default_value = "weed")]
+        weed: PathBuf,
+        /// rclone.
+        #[arg(long, default_value = "rclone")]
+        rclone: PathBuf,
+        /// s5cmd.
+        #[arg(long, default_value = "s5cmd")]
+        s5cmd: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match &cli.bench {
+        Bench::Queries { nights, duckdb } => queries::run(&cli, *nights, duckdb),
+        Bench::Sync { weed, rclone, s5cmd } => sync::run(&cli, weed, rclone, s5cmd),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            measure::say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
