@@ -59,7 +59,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.bench {
         Bench::Queries { nights, duckdb } => queries::run(&cli, *nights, duckdb),
-        Bench::Sync { weed, rclone, s5cmd } => sync::run(&cli, weed, rclone, s5cmd),
+        Bench::Sync {
+            weed,
+            rclone,
+            s5cmd,
+        } => sync::run(&cli, weed, rclone, s5cmd),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

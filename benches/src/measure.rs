@@ -32,7 +32,10 @@ fn children_cpu() -> Result<Duration, nix::Error> {
 
 /// Runs once; `prepare` is not counted. A command that fails is an error, so that no number comes from a failure.
 pub(crate) fn once(command: &mut Command) -> Result<Run, Box<dyn std::error::Error>> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let before = children_cpu()?;
     let started = Instant::now();
     let output = command.spawn()?.wait_with_output()?;
@@ -64,7 +67,10 @@ pub(crate) fn several(
     let wall = Spread::of(counted.iter().map(|run| run.wall));
     let cpu = Spread::of(counted.iter().map(|run| run.cpu));
     say(&format!("| {name} | {} | {} |", wall.text(), cpu.text()));
-    Ok(Run { wall: wall.median, cpu: cpu.median })
+    Ok(Run {
+        wall: wall.median,
+        cpu: cpu.median,
+    })
 }
 
 /// The head of a table of [`several`].
@@ -85,11 +91,20 @@ impl Spread {
         let mut values = values.collect::<Vec<_>>();
         values.sort_unstable();
         let at = |index: usize| values.get(index).copied().unwrap_or_default();
-        Self { median: at(values.len() / 2), min: at(0), max: at(values.len().saturating_sub(1)) }
+        Self {
+            median: at(values.len() / 2),
+            min: at(0),
+            max: at(values.len().saturating_sub(1)),
+        }
     }
 
     fn text(&self) -> String {
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        format!("{:.1} ({:.1}–{:.1})", ms(self.median), ms(self.min), ms(self.max))
+        format!(
+            "{:.1} ({:.1}–{:.1})",
+            ms(self.median),
+            ms(self.min),
+            ms(self.max)
+        )
     }
 }

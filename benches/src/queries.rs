@@ -23,18 +23,34 @@ pub(crate) fn run(cli: &Cli, nights: usize, duckdb: &Path) -> Outcome {
     let many = cli.data.join(format!("home-{nights}"));
     if !one.exists() {
         let written = write_bucket(&ScaleSpec::BENCH.world(), &inbox, &BucketOptions::default())?;
-        say(&format!("made {} rows in {} files, {} bytes", written.rows, written.files, written.bytes));
+        say(&format!(
+            "made {} rows in {} files, {} bytes",
+            written.rows, written.files, written.bytes
+        ));
         sync(cli, &one, &inbox)?;
     }
     head("engine/iam-admins/750k_rows, one snapshot");
-    let kennel = several("kennel run k9/iam-admins", cli.runs, || Ok(()), || query(cli, &one, "k9/iam-admins"))?;
+    let kennel = several(
+        "kennel run k9/iam-admins",
+        cli.runs,
+        || Ok(()),
+        || query(cli, &one, "k9/iam-admins"),
+    )?;
     let sql = DUCKDB_IAM_ADMINS.replace("INBOX", &inbox.to_string_lossy());
-    match several("duckdb -c", cli.runs, || Ok(()), || {
-        let mut command = Command::new(duckdb);
-        command.args(["-csv", "-c", &sql]);
-        command
-    }) {
-        Ok(peer) => say(&format!("\nCPU, kennel / duckdb: {:.2}", kennel.cpu.as_secs_f64() / peer.cpu.as_secs_f64())),
+    match several(
+        "duckdb -c",
+        cli.runs,
+        || Ok(()),
+        || {
+            let mut command = Command::new(duckdb);
+            command.args(["-csv", "-c", &sql]);
+            command
+        },
+    ) {
+        Ok(peer) => say(&format!(
+            "\nCPU, kennel / duckdb: {:.2}",
+            kennel.cpu.as_secs_f64() / peer.cpu.as_secs_f64()
+        )),
         Err(error) => say(&format!("\nduckdb left out: {error}")),
     }
     head("engine/canned/750k_rows, one snapshot");
@@ -47,8 +63,16 @@ pub(crate) fn run(cli: &Cli, nights: usize, duckdb: &Path) -> Outcome {
         make_nights(cli, &many, nights)?;
     }
     head(&format!("engine/iam-admins/750k_rows, {nights} snapshots"));
-    let with_many = several("kennel run k9/iam-admins", cli.runs, || Ok(()), || query(cli, &many, "k9/iam-admins"))?;
-    say(&format!("\nCPU, {nights} snapshots / one: {:.2}", with_many.cpu.as_secs_f64() / kennel.cpu.as_secs_f64()));
+    let with_many = several(
+        "kennel run k9/iam-admins",
+        cli.runs,
+        || Ok(()),
+        || query(cli, &many, "k9/iam-admins"),
+    )?;
+    say(&format!(
+        "\nCPU, {nights} snapshots / one: {:.2}",
+        with_many.cpu.as_secs_f64() / kennel.cpu.as_secs_f64()
+    ));
     Ok(())
 }
 
@@ -72,7 +96,12 @@ fn make_nights(cli: &Cli, home: &Path, nights: usize) -> Outcome {
 fn sync(cli: &Cli, home: &Path, inbox: &Path) -> Outcome {
     let config = config(cli, "inbox", inbox)?;
     let mut command = Command::new(&cli.kennel);
-    command.arg("--home").arg(home).arg("--config").arg(config).args(["-q", "sync"]);
+    command
+        .arg("--home")
+        .arg(home)
+        .arg("--config")
+        .arg(config)
+        .args(["-q", "sync"]);
     once(&mut command)?;
     Ok(())
 }
@@ -81,14 +110,22 @@ fn sync(cli: &Cli, home: &Path, inbox: &Path) -> Outcome {
 fn config(cli: &Cli, name: &str, inbox: &Path) -> std::io::Result<PathBuf> {
     let path = cli.data.join(format!("{name}.toml"));
     let inbox = std::fs::canonicalize(inbox)?;
-    let text = format!("[[source]]\nname = \"k9\"\nkind = \"k9\"\nurl = \"file://{}\"\n", inbox.display());
+    let text = format!(
+        "[[source]]\nname = \"k9\"\nkind = \"k9\"\nurl = \"file://{}\"\n",
+        inbox.display()
+    );
     std::fs::write(&path, text)?;
     Ok(path)
 }
 
 fn query(cli: &Cli, home: &Path, id: &str) -> Command {
     let mut command = Command::new(&cli.kennel);
-    command.arg("--home").arg(home).arg("--config").arg(cli.data.join("inbox.toml")).args(["-q", "run", id, "-f", "csv"]);
+    command
+        .arg("--home")
+        .arg(home)
+        .arg("--config")
+        .arg(cli.data.join("inbox.toml"))
+        .args(["-q", "run", id, "-f", "csv"]);
     command
 }
 
@@ -97,7 +134,14 @@ fn query_ids(cli: &Cli, home: &Path) -> Result<Vec<String>, Box<dyn std::error::
     let output = Command::new(&cli.kennel)
         .arg("--home")
         .arg(home)
-        .args(["-q", "sql", "-f", "csv", "-c", "SELECT id FROM kennel.queries ORDER BY id"])
+        .args([
+            "-q",
+            "sql",
+            "-f",
+            "csv",
+            "-c",
+            "SELECT id FROM kennel.queries ORDER BY id",
+        ])
         .output()?;
     let text = String::from_utf8(output.stdout)?;
     Ok(text.lines().skip(1).map(str::to_owned).collect())

@@ -31,16 +31,27 @@ pub(crate) fn run(cli: &Cli, weed: &Path, rclone: &Path, s5cmd: &Path) -> Outcom
     fs::create_dir_all(&cli.data)?;
     let data = fs::canonicalize(&cli.data)?;
     let _server = start(weed, &data)?;
-    for (bucket, count, size) in [("small", 5_000_u64, 10_000_usize), ("large", 20, 20_000_000)] {
+    for (bucket, count, size) in [
+        ("small", 5_000_u64, 10_000_usize),
+        ("large", 20, 20_000_000),
+    ] {
         let made = data.join(bucket);
         if !made.exists() {
             make_objects(&made, count, size)?;
         }
         upload(s5cmd, &made, bucket)?;
-        let peers = Peers { cli, data: &data, bucket, rclone, s5cmd };
+        let peers = Peers {
+            cli,
+            data: &data,
+            bucket,
+            rclone,
+            s5cmd,
+        };
         head(&format!("mirror/sync/{count}_x_{size}_bytes, cold"));
         peers.cold()?;
-        head(&format!("mirror/sync/{count}_x_{size}_bytes, nothing changed"));
+        head(&format!(
+            "mirror/sync/{count}_x_{size}_bytes, nothing changed"
+        ));
         peers.unchanged()?;
     }
     Ok(())
@@ -57,9 +68,25 @@ fn start(weed: &Path, data: &Path) -> Result<Server, Box<dyn std::error::Error>>
         ),
     )?;
     let child = Command::new(weed)
-        .args(["-logtostderr", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.port=19333"])
-        .args(["-volume.port=18080", "-filer.port=18888", "-s3", "-s3.port=18333", "-s3.port.iceberg=0"])
-        .args(["-s3.port.lance=0", "-master.telemetry=false", "-volume.max=0"])
+        .args([
+            "-logtostderr",
+            "server",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-master.port=19333",
+        ])
+        .args([
+            "-volume.port=18080",
+            "-filer.port=18888",
+            "-s3",
+            "-s3.port=18333",
+            "-s3.port.iceberg=0",
+        ])
+        .args([
+            "-s3.port.lance=0",
+            "-master.telemetry=false",
+            "-volume.max=0",
+        ])
         .arg(format!("-dir={}", folder.display()))
         .arg(format!("-s3.config={}", config.display()))
         .stdout(Stdio::null())
@@ -83,7 +110,9 @@ fn make_objects(folder: &Path, count: u64, size: usize) -> std::io::Result<()> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for index in 0..count {
         let account = format!("{:012}", 100_000_000_000 + index);
-        let path = folder.join(format!("hive/parquet/ic/customer_id=C123456/csp=aws/account_id={account}"));
+        let path = folder.join(format!(
+            "hive/parquet/ic/customer_id=C123456/csp=aws/account_id={account}"
+        ));
         fs::create_dir_all(&path)?;
         let mut bytes = b"PAR1".to_vec();
         while bytes.len() < size - 8 {
@@ -132,7 +161,11 @@ struct Peers<'a> {
 impl Peers<'_> {
     fn kennel(&self) -> Command {
         let mut command = with_keys(Command::new(&self.cli.kennel));
-        command.arg("--home").arg(self.data.join("target-kennel")).arg("--config").arg(self.data.join("s3.toml"));
+        command
+            .arg("--home")
+            .arg(self.data.join("target-kennel"))
+            .arg("--config")
+            .arg(self.data.join("s3.toml"));
         // The objects are no readable reports: what is measured is the mirror, so the ingest may fail.
         command.args(["-q", "sync"]);
         command
@@ -150,16 +183,31 @@ impl Peers<'_> {
         let mut command = with_keys(Command::new(self.rclone));
         command
             .arg("sync")
-            .arg(format!(":s3,provider=SeaweedFS,env_auth=true,endpoint=\"{ENDPOINT}\":{}", self.bucket))
+            .arg(format!(
+                ":s3,provider=SeaweedFS,env_auth=true,endpoint=\"{ENDPOINT}\":{}",
+                self.bucket
+            ))
             .arg(self.data.join("target-rclone"))
-            .args(["--fast-list", "--use-server-modtime", "--transfers", "32", "--checkers", "32"]);
+            .args([
+                "--fast-list",
+                "--use-server-modtime",
+                "--transfers",
+                "32",
+                "--checkers",
+                "32",
+            ]);
         command
     }
 
     fn s5cmd(&self) -> Command {
         let mut command = with_keys(Command::new(self.s5cmd));
         command
-            .args(["--endpoint-url", ENDPOINT, "sync", &format!("s3://{}/*", self.bucket)])
+            .args([
+                "--endpoint-url",
+                ENDPOINT,
+                "sync",
+                &format!("s3://{}/*", self.bucket),
+            ])
             .arg(self.data.join("target-s5cmd/"));
         command
     }
@@ -175,21 +223,57 @@ impl Peers<'_> {
     fn cold(&self) -> Outcome {
         self.write_config()?;
         let runs = self.cli.runs;
-        let kennel = several("kennel sync", runs, || self.empty("target-kennel"), || self.kennel())?;
-        self.ratio("rclone sync", several("rclone sync", runs, || self.empty("target-rclone"), || self.rclone()), kennel);
-        self.ratio("s5cmd sync", several("s5cmd sync", runs, || self.empty("target-s5cmd"), || self.s5cmd()), kennel);
+        let kennel = several(
+            "kennel sync",
+            runs,
+            || self.empty("target-kennel"),
+            || self.kennel(),
+        )?;
+        self.ratio(
+            "rclone sync",
+            several(
+                "rclone sync",
+                runs,
+                || self.empty("target-rclone"),
+                || self.rclone(),
+            ),
+            kennel,
+        );
+        self.ratio(
+            "s5cmd sync",
+            several(
+                "s5cmd sync",
+                runs,
+                || self.empty("target-s5cmd"),
+                || self.s5cmd(),
+            ),
+            kennel,
+        );
         Ok(())
     }
 
     fn unchanged(&self) -> Outcome {
         let runs = self.cli.runs;
         let kennel = several("kennel sync", runs, || Ok(()), || self.kennel())?;
-        self.ratio("rclone sync", several("rclone sync", runs, || Ok(()), || self.rclone()), kennel);
-        self.ratio("s5cmd sync", several("s5cmd sync", runs, || Ok(()), || self.s5cmd()), kennel);
+        self.ratio(
+            "rclone sync",
+            several("rclone sync", runs, || Ok(()), || self.rclone()),
+            kennel,
+        );
+        self.ratio(
+            "s5cmd sync",
+            several("s5cmd sync", runs, || Ok(()), || self.s5cmd()),
+            kennel,
+        );
         Ok(())
     }
 
-    fn ratio(&self, name: &str, peer: Result<crate::measure::Run, Box<dyn std::error::Error>>, kennel: crate::measure::Run) {
+    fn ratio(
+        &self,
+        name: &str,
+        peer: Result<crate::measure::Run, Box<dyn std::error::Error>>,
+        kennel: crate::measure::Run,
+    ) {
         match peer {
             Ok(peer) => say(&format!(
                 "\nkennel / {name}: wall {:.2}, CPU {:.2}\n",
