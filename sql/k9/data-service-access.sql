@@ -2,7 +2,6 @@
 -- title  = "Principals that can administer or delete in a data service"
 -- reads  = ["k9.principal_access_summaries_latest"]
 -- key    = ["customer_id", "account_id", "principal_arn", "service_name", "access_capability"]
--- audit  = { severity = "medium" }
 -- tags   = ["nightly", "data"]
 -- source = "k9 kata 4"
 -- [params.customer_id]

@@ -26,11 +26,11 @@
 -- Principals that are administrators themselves are left out unless include_direct is true: see k9/iam-admins.
 -- Trust in a circle ends, and the work grows with principals times administrator roles, not with paths.
 --
--- The account of a row is the principal's, taken from its ARN, else the report's; customer and account limit the
--- rows, not the paths. STS rights on every role (service-level, blank resource_arn) are no step. Trust in a whole
--- account counts only where k9 lists the principals. Roles whose account is not mirrored are dead ends, so an
--- empty answer is only as good as the mirror is wide. Deployment users that may assume the deployment role are
--- expected rows.
+-- The account of a row is the principal's, taken from its ARN, else the report's, and so is the customer where
+-- that account is mirrored; customer and account limit the rows, not the paths. STS rights on every role (service-
+-- level, blank resource_arn) are no step. Trust in a whole account counts only where k9 lists the principals.
+-- Roles whose account is not mirrored are dead ends, so an empty answer is only as good as the mirror is wide.
+-- Deployment users that may assume the deployment role are expected rows.
 WITH RECURSIVE steps AS (
   SELECT customer_id, account_id, principal_name, principal_arn, principal_type, resource_arn AS role_arn
   FROM k9.principal_access_summaries_latest
@@ -58,14 +58,25 @@ reaches AS (
   FROM reaches
   JOIN edges ON edges.role_arn = reaches.principal_arn
 ),
+mentions AS (
+  SELECT customer_id, account_id, principal_name, principal_arn, principal_type
+  FROM steps
+  UNION ALL
+  SELECT customer_id, account_id, principal_name, principal_arn, principal_type
+  FROM k9.principal_access_summaries_latest
+),
 principals AS (
   SELECT
     principal_arn,
-    min(customer_id) AS customer_id,
+    -- Its own account's report knows a principal's customer; another account's only knows who trusts it.
+    coalesce(
+      min(CASE WHEN account_id = split_part(principal_arn, ':', 5) THEN customer_id END),
+      min(customer_id)
+    ) AS customer_id,
     coalesce(nullif(split_part(principal_arn, ':', 5), ''), min(account_id)) AS account_id,
     max(principal_name) AS principal_name,
     max(principal_type) AS principal_type
-  FROM steps
+  FROM mentions
   GROUP BY principal_arn
 )
 SELECT

@@ -2,7 +2,6 @@
 -- title  = "Who can configure KMS keys or decrypt with them"
 -- reads  = ["k9.resource_access_summaries_latest"]
 -- key    = ["customer_id", "account_id", "resource_arn", "principal_arn"]
--- audit  = { severity = "medium" }
 -- tags   = ["nightly", "kms"]
 -- source = "k9 kata 5"
 -- [params.customer_id]
