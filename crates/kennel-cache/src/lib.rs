@@ -30,4 +30,4 @@ pub use prune::{PruneOutcome, Retention};
 pub use report_key::{ReportKey, ReportType};
 pub use snapshot::{CacheWriter, CommitOutcome, FetchedObject, NewReport, SyncCommit};
 pub use stage::{Stage, StageFile};
-pub use verify::{DamagedObject, VerifyOutcome};
+pub use verify::{DamagedObject, DamagedTable, VerifyOutcome};

@@ -1,6 +1,7 @@
-//! The cache against its manifest: are the bytes still those that were fetched?
+//! The cache against its manifest: are the bytes still those that were fetched, and the tables those that were made?
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read},
     path::Path,
@@ -8,7 +9,7 @@ use std::{
 
 use sha2::Digest;
 
-use crate::{Cache, CacheError, ObjectVersion, Sha256};
+use crate::{Cache, CacheError, ObjectVersion, ReportType, Sha256, View};
 
 /// An object whose bytes are not what the manifest says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,18 @@ pub struct DamagedObject {
     pub what: String,
 }
 
-/// What a check of all objects found.
+/// A table file whose bytes are not those that were written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedTable {
+    /// The file, below [`Home::tables`](crate::Home::tables).
+    pub table_path: String,
+    /// The object that it was made from.
+    pub key: String,
+    /// What is wrong, as in [`DamagedObject::what`].
+    pub what: String,
+}
+
+/// What a check of all objects and tables found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VerifyOutcome {
     /// Object versions checked.
@@ -28,16 +40,20 @@ pub struct VerifyOutcome {
     pub checked_bytes: u64,
     /// Those that are damaged, by source, key and time.
     pub damaged: Vec<DamagedObject>,
+    /// Table files checked.
+    pub table_count: u64,
+    /// Those that are damaged; they can be made again from the objects.
+    pub damaged_tables: Vec<DamagedTable>,
 }
 
 impl Cache {
-    /// Hashes every object kept and compares it with the manifest. Reads all bytes of the cache.
+    /// Hashes every object and table file kept and compares it with the manifest. Reads all bytes of the cache.
     ///
     /// # Errors
     /// [`CacheError::Manifest`]; damaged or missing files are findings, not errors.
     pub fn verify(&self) -> Result<VerifyOutcome, CacheError> {
         let mut outcome = VerifyOutcome::default();
-        let mut seen = std::collections::BTreeMap::<Sha256, Option<String>>::new();
+        let mut seen = BTreeMap::<Sha256, Option<String>>::new();
         for object in self.object_versions()? {
             outcome.checked_count += 1;
             let hash = object.sha256;
@@ -49,8 +65,48 @@ impl Cache {
                 outcome.damaged.push(DamagedObject { object, what });
             }
         }
+        self.verify_tables(&mut outcome)?;
         Ok(outcome)
     }
+
+    /// Whether the bytes of an object are there and have this hash. Reads all of them.
+    pub fn is_intact(&self, hash: &Sha256) -> bool {
+        damage(&self.object_path(hash), *hash).is_none()
+    }
+
+    fn verify_tables(&self, outcome: &mut VerifyOutcome) -> Result<(), CacheError> {
+        let mut seen = BTreeSet::new();
+        for report_type in ReportType::ALL {
+            for report in self.reports(report_type, View::All)? {
+                // Two versions with the same rows share their table.
+                if !seen.insert(report.table_path.clone()) {
+                    continue;
+                }
+                outcome.table_count += 1;
+                let path = self.home().tables().join(&report.table_path);
+                let damage = match hash_in_name(&report.table_path) {
+                    Some(hash) => damage(&path, hash),
+                    None => Some("its name is no hash".into()),
+                };
+                if let Some(what) = damage {
+                    outcome.damaged_tables.push(DamagedTable {
+                        table_path: report.table_path,
+                        key: report.key,
+                        what,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The hash that names a table file: `k9/ab/cdef….parquet`.
+fn hash_in_name(table_path: &str) -> Option<Sha256> {
+    let (folder, name) = table_path.rsplit_once('/')?;
+    let first = folder.rsplit('/').next()?;
+    let (rest, _) = name.split_once('.')?;
+    format!("{first}{rest}").parse().ok()
 }
 
 fn damage(path: &Path, expected: Sha256) -> Option<String> {

@@ -352,6 +352,25 @@ fn verify_names_damaged_and_missing_objects() {
 }
 
 #[test]
+fn verify_names_damaged_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(dir.path(), 0);
+    let object = fetch(&writer, KEY, "e", b"bytes", 0);
+    let mut commit = commit(0, vec![object]);
+    let made = report(&writer, b"rows", 1);
+    let path = writer.cache().home().tables().join(&made.table_path);
+    commit.objects[0].1 = Some(made.clone());
+    writer.commit(&commit).unwrap();
+    let whole = writer.cache().verify().unwrap();
+    assert_eq!((whole.table_count, whole.damaged_tables.len()), (1, 0));
+    fs::write(&path, b"r0ws").unwrap();
+    let damaged = writer.cache().verify().unwrap().damaged_tables;
+    assert_eq!(damaged[0].table_path, made.table_path);
+    assert_eq!(damaged[0].key, KEY);
+    assert!(damaged[0].what.starts_with("SHA-256 is "), "{damaged:?}");
+}
+
+#[test]
 fn a_second_writer_is_refused_while_readers_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let held = writer(dir.path(), 0);

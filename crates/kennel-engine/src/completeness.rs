@@ -8,7 +8,7 @@ use datafusion::{
     common::tree_node::TreeNodeRecursion, datasource::source_as_provider,
     error::Result as DataFusionResult, logical_expr::LogicalPlan,
 };
-use kennel_cache::{AccountId, Cache, CustomerId, Failure, ReportKey, ReportType};
+use kennel_cache::{AccountId, Cache, CustomerId, Failure, ReportKey, ReportType, View};
 
 use crate::{
     catalog::{FileTable, Selection, Shared, as_file_table, external},
@@ -73,8 +73,11 @@ pub(crate) fn examine(
     shared: &Shared,
 ) -> DataFusionResult<(Vec<Caveat>, Vec<ReportUsed>)> {
     let mut examination = Examination::default();
+    // What the last sync could not do says nothing about an earlier state.
+    let is_newest = shared.view == View::Latest;
     let failures = shared
         .cache()
+        .filter(|_| is_newest)
         .map(|cache| cache.failures())
         .transpose()
         .map_err(external)?
@@ -83,14 +86,14 @@ pub(crate) fn examine(
         if let LogicalPlan::TableScan(scan) = node {
             let provider = source_as_provider(&scan.source)?;
             if let Some(table) = as_file_table(&provider) {
-                examination.table(table, &scan.filters, &failures)?;
+                examination.table(table, &scan.filters, &failures, shared.view)?;
             }
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
     if examination.reads_reports {
         examination.caveats.extend(unknown_scope(shared)?);
-        if let Some(cache) = shared.cache() {
+        if let Some(cache) = shared.cache().filter(|_| is_newest) {
             examination.syncs(&cache)?;
         }
     }
@@ -114,6 +117,7 @@ impl Examination {
         table: &FileTable,
         filters: &[datafusion::logical_expr::Expr],
         failures: &[Failure],
+        view: View,
     ) -> DataFusionResult<()> {
         self.reads_reports = true;
         let selection = table.select(filters)?;
@@ -135,7 +139,15 @@ impl Examination {
                 self.caveats
                     .push(Caveat::new(CaveatKind::Partial, format!("{of}: {problem}")));
             }
-            if let Some(since) = report.missing_since.filter(|_| !table.is_history) {
+            let was_gone = |since: &DateTime<Utc>| match view {
+                View::Latest => true,
+                View::At(at) => *since <= at,
+                View::All => false,
+            };
+            if let Some(since) = report
+                .missing_since
+                .filter(|since| !table.is_history && was_gone(since))
+            {
                 let text = format!(
                     "{of}: the source no longer has it since {}; its last version answers",
                     shown(since)
@@ -158,15 +170,21 @@ impl Examination {
                 Caveat::new(CaveatKind::Absent, text)
                     .with_hint("`kennel status` shows which accounts and reports the cache holds"),
             );
-            return Ok(());
+        } else {
+            self.missing_accounts(table, &selection, what, failures);
         }
-        self.missing_accounts(table, &selection, what);
         self.failed_reports(table, &selection, failures);
         Ok(())
     }
 
-    /// Accounts that have other reports, but not this one.
-    fn missing_accounts(&mut self, table: &FileTable, selection: &Selection<'_>, what: &str) {
+    /// Accounts that have other reports, but not this one; of one that failed more is said elsewhere.
+    fn missing_accounts(
+        &mut self,
+        table: &FileTable,
+        selection: &Selection<'_>,
+        what: &str,
+        failures: &[Failure],
+    ) {
         if !table.report_type.is_some_and(ReportType::is_per_account) {
             return;
         }
@@ -181,8 +199,15 @@ impl Examination {
                 )
             })
             .collect::<BTreeSet<_>>();
-        for (customer_id, csp, account_id) in &selection.known {
-            if !has.contains(&(customer_id, csp, account_id)) {
+        let failed = failures
+            .iter()
+            .filter_map(|failure| ReportKey::parse(&failure.key))
+            .filter(|key| table.report_type == Some(key.report_type))
+            .map(|key| (key.customer_id, key.csp, key.account_id))
+            .collect::<BTreeSet<_>>();
+        for partition in &selection.known {
+            let (customer_id, csp, account_id) = *partition;
+            if !has.contains(&(customer_id, csp, account_id)) && !failed.contains(*partition) {
                 let text = format!(
                     "account {account_id} (customer {customer_id}) has no `{what}` report in the cache"
                 );

@@ -9,7 +9,10 @@ use super::{
     Cache, Failure, KnownObject, ObjectVersion, Report, SnapshotInfo, SourceInfo, UserTable, View,
     micros, rows,
 };
-use crate::{AccountId, CacheError, CustomerId, ReportType, Sha256, SnapshotId, SourceKind, SourceName};
+use crate::{
+    AccountId, CacheError, CustomerId, ReportKey, ReportType, Sha256, SnapshotId, SourceKind,
+    SourceName,
+};
 
 /// Rows read at once by [`KnownObjects`]: bounds its memory and the time a transaction is open.
 const PAGE: usize = 10_000;
@@ -156,13 +159,29 @@ impl Cache {
 
     /// The accounts that have any report of a kind that every account has, by customer, cloud and account.
     ///
+    /// The newest view also has the accounts of which every report failed: the source lists them.
+    ///
     /// # Errors
     /// [`CacheError::Manifest`].
     pub fn accounts(&self, view: View) -> Result<Vec<(CustomerId, String, AccountId)>, CacheError> {
         let mut accounts = std::collections::BTreeSet::new();
-        for report_type in ReportType::ALL.into_iter().filter(|report| report.is_per_account()) {
+        for report_type in ReportType::ALL
+            .into_iter()
+            .filter(|report| report.is_per_account())
+        {
             let reports = self.reports(report_type, view)?;
-            accounts.extend(reports.into_iter().map(|r| (r.customer_id, r.csp, r.account_id)));
+            accounts.extend(
+                reports
+                    .into_iter()
+                    .map(|r| (r.customer_id, r.csp, r.account_id)),
+            );
+        }
+        if view == View::Latest {
+            let failed = self.failures()?.into_iter();
+            let failed = failed
+                .filter_map(|failure| ReportKey::parse(&failure.key))
+                .filter(|key| key.report_type.is_per_account());
+            accounts.extend(failed.map(|key| (key.customer_id, key.csp, key.account_id)));
         }
         Ok(accounts.into_iter().collect())
     }
