@@ -1,0 +1,275 @@
+//! Downloads: each object whole and verified, or not at all.
+
+mod copy;
+mod download;
+mod publish;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use kennel_cache::{CacheError, FetchedObject, Stage};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tracing::debug;
+
+use crate::{
+    CancelFlag, MirrorError, RemoteObject, SyncEvent, SyncObserver, remote::Place, transport::chain,
+};
+
+/// How long running downloads may go on when no new ones are begun.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+/// Objects that fail one after the other, none succeeding between, before going on is pointless.
+const HOPELESS: u32 = 10;
+
+/// What fetching came to.
+#[derive(Debug, Default)]
+pub struct FetchOutcome {
+    /// Objects fetched.
+    pub fetched: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects that could not be fetched, by key.
+    pub failures: Vec<ObjectFailure>,
+    /// Whether it was asked to stop before the end.
+    pub interrupted: bool,
+    /// What made going on pointless: the objects that are neither fetched nor failed were not tried.
+    pub stopped: Option<MirrorError>,
+}
+
+/// An object that could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectFailure {
+    /// Its key.
+    pub key: String,
+    /// The version that was asked for.
+    pub etag: String,
+    /// `fetch`, or `verify` when the bytes came and are wrong.
+    pub stage: &'static str,
+    /// What happened.
+    pub message: String,
+    /// Whether it was deleted between listing and download.
+    pub vanished: bool,
+}
+
+/// Why one object failed.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// It was deleted meanwhile.
+    Vanished,
+    /// The bytes are not what was promised. `is_certain`: they are what the source holds, so that they need
+    /// not be fetched again.
+    Wrong { what: String, is_certain: bool },
+    /// It cannot be fetched as it is.
+    Message(String),
+    /// The source or the cache refuses.
+    Mirror(MirrorError),
+}
+
+impl Problem {
+    fn wrong(what: impl Into<String>) -> Self {
+        Self::Wrong {
+            what: what.into(),
+            is_certain: false,
+        }
+    }
+}
+
+impl From<MirrorError> for Problem {
+    fn from(error: MirrorError) -> Self {
+        Self::Mirror(error)
+    }
+}
+
+impl From<CacheError> for Problem {
+    fn from(error: CacheError) -> Self {
+        Self::Mirror(error.into())
+    }
+}
+
+/// What every download needs.
+pub(crate) struct Job {
+    place: Place,
+    stage: Stage,
+    now: fn() -> DateTime<Utc>,
+    /// The observer is borrowed, downloads are not: events travel.
+    events: mpsc::UnboundedSender<SyncEvent>,
+}
+
+impl Job {
+    /// Tells the observer; nobody hears what happens after the end.
+    fn tell(&self, event: SyncEvent) {
+        let _unheard = self.events.send(event);
+    }
+
+    async fn run(self: Arc<Self>, object: RemoteObject) -> Ended {
+        self.tell(SyncEvent::Fetching {
+            key: object.key.clone(),
+            size_bytes: object.size_bytes,
+        });
+        let result = match &self.place {
+            Place::S3(transport) => download::download(&self, transport, &object).await,
+            Place::Folder(root) => copy::copy(&self, root, &object).await,
+        };
+        Ended { object, result }
+    }
+}
+
+struct Ended {
+    object: RemoteObject,
+    result: Result<FetchedObject, Problem>,
+}
+
+/// Where from, where to.
+pub(crate) struct Task<'t> {
+    pub(crate) place: &'t Place,
+    pub(crate) now: fn() -> DateTime<Utc>,
+    pub(crate) limits: Limits,
+    pub(crate) stage: &'t Stage,
+}
+
+/// How to go about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) concurrency: usize,
+    pub(crate) grace: Duration,
+}
+
+pub(crate) async fn fetch(
+    task: Task<'_>,
+    objects: Vec<RemoteObject>,
+    observer: &dyn SyncObserver,
+    cancel: &CancelFlag,
+    mut on_done: impl FnMut(FetchedObject) -> Result<(), CacheError>,
+) -> FetchOutcome {
+    let (events, mut told) = mpsc::unbounded_channel();
+    let job = Arc::new(Job {
+        place: task.place.clone(),
+        stage: task.stage.clone(),
+        now: task.now,
+        events,
+    });
+    let mut running = JoinSet::new();
+    let mut queue = objects.into_iter();
+    let mut course = Course::default();
+    let mut deadline = None::<Instant>;
+    loop {
+        if cancel.is_cancelled() && queue.len() + running.len() > 0 {
+            course.outcome.interrupted = true;
+        }
+        if course.is_ending() && deadline.is_none() {
+            deadline = Some(Instant::now() + task.limits.grace);
+        }
+        while deadline.is_none()
+            && running.len() < task.limits.concurrency.clamp(1, 1024)
+            && let Some(object) = queue.next()
+        {
+            running.spawn(Arc::clone(&job).run(object));
+        }
+        if running.is_empty() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            Some(event) = told.recv() => observer.event(&event),
+            ended = running.join_next() => match ended {
+                Some(Ok(ended)) => course.note(ended, observer, &mut on_done),
+                Some(Err(join)) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
+                // Given up after the deadline.
+                Some(Err(_)) | None => {}
+            },
+            () = cancel.cancelled(), if deadline.is_none() => {}
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                debug!(count = running.len(), "gave up on downloads that still ran");
+                break;
+            }
+        }
+    }
+    running.shutdown().await;
+    while let Ok(event) = told.try_recv() {
+        observer.event(&event);
+    }
+    course.outcome.failures.sort_by(|a, b| a.key.cmp(&b.key));
+    course.outcome
+}
+
+/// How it goes.
+#[derive(Default)]
+struct Course {
+    outcome: FetchOutcome,
+    /// Failures since the last success that may be the source's rather than the object's.
+    failures_in_a_row: u32,
+}
+
+impl Course {
+    fn is_ending(&self) -> bool {
+        self.outcome.interrupted || self.outcome.stopped.is_some()
+    }
+
+    fn note(
+        &mut self,
+        ended: Ended,
+        observer: &dyn SyncObserver,
+        on_done: &mut impl FnMut(FetchedObject) -> Result<(), CacheError>,
+    ) {
+        match ended.result {
+            Ok(fetched) => {
+                self.failures_in_a_row = 0;
+                self.outcome.fetched += 1;
+                self.outcome.bytes += fetched.size_bytes;
+                observer.event(&SyncEvent::Fetched {
+                    key: fetched.key.clone(),
+                    size_bytes: fetched.size_bytes,
+                });
+                if let Err(error) = on_done(fetched) {
+                    self.stop(error.into());
+                }
+            }
+            Err(problem) => self.note_failure(ended.object, problem, observer),
+        }
+    }
+
+    fn note_failure(
+        &mut self,
+        object: RemoteObject,
+        problem: Problem,
+        observer: &dyn SyncObserver,
+    ) {
+        let (stage, message, vanished) = match problem {
+            Problem::Vanished => {
+                let message = "it was deleted between listing and download".to_owned();
+                ("fetch", message, true)
+            }
+            Problem::Wrong { what, .. } => ("verify", what, false),
+            Problem::Message(what) => ("fetch", what, false),
+            // What ends the sync is no fault of this object: it was not tried, and the next sync does.
+            Problem::Mirror(error) if error.ends_the_sync() => return self.stop(error),
+            Problem::Mirror(error) => {
+                let message = chain(&error);
+                self.failures_in_a_row += 1;
+                if self.failures_in_a_row >= HOPELESS {
+                    self.stop(error);
+                }
+                ("fetch", message, false)
+            }
+        };
+        observer.event(&SyncEvent::Failed {
+            key: object.key.clone(),
+            message: message.clone(),
+        });
+        self.outcome.failures.push(ObjectFailure {
+            key: object.key,
+            etag: object.etag,
+            stage,
+            message,
+            vanished,
+        });
+    }
+
+    /// Keeps the first reason.
+    fn stop(&mut self, error: MirrorError) {
+        self.outcome.stopped.get_or_insert(error);
+    }
+}
