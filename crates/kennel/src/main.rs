@@ -1,2 +1,160 @@
-//! kennel: the front door.
-fn main() {}
+//! kennel: the front door. Reads the command line, the environment and the config file, calls the
+//! other rooms, and is the only place that talks to people.
+
+mod cli;
+mod clock;
+mod commands;
+mod context;
+mod error;
+mod exit;
+mod mirroring;
+mod output;
+mod printer;
+mod progress;
+mod settings;
+mod signals;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{
+    cli::{Cli, Command, LogFormat},
+    context::Context,
+    error::CliError,
+    exit::Exit,
+    printer::Printer,
+    settings::{FlagOrigins, Settings},
+};
+
+fn main() -> ExitCode {
+    // Clap answers `--help` and wrong usage itself, with 0 and 2.
+    let matches = cli::command().get_matches();
+    let origins = FlagOrigins::new(&matches);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let plain = || {
+        Printer::new(
+            cli.global.color.unwrap_or_default(),
+            cli.global.quiet,
+            cli.global.verbose,
+        )
+    };
+
+    // These two must work where the config file is broken or somebody else's.
+    let needs_file = !matches!(cli.command, Command::Demo(_) | Command::Init(_));
+    let loaded = if needs_file {
+        Settings::load(&cli.global, origins)
+    } else {
+        Settings::without_file(&cli.global, origins)
+    };
+    let loaded = loaded.and_then(|mut settings| {
+        if matches!(cli.command, Command::Demo(_)) {
+            commands::demo::prepare(&mut settings)?;
+        }
+        Ok(settings)
+    });
+    let settings = match loaded {
+        Ok(settings) => settings,
+        Err(error) => {
+            plain().error(&error);
+            return error.exit().into();
+        }
+    };
+    start_log(settings.log_format.value, cli.global.verbose);
+    let printer = Printer::new(settings.color.value, cli.global.quiet, cli.global.verbose);
+    let cx = Context {
+        printer,
+        settings,
+        named_config: cli.global.config.clone(),
+    };
+    match dispatch(cli.command, &cx) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            cx.printer.error(&error);
+            error.exit().into()
+        }
+    }
+}
+
+/// Runs the command on the runtime that suits it: threads only where there is work for them.
+fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
+    // These only read and leave nothing behind: a signal may end them as it ends any program.
+    match &command {
+        Command::Init(args) => return commands::init::run(args, cx),
+        Command::List(args) => return commands::list::run(args, cx),
+        Command::Status(args) => return commands::status::run(args, cx),
+        Command::Verify(args) => return commands::verify::run(args, cx),
+        _ => {}
+    }
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if matches!(command, Command::Prune(_) | Command::Cat(_)) {
+        builder.worker_threads(1);
+    }
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::new("cannot start the runtime").cause(&e))?;
+    let exit = runtime.block_on(async {
+        match command {
+            Command::Sync(args) => Box::pin(commands::sync::run(args, cx)).await,
+            Command::Demo(args) => or_interrupted(Box::pin(commands::demo::run(args, cx))).await,
+            Command::Run(args) => or_interrupted(Box::pin(commands::run::run(args, cx))).await,
+            Command::Sql(args) => or_interrupted(Box::pin(commands::sql::run(args, cx))).await,
+            Command::Prune(args) => {
+                signals::end_on_signal();
+                commands::prune::run(&args, cx)
+            }
+            Command::Cat(args) => {
+                signals::end_on_signal();
+                commands::cat::run(&args, cx)
+            }
+            Command::Init(args) => commands::init::run(&args, cx),
+            Command::List(args) => commands::list::run(&args, cx),
+            Command::Status(args) => commands::status::run(&args, cx),
+            Command::Verify(args) => commands::verify::run(&args, cx),
+        }
+    });
+    // A worker that still reads ahead must not keep the process: what was asked for is written.
+    runtime.shutdown_background();
+    exit
+}
+
+/// The command's end, or the first signal's: dropping the work removes unfinished files.
+async fn or_interrupted(
+    work: impl Future<Output = Result<Exit, CliError>>,
+) -> Result<Exit, CliError> {
+    let mut interrupts = signals::listen();
+    tokio::select! {
+        biased;
+        () = interrupts.next() => Err(CliError::interrupted("interrupted")),
+        exit = work => exit,
+    }
+}
+
+/// The log: warnings of kennel's own rooms, more with `-vv`, everything with `-vvv`.
+fn start_log(format: LogFormat, verbosity: u8) {
+    use tracing::level_filters::LevelFilter;
+    let ours = match verbosity {
+        0 | 1 => LevelFilter::WARN,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let theirs = if verbosity > 2 {
+        LevelFilter::DEBUG
+    } else {
+        LevelFilter::OFF
+    };
+    let filter = Targets::new()
+        .with_target("kennel", ours)
+        .with_default(theirs);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    match format {
+        LogFormat::Text => registry.with(layer).init(),
+        LogFormat::Json => registry.with(layer.json()).init(),
+    }
+}

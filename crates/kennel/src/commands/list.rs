@@ -1,0 +1,197 @@
+//! `kennel list`: the canned queries.
+
+use std::io::Write;
+
+use kennel_engine::{CannedQuery, Library, Param};
+
+use crate::{context::Context, error::CliError, exit::Exit, output::PlainTable, text::visible};
+
+/// List the questions that kennel can answer, or explain one
+///
+/// Without an id: id, title, severity and parameters of each query. With one: its documentation, its
+/// parameters and its SQL, ready to be changed and given to `kennel sql`.
+///
+/// Queries of your own stand beside kennel's when kennel.toml says `queries = ["./sql"]`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kennel list
+  kennel list iam-admins
+  kennel list --tag nightly -f json")]
+pub(crate) struct Args {
+    /// A query, by its id (k9/iam-admins) or short name (iam-admins)
+    id: Option<String>,
+    /// Only queries with this tag
+    #[arg(long, value_name = "TAG", conflicts_with = "id")]
+    tag: Option<String>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    format: ListFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ListFormat {
+    /// For people
+    Table,
+    /// An array of objects; one object for one query
+    Json,
+}
+
+/// What `-f json` promises; not the engine's own types.
+#[derive(serde::Serialize)]
+struct QueryJson<'a> {
+    id: &'a str,
+    title: &'a str,
+    severity: Option<&'static str>,
+    tags: &'a [String],
+    params: Vec<ParamJson<'a>>,
+    reads: &'a [String],
+    key: &'a [String],
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documentation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sql: Option<&'a str>,
+}
+
+#[derive(serde::Serialize)]
+struct ParamJson<'a> {
+    name: &'a str,
+    r#type: &'static str,
+    default: Option<&'a str>,
+    required: bool,
+    help: &'a str,
+}
+
+pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
+    let mut library = Library::embedded()?;
+    for folder in &cx.settings.queries.value {
+        library = library.with_folder(folder)?;
+    }
+    let mut out = cx.printer.stdout();
+    if let Some(id) = &args.id {
+        let query = library.find(id)?;
+        match args.format {
+            ListFormat::Table => write_text(query, &mut out)?,
+            ListFormat::Json => write_json(&json(query, true), &mut out)?,
+        }
+    } else {
+        let chosen = library
+            .iter()
+            .filter(|query| args.tag.as_ref().is_none_or(|tag| query.tags.contains(tag)));
+        let chosen = chosen.collect::<Vec<_>>();
+        match args.format {
+            ListFormat::Table => {
+                // Rows are few and must all be seen; only the width is the terminal's.
+                let mut table =
+                    PlainTable::new(&["id", "title", "severity", "params"], cx.printer.look());
+                for query in &chosen {
+                    let params = query.params.iter().map(short).collect::<Vec<_>>().join(" ");
+                    let severity = query.severity.map_or("", |severity| severity.as_str());
+                    table.row([
+                        query.id.clone(),
+                        query.title.clone(),
+                        severity.into(),
+                        params,
+                    ]);
+                }
+                table.write(&mut out)?;
+                let noun = if chosen.len() == 1 {
+                    "query"
+                } else {
+                    "queries"
+                };
+                writeln!(out, "({} {noun})", chosen.len())?;
+            }
+            ListFormat::Json => {
+                let queries = chosen
+                    .iter()
+                    .map(|query| json(query, false))
+                    .collect::<Vec<_>>();
+                write_json(&queries, &mut out)?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// `days=90`, `account_id`, `service!` for one that must be given.
+fn short(param: &Param) -> String {
+    match &param.default {
+        Some(default) => format!("{}={default}", param.name),
+        None if param.required => format!("{}!", param.name),
+        None => param.name.clone(),
+    }
+}
+
+fn write_text(query: &CannedQuery, out: &mut dyn Write) -> Result<(), CliError> {
+    writeln!(out, "{}: {}", query.id, visible(&query.title))?;
+    if let Some(severity) = query.severity {
+        writeln!(out, "severity: {}", severity.as_str())?;
+    }
+    if !query.tags.is_empty() {
+        writeln!(out, "tags: {}", visible(&query.tags.join(", ")))?;
+    }
+    writeln!(out, "reads: {}", visible(&query.reads.join(", ")))?;
+    if let Some(source) = &query.source {
+        writeln!(out, "source: {}", visible(source))?;
+    }
+    if !query.documentation.trim().is_empty() {
+        writeln!(out)?;
+        for line in query.documentation.trim().lines() {
+            writeln!(out, "{}", visible(line))?;
+        }
+    }
+    if !query.params.is_empty() {
+        writeln!(out, "\nParameters (--param NAME=VALUE):")?;
+        for param in &query.params {
+            let rule = match &param.default {
+                Some(default) => format!(", default {default}"),
+                None if param.required => ", required".into(),
+                None => String::new(),
+            };
+            writeln!(
+                out,
+                "  {} ({}{}): {}",
+                param.name,
+                param.param_type.as_str(),
+                visible(&rule),
+                visible(&param.help)
+            )?;
+        }
+    }
+    writeln!(out)?;
+    for line in query.sql.trim().lines() {
+        writeln!(out, "{}", visible(line))?;
+    }
+    Ok(())
+}
+
+fn json(query: &CannedQuery, whole: bool) -> QueryJson<'_> {
+    let params = query.params.iter().map(|param| ParamJson {
+        name: &param.name,
+        r#type: param.param_type.as_str(),
+        default: param.default.as_deref(),
+        required: param.required,
+        help: &param.help,
+    });
+    QueryJson {
+        id: &query.id,
+        title: &query.title,
+        severity: query.severity.map(|severity| severity.as_str()),
+        tags: &query.tags,
+        params: params.collect(),
+        reads: &query.reads,
+        key: &query.key,
+        source: query.source.as_deref(),
+        documentation: whole.then_some(query.documentation.trim()),
+        sql: whole.then_some(query.sql.trim()),
+    }
+}
+
+fn write_json(value: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), CliError> {
+    serde_json::to_writer_pretty(&mut *out, value)
+        .map_err(|e| CliError::from(std::io::Error::from(e)))?;
+    writeln!(out)?;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! `kennel run`: canned queries.
+
+use chrono::TimeDelta;
+use kennel_engine::{CannedQuery, ParamValues};
+
+use super::questions::{OutputArgs, ScopeArgs, Verdict, param_values, parse_param, write_answer};
+use crate::{
+    context::Context, error::CliError, exit::Exit, output::target::Target, text::parse_span,
+};
+
+/// Answer questions by their ids
+///
+/// `kennel list` shows the ids; a short name works where it is unique. Answers come from the cache alone.
+/// What an answer lacks (a report type, an account, a source that was never synced) is said on standard
+/// error, and the exit code is 3 or 4: no rows never means "all is well" by accident.
+///
+/// With several ids, tables and Markdown follow each other; other formats need `-o FOLDER`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kennel run iam-admins
+  kennel run rds-delete --account 111122223333 -f csv -o rds.csv
+  kennel run stale-credentials --param max_age_days=45
+  kennel run iam-admins --as-of 2026-03-01 -f jsonl
+  kennel run iam-admins over-accessible-resources --check --max-age 36h    for cron")]
+pub(crate) struct Args {
+    /// Queries, by id (k9/iam-admins) or short name (iam-admins)
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// Value of a parameter (repeatable); goes to each query that has it
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
+    params: Vec<(String, String)>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// End with 1 when there are rows
+    #[arg(long)]
+    check: bool,
+    /// End with 4 when a report that the questions read is older (36h, 2d)
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    max_age: Option<TimeDelta>,
+}
+
+pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
+    let values = param_values(&args.params)?;
+    let engine = cx.engine(args.scope.settings()?)?;
+    let queries = args
+        .ids
+        .iter()
+        .map(|id| engine.library().find(id))
+        .collect::<Result<Vec<_>, _>>()?;
+    let ids = queries
+        .iter()
+        .map(|query| query.id.clone())
+        .collect::<Vec<_>>();
+    let values = distribute(&values, &queries);
+    let mut target = Target::open(args.output.output.as_deref(), args.output.format, &ids)?;
+    let mut verdict = Verdict::default();
+    for (index, (query, values)) in queries.iter().zip(&values).enumerate() {
+        let answer = engine
+            .run(query, values)
+            .await
+            .map_err(|error| in_query(error.into(), query, queries.len()))?;
+        verdict.caveats(&answer.caveats, cx);
+        verdict.max_age(&answer.reports, args.max_age, cx.now(), cx);
+        let title = (queries.len() > 1).then(|| format!("{}: {}", query.id, query.title));
+        let row_count = write_answer(
+            answer,
+            &mut target,
+            index,
+            args.output.format,
+            title.as_deref(),
+            cx,
+        )
+        .await?;
+        if queries.len() > 1
+            && index + 1 < queries.len()
+            && matches!(target, Target::Stdout | Target::File(_))
+        {
+            target
+                .with(index, &cx.printer, async |out, _| Ok(writeln!(out)?))
+                .await?;
+        }
+        if args.check && row_count > 0 {
+            verdict.findings();
+        }
+        cx.printer
+            .detail(&format!("{}: {row_count} rows", query.id));
+    }
+    for path in target.finish()? {
+        cx.printer.info(&format!("wrote {}", path.display()));
+    }
+    Ok(verdict.exit())
+}
+
+/// Gives each query the parameters that it has. What no query has goes to the first, which will say so.
+fn distribute(values: &ParamValues, queries: &[&CannedQuery]) -> Vec<ParamValues> {
+    let has = |query: &CannedQuery, name: &str| query.params.iter().any(|param| param.name == name);
+    let stray = |name: &str| !queries.iter().any(|query| has(query, name));
+    let for_query = |(index, query): (usize, &&CannedQuery)| {
+        let chosen = values
+            .0
+            .iter()
+            .filter(|(name, _)| has(query, name) || (index == 0 && stray(name)));
+        ParamValues(
+            chosen
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    };
+    queries.iter().enumerate().map(for_query).collect()
+}
+
+fn in_query(error: CliError, query: &CannedQuery, query_count: usize) -> CliError {
+    if query_count > 1 {
+        error.hint(format!("this happened in `{}`", query.id))
+    } else {
+        error
+    }
+}

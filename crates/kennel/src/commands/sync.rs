@@ -1,0 +1,563 @@
+//! `kennel sync`: mirrors the sources.
+
+mod summary;
+
+use std::{io::Write, time::Instant};
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use kennel_cache::{AccountId, Cache, CacheError, CacheWriter, CustomerId, SourceKind};
+use kennel_mirror::{CancelFlag, MirrorSettings, RetrySettings};
+
+use crate::{
+    context::Context,
+    error::CliError,
+    exit::Exit,
+    mirroring::{self, Options, Outcome, Planned, Synced},
+    progress::Progress,
+    settings::Source,
+    signals,
+    text::{bytes, counted, duration, grouped, nearest, parse_size, visible},
+};
+
+/// Objects that `--dry-run` names without `-v`.
+const NAMED_OBJECTS: usize = 20;
+/// Failures that the summary names; `kennel status` has all.
+const NAMED_FAILURES: usize = 10;
+
+/// Mirror the configured sources into the cache
+///
+/// An object is fetched when its ETag or version is not the one in the cache; never by size or date
+/// alone. Each is verified, kept under its own hash, and what was there before stays as history.
+/// Nothing is deleted: what the source no longer lists is marked, and answers say so.
+///
+/// One bad object does not fail a sync: the rest is there, and the exit code is 3. After Ctrl-C the
+/// cache is as it was, and the next sync goes on from what had been fetched.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kennel sync                          all sources of kennel.toml
+  kennel sync k9 --dry-run             what would be fetched, and what it costs
+  kennel sync --account 111122223333 --account 444455556666
+  kennel sync --exclude '**/ras/**' --bandwidth-limit 20M
+  kennel sync --json > sync.jsonl      events and a summary, for machines")]
+pub(crate) struct Args {
+    /// Sources, by their names in kennel.toml [default: all]
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Print the plan with counts, bytes and the cost of its requests, and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Only this customer (repeatable)
+    #[arg(long = "customer", value_name = "ID")]
+    customers: Vec<CustomerId>,
+    /// Only this account (repeatable)
+    #[arg(long = "account", value_name = "ID")]
+    accounts: Vec<AccountId>,
+    /// Only this region (repeatable; CloudTrail sources)
+    #[arg(long = "region", value_name = "REGION")]
+    regions: Vec<String>,
+    /// Only events since this day or span (2026-03-01, 90d; CloudTrail sources)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only events until this day (CloudTrail sources)
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only keys that match (repeatable; * does not cross /, ** does)
+    #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
+    include: Vec<Glob>,
+    /// No keys that match (repeatable); beats --include, whatever the order
+    #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
+    exclude: Vec<Glob>,
+    /// Downloads at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: Option<u16>,
+    /// Bytes per second over all downloads (500k, 20M)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    bandwidth_limit: Option<u64>,
+    /// List everything anew, and fetch again what is damaged or missing in the cache
+    #[arg(long)]
+    full: bool,
+    /// Believe a listing in which many known objects are gone
+    #[arg(long)]
+    allow_shrink: bool,
+    /// Make all tables anew from the mirrored objects first; needs no network
+    #[arg(long, conflicts_with = "dry_run")]
+    rebuild_tables: bool,
+    /// Write events and a summary as JSON lines to standard output
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_glob(text: &str) -> Result<Glob, String> {
+    globset::GlobBuilder::new(text)
+        .literal_separator(true)
+        .build()
+        .map_err(|e| e.to_string())
+}
+
+pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
+    let sources = choose(&args.sources, &cx.settings.sources, cx)?;
+    let options = options(&args, cx)?;
+    note_unused(&args, &sources, cx);
+    if sources.iter().any(|source| source.url.starts_with("s3://")) {
+        // A second install would be refused; there is none before this one.
+        let _first = rustls::crypto::ring::default_provider().install_default();
+    }
+    if args.dry_run {
+        let mut interrupts = signals::listen();
+        return tokio::select! {
+            biased;
+            () = interrupts.next() => Err(CliError::interrupted("interrupted; nothing was changed")),
+            exit = dry_run(&args, &sources, &options, cx) => exit,
+        };
+    }
+    let cancel = CancelFlag::default();
+    signals::cancel_on_signal(cancel.clone());
+    let work = sync_all(&args, &sources, &options, &cancel, cx);
+    tokio::pin!(work);
+    tokio::select! {
+        exit = &mut work => return exit,
+        () = cancel.cancelled() => {}
+    }
+    cx.printer.info("stopping; once more stops at once");
+    work.await
+}
+
+/// The sources that were named, or all.
+fn choose(names: &[String], configured: &[Source], cx: &Context) -> Result<Vec<Source>, CliError> {
+    if configured.is_empty() {
+        let place = match &cx.settings.config.value {
+            Some(path) => format!("`{}` has no [[source]]", path.display()),
+            None => "there is no kennel.toml here".into(),
+        };
+        return Err(CliError::new(format!("nothing to sync: {place}")).hint(
+            "`kennel init --k9 s3://BUCKET` writes one; `--config FILE` names one elsewhere",
+        ));
+    }
+    if names.is_empty() {
+        return Ok(configured.to_vec());
+    }
+    let mut chosen: Vec<Source> = Vec::new();
+    for name in names {
+        let Some(source) = configured
+            .iter()
+            .find(|source| source.name.as_str() == name)
+        else {
+            let known = configured.iter().map(|source| source.name.as_str());
+            let told = CliError::new(format!("no source `{name}` is configured"));
+            return Err(match nearest(name, known.clone()) {
+                Some(near) => told.hint(format!("did you mean `{near}`?")),
+                None => told.hint(format!(
+                    "configured: {}",
+                    known.collect::<Vec<_>>().join(", ")
+                )),
+            });
+        };
+        if !chosen.iter().any(|other| other.name == source.name) {
+            chosen.push(source.clone());
+        }
+    }
+    Ok(chosen)
+}
+
+fn options(args: &Args, cx: &Context) -> Result<Options, CliError> {
+    let set = |globs: &[Glob]| -> Result<Option<GlobSet>, CliError> {
+        if globs.is_empty() {
+            return Ok(None);
+        }
+        let mut builder = GlobSetBuilder::new();
+        for glob in globs {
+            builder.add(glob.clone());
+        }
+        builder
+            .build()
+            .map(Some)
+            .map_err(|e| CliError::new("cannot use these globs together").cause(&e))
+    };
+    Ok(Options {
+        customers: args.customers.clone(),
+        accounts: args.accounts.clone(),
+        include: set(&args.include)?,
+        exclude: set(&args.exclude)?,
+        allow_shrink: args.allow_shrink,
+        full: args.full,
+        mirror: MirrorSettings {
+            concurrency: args
+                .concurrency
+                .map_or(cx.settings.concurrency.value, usize::from),
+            bandwidth_limit: args.bandwidth_limit.or(cx.settings.bandwidth_limit.value),
+            retry: RetrySettings::default(),
+            offline: cx.settings.offline.value,
+            now: mirroring::now,
+        },
+    })
+}
+
+/// Flags that none of the chosen sources knows are said, not swallowed.
+fn note_unused(args: &Args, sources: &[Source], cx: &Context) {
+    if sources
+        .iter()
+        .any(|source| source.kind == SourceKind::CloudTrail)
+    {
+        return;
+    }
+    let given = [
+        ("--region", !args.regions.is_empty()),
+        ("--since", args.since.is_some()),
+        ("--until", args.until.is_some()),
+    ];
+    for (flag, _) in given.into_iter().filter(|(_, given)| *given) {
+        cx.printer.warn(&format!("{flag} has no effect: it is for CloudTrail sources, and k9's reports are of no region or day"));
+    }
+}
+
+/// Why a source is not mirrored by this version.
+fn unsupported(source: &Source) -> Option<CliError> {
+    (source.kind == SourceKind::CloudTrail).then(|| {
+        CliError::new(format!(
+            "source `{}`: this version of kennel mirrors k9 sources only",
+            source.name
+        ))
+        .hint("`kennel sync NAME` syncs one source; the CloudTrail source stays as it is")
+    })
+}
+
+async fn dry_run(
+    args: &Args,
+    sources: &[Source],
+    options: &Options,
+    cx: &Context,
+) -> Result<Exit, CliError> {
+    let mut outcomes = Outcomes::default();
+    for source in sources {
+        if let Some(error) = unsupported(source) {
+            outcomes.failed(source, &error, args.json, cx);
+            continue;
+        }
+        let cache = match Cache::open(cx.home()) {
+            Err(CacheError::NotFound { .. }) => None,
+            cache => Some(cache?),
+        };
+        let progress = Progress::new(
+            source.name.as_str(),
+            cx.settings.progress.value,
+            args.json,
+            &cx.printer,
+        );
+        let planned = Box::pin(mirroring::plan_source(
+            source,
+            cache.as_ref(),
+            options,
+            &progress,
+        ))
+        .await;
+        drop(progress);
+        match planned {
+            Ok(planned) => {
+                if args.json {
+                    cx.printer
+                        .data(&summary::Planned::new(source, &planned, cx).line())?;
+                } else {
+                    write_plan(source, &planned, cx)?;
+                }
+                outcomes.done(if planned.plan.shrink_refused.is_some() {
+                    Exit::Partial
+                } else {
+                    Exit::Done
+                });
+            }
+            Err(error) => outcomes.failed(source, &error, args.json, cx),
+        }
+    }
+    Ok(outcomes.exit())
+}
+
+fn cost_usd(planned: &Planned, cx: &Context) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let thousands = |requests: u64| requests as f64 / 1000.0;
+    thousands(planned.requests.list) * cx.settings.list_usd_per_1000.value
+        + thousands(planned.plan.fetch.len() as u64) * cx.settings.get_usd_per_1000.value
+}
+
+fn write_plan(source: &Source, planned: &Planned, cx: &Context) -> Result<(), CliError> {
+    let plan = &planned.plan;
+    let mut out = cx.printer.stdout();
+    writeln!(
+        out,
+        "{}: would fetch {} ({})",
+        source.name,
+        counted(plan.fetch.len() as u64, "object"),
+        bytes(plan.fetch_bytes)
+    )?;
+    let named = if cx.printer.verbosity() > 0 {
+        usize::MAX
+    } else {
+        NAMED_OBJECTS
+    };
+    for object in plan.fetch.iter().take(named) {
+        writeln!(
+            out,
+            "  {} ({})",
+            visible(&object.key),
+            bytes(object.size_bytes)
+        )?;
+    }
+    if plan.fetch.len() > named {
+        writeln!(
+            out,
+            "  and {} more; -v names all",
+            grouped((plan.fetch.len() - named) as u64)
+        )?;
+    }
+    let mut counts = vec![format!("{} unchanged", grouped(plan.keep_count))];
+    for (count, words) in [
+        (
+            plan.adopt.len() as u64,
+            "fetched by an interrupted sync already",
+        ),
+        (
+            plan.missing.len() as u64,
+            "no longer listed: would be marked, not deleted",
+        ),
+        (plan.reappeared.len() as u64, "listed again"),
+        (
+            plan.archived.len() as u64,
+            "archived, not restored: cannot be read",
+        ),
+        (plan.filtered_count, "left out by flags"),
+        (plan.left_alone_count, "not reports"),
+    ] {
+        if count > 0 {
+            counts.push(format!("{} {words}", grouped(count)));
+        }
+    }
+    writeln!(out, "  {}", counts.join("; "))?;
+    writeln!(
+        out,
+        "  requests: {} LIST made, {} GET to make; about ${:.4} at AWS's prices, plus transfer",
+        grouped(planned.requests.list),
+        grouped(plan.fetch.len() as u64),
+        cost_usd(planned, cx),
+    )?;
+    out.flush()?;
+    if let Some(shrink) = &plan.shrink_refused {
+        cx.printer.warn(&format!("{}: {shrink}", source.name));
+        cx.printer.hint("`--allow-shrink` accepts this listing");
+    }
+    Ok(())
+}
+
+async fn sync_all(
+    args: &Args,
+    sources: &[Source],
+    options: &Options,
+    cancel: &CancelFlag,
+    cx: &Context,
+) -> Result<Exit, CliError> {
+    let mut writer = CacheWriter::open(cx.home(), cx.now())?;
+    let mut outcomes = Outcomes::default();
+    for source in sources {
+        if let Some(error) = unsupported(source) {
+            outcomes.failed(source, &error, args.json, cx);
+            continue;
+        }
+        if args.rebuild_tables {
+            let (count, failures) = mirroring::rebuild_tables(source, &mut writer, cx).await?;
+            cx.printer.info(&format!(
+                "{}: made {} anew",
+                source.name,
+                counted(count, "table")
+            ));
+            failures.iter().for_each(|failure| cx.printer.warn(failure));
+            outcomes.done(if failures.is_empty() {
+                Exit::Done
+            } else {
+                Exit::Partial
+            });
+        }
+        let started = Instant::now();
+        let progress = Progress::new(
+            source.name.as_str(),
+            cx.settings.progress.value,
+            args.json,
+            &cx.printer,
+        );
+        let outcome = Box::pin(mirroring::sync_source(
+            source,
+            &mut writer,
+            options,
+            &progress,
+            cancel,
+        ))
+        .await;
+        drop(progress);
+        match outcome {
+            Ok(Outcome::Synced(synced)) => {
+                tell(source, &synced, started, cx);
+                if args.json {
+                    cx.printer
+                        .data(&summary::Synced::new(source, &synced).line())?;
+                }
+                outcomes.done(exit_of(&synced));
+            }
+            Ok(Outcome::Interrupted { fetched_count }) => {
+                if args.json {
+                    cx.printer.data(&summary::failed(source, "interrupted"))?;
+                }
+                return Err(CliError::interrupted(format!(
+                    "{}: interrupted after {}",
+                    source.name,
+                    counted(fetched_count, "object")
+                ))
+                .hint("the cache is as it was; the next `kennel sync` goes on from there"));
+            }
+            Err(error) => outcomes.failed(source, &error, args.json, cx),
+        }
+    }
+    Ok(outcomes.exit())
+}
+
+fn exit_of(synced: &Synced) -> Exit {
+    let nothing_came = synced.fetched_count + synced.adopted_count + synced.unchanged_count == 0;
+    if synced.stopped.is_some() && nothing_came {
+        Exit::Failure
+    } else if synced.stopped.is_some()
+        || !synced.failures.is_empty()
+        || !synced.problems.is_empty()
+        || !synced.plan.archived.is_empty()
+    {
+        Exit::Partial
+    } else {
+        Exit::Done
+    }
+}
+
+/// One line always, and what the user must know.
+pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Context) {
+    let changed = synced.fetched_count + synced.adopted_count + synced.commit.missing_count;
+    let mut line = if changed == 0 && synced.failures.is_empty() && synced.commit.snapshot.is_none()
+    {
+        format!(
+            "{}: up to date, {} unchanged",
+            source.name,
+            grouped(synced.unchanged_count)
+        )
+    } else {
+        format!(
+            "{}: {} fetched ({}), {} unchanged, {} failed",
+            source.name,
+            grouped(synced.fetched_count),
+            bytes(synced.fetched_bytes),
+            grouped(synced.unchanged_count),
+            grouped(synced.failures.len() as u64),
+        )
+    };
+    for (count, words) in [
+        (synced.adopted_count, "adopted from an interrupted sync"),
+        (synced.commit.missing_count, "no longer listed"),
+        (synced.plan.filtered_count, "left out by flags"),
+    ] {
+        if count > 0 {
+            line.push_str(&format!(", {} {words}", grouped(count)));
+        }
+    }
+    if let Some(id) = synced.commit.snapshot {
+        line.push_str(&format!("; snapshot {id}"));
+    }
+    line.push_str(&format!(", in {}", duration(started.elapsed())));
+    cx.printer.info(&line);
+    cx.printer.detail(&format!(
+        "{}: {} LIST, {} GET, {} HEAD, {} retries",
+        source.name,
+        synced.requests.list,
+        synced.requests.get,
+        synced.requests.head,
+        synced.requests.retries
+    ));
+    for (key, step, message) in synced.failures.iter().take(NAMED_FAILURES) {
+        cx.printer.warn(&format!(
+            "{}: cannot {} {key}: {message}",
+            source.name,
+            step.as_str()
+        ));
+    }
+    for (key, problem) in synced.problems.iter().take(NAMED_FAILURES) {
+        cx.printer
+            .warn(&format!("{}: {key}: {problem}", source.name));
+    }
+    let unnamed = synced.failures.len().saturating_sub(NAMED_FAILURES)
+        + synced.problems.len().saturating_sub(NAMED_FAILURES);
+    if unnamed > 0 {
+        cx.printer.warn(&format!(
+            "{}: and {unnamed} more; `kennel status -f json` has all",
+            source.name
+        ));
+    }
+    if !synced.plan.archived.is_empty() {
+        cx.printer.warn(&format!(
+            "{}: {} archived and not restored",
+            source.name,
+            counted(synced.plan.archived.len() as u64, "object")
+        ));
+        cx.printer
+            .hint("`aws s3api restore-object` brings them back; the next sync fetches them");
+    }
+    if synced.plan.shrink_refused.is_some() {
+        cx.printer.hint("`--allow-shrink` accepts this listing");
+    }
+    if let Some(stopped) = &synced.stopped {
+        cx.printer.warn(&format!(
+            "{}: stopped early: {}",
+            source.name,
+            stopped.one_line()
+        ));
+        stopped
+            .hints()
+            .iter()
+            .for_each(|hint| cx.printer.hint(hint));
+    }
+    if synced.plan.listed_count == synced.plan.left_alone_count
+        && synced.plan.shrink_refused.is_none()
+    {
+        cx.printer.warn(&format!(
+            "{}: no k9 reports are listed under {}",
+            source.name, source.url
+        ));
+        cx.printer.hint("k9 delivers Parquet under hive/parquet/ when hive delivery is switched on; a prefix belongs into the url");
+    }
+}
+
+/// What several sources came to: one that failed is partial as long as another did not.
+#[derive(Default)]
+struct Outcomes {
+    exit: Exit,
+    done_count: u32,
+    failed_count: u32,
+}
+
+impl Outcomes {
+    fn done(&mut self, exit: Exit) {
+        if exit == Exit::Failure {
+            self.failed_count += 1;
+        } else {
+            self.exit = self.exit.and(exit);
+            self.done_count += 1;
+        }
+    }
+
+    fn failed(&mut self, source: &Source, error: &CliError, json: bool, cx: &Context) {
+        cx.printer.error(error);
+        if json {
+            // The error stands on stderr whether or not anybody reads the events.
+            let _unheard = cx.printer.data(&summary::failed(source, &error.one_line()));
+        }
+        self.failed_count += 1;
+    }
+
+    fn exit(&self) -> Exit {
+        match (self.done_count, self.failed_count) {
+            (_, 0) => self.exit,
+            (0, _) => Exit::Failure,
+            _ => self.exit.and(Exit::Partial),
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! One source, mirrored: list, plan, fetch, ingest, commit. `sync` and `demo` share it.
+//!
+//! The mirror knows S3, the engine knows Parquet, the cache knows the disk; here they meet.
+
+use std::{collections::HashMap, num::NonZero, path::PathBuf, thread};
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream};
+use globset::GlobSet;
+use kennel_cache::{
+    AccountId, Cache, CacheError, CacheWriter, CommitOutcome, CustomerId, FailureStage,
+    FetchedObject, KnownObject, NewReport, ReportKey, Stage, SyncCommit,
+};
+use kennel_engine::{IngestError, ingest_report};
+use kennel_mirror::{
+    CancelFlag, MirrorSettings, PlanOptions, Remote, RemoteObject, RequestCounts, SourceSettings,
+    SourceUrl, SyncObserver, SyncPlan, Wanted, plan,
+};
+
+use crate::{clock, context::Context, error::CliError, settings::Source};
+
+/// Objects that are remembered in one transaction.
+const PENDING_BATCH: usize = 64;
+/// Reports read at once; each may hold a row group in memory.
+const INGEST_AT_ONCE: usize = 4;
+
+/// Which objects, and how.
+pub(crate) struct Options {
+    /// Only these customers; all when empty.
+    pub(crate) customers: Vec<CustomerId>,
+    /// Only these accounts; all when empty.
+    pub(crate) accounts: Vec<AccountId>,
+    /// Only keys that match; all when `None`.
+    pub(crate) include: Option<GlobSet>,
+    /// No keys that match.
+    pub(crate) exclude: Option<GlobSet>,
+    /// Accept that many keys vanished.
+    pub(crate) allow_shrink: bool,
+    /// Also look whether the cache still has the bytes of what is unchanged.
+    pub(crate) full: bool,
+    /// For the mirror.
+    pub(crate) mirror: MirrorSettings,
+}
+
+impl Options {
+    fn is_narrowed(&self) -> bool {
+        !self.customers.is_empty()
+            || !self.accounts.is_empty()
+            || self.include.is_some()
+            || self.exclude.is_some()
+    }
+
+    fn wants(&self, object: &RemoteObject) -> Wanted {
+        let Some(report) = ReportKey::parse(&object.key) else {
+            return Wanted::LeftAlone;
+        };
+        let admitted = (self.customers.is_empty() || self.customers.contains(&report.customer_id))
+            && (self.accounts.is_empty() || self.accounts.contains(&report.account_id))
+            && self
+                .include
+                .as_ref()
+                .is_none_or(|globs| globs.is_match(&object.key))
+            && !self
+                .exclude
+                .as_ref()
+                .is_some_and(|globs| globs.is_match(&object.key));
+        if admitted {
+            Wanted::Yes
+        } else {
+            Wanted::Filtered
+        }
+    }
+}
+
+/// What is to be done, and what finding out took.
+pub(crate) struct Planned {
+    /// The plan.
+    pub(crate) plan: SyncPlan,
+    /// Requests made so far.
+    pub(crate) requests: RequestCounts,
+}
+
+/// What was done.
+pub(crate) struct Synced {
+    /// Objects fetched.
+    pub(crate) fetched_count: u64,
+    /// Their bytes.
+    pub(crate) fetched_bytes: u64,
+    /// Objects that an interrupted sync had fetched already.
+    pub(crate) adopted_count: u64,
+    /// Objects found unchanged.
+    pub(crate) unchanged_count: u64,
+    /// Keys, steps and messages.
+    pub(crate) failures: Vec<(String, FailureStage, String)>,
+    /// Objects of which some values could not be read.
+    pub(crate) problems: Vec<(String, String)>,
+    /// The plan, without the objects.
+    pub(crate) plan: SyncPlan,
+    /// What the commit made.
+    pub(crate) commit: CommitOutcome,
+    /// Requests made.
+    pub(crate) requests: RequestCounts,
+    /// What ended the downloads early.
+    pub(crate) stopped: Option<CliError>,
+}
+
+/// How a source's sync ended.
+pub(crate) enum Outcome {
+    /// It was committed.
+    Synced(Box<Synced>),
+    /// Ctrl-C: what was fetched is kept for the next sync.
+    Interrupted {
+        /// Objects fetched.
+        fetched_count: u64,
+    },
+}
+
+fn source_settings(source: &Source) -> Result<SourceSettings, CliError> {
+    let url = source.url.parse::<SourceUrl>()?;
+    Ok(SourceSettings {
+        name: source.name.clone(),
+        url,
+        region: source.region.clone(),
+        profile: source.profile.clone(),
+        role_arn: source.role_arn.clone(),
+        external_id: source.external_id.clone(),
+        endpoint_url: source.endpoint_url.clone(),
+        request_payer: source.request_payer,
+        ca_bundle: source.ca_bundle.clone(),
+        path_style: source.path_style,
+    })
+}
+
+/// Where k9's Parquet reports lie: below the configured prefix, unless that names the place itself.
+fn report_prefix(url: &SourceUrl) -> String {
+    const FOLDER: &str = "hive/parquet/";
+    match url {
+        SourceUrl::S3 { prefix, .. } if format!("{prefix}/").contains(FOLDER) => {
+            format!("{prefix}/")
+        }
+        SourceUrl::S3 { prefix, .. } if !prefix.is_empty() => format!("{prefix}/{FOLDER}"),
+        _ => FOLDER.to_owned(),
+    }
+}
+
+/// Lists a source and compares it with the cache; changes nothing.
+pub(crate) async fn plan_source(
+    source: &Source,
+    cache: Option<&Cache>,
+    options: &Options,
+    observer: &dyn SyncObserver,
+) -> Result<Planned, CliError> {
+    let settings = source_settings(source)?;
+    let remote = Remote::open(&settings, &options.mirror).await?;
+    let plan = make_plan(
+        source,
+        &settings,
+        &remote,
+        cache,
+        &HashMap::new(),
+        options,
+        observer,
+    )
+    .await?;
+    Ok(Planned {
+        plan,
+        requests: remote.requests(),
+    })
+}
+
+async fn make_plan(
+    source: &Source,
+    settings: &SourceSettings,
+    remote: &Remote,
+    cache: Option<&Cache>,
+    pending: &HashMap<String, FetchedObject>,
+    options: &Options,
+    observer: &dyn SyncObserver,
+) -> Result<SyncPlan, CliError> {
+    let known: Box<dyn Iterator<Item = Result<KnownObject, CacheError>>> =
+        match cache.map(|cache| cache.known_objects(&source.name)) {
+            None | Some(Err(CacheError::UnknownSource { .. })) => Box::new(std::iter::empty()),
+            Some(known) if options.full => {
+                let known = known?;
+                Box::new(known.map(|known| without_lost_bytes(source, cache, known?)))
+            }
+            Some(known) => Box::new(known?),
+        };
+    let prefix = report_prefix(&settings.url);
+    let wanted = |object: &RemoteObject| options.wants(object);
+    let listing = remote.list(&prefix, None);
+    let how = PlanOptions {
+        full: false,
+        allow_shrink: options.allow_shrink,
+    };
+    Ok(plan(listing, known, pending, &wanted, how, observer).await?)
+}
+
+/// With `--full`: an object whose bytes are gone or damaged is taken for changed, so that it is fetched again.
+fn without_lost_bytes(
+    source: &Source,
+    cache: Option<&Cache>,
+    mut known: KnownObject,
+) -> Result<KnownObject, CacheError> {
+    let Some(cache) = cache else { return Ok(known) };
+    let object = cache.object(&source.name, &known.key)?;
+    if !object.is_some_and(|object| cache.is_intact(&object.sha256)) {
+        known.etag.clear();
+    }
+    Ok(known)
+}
+
+/// Mirrors one source and commits what came.
+///
+/// # Errors
+/// The source as a whole failed: nothing of it is committed. What was fetched is kept for the next sync.
+pub(crate) async fn sync_source(
+    source: &Source,
+    writer: &mut CacheWriter,
+    options: &Options,
+    observer: &dyn SyncObserver,
+    cancel: &CancelFlag,
+) -> Result<Outcome, CliError> {
+    let started_at = clock::now();
+    writer.register_source(&source.name, source.kind, &source.url)?;
+    let settings = source_settings(source)?;
+    let remote = Remote::open(&settings, &options.mirror).await?;
+    let pending = writer
+        .pending(&source.name)?
+        .into_iter()
+        .map(|object| (object.key.clone(), object));
+    let mut pending = pending.collect::<HashMap<_, _>>();
+    let planning = make_plan(
+        source,
+        &settings,
+        &remote,
+        Some(writer.cache()),
+        &pending,
+        options,
+        observer,
+    );
+    let mut plan = tokio::select! {
+        plan = planning => plan?,
+        () = cancel.cancelled() => return Ok(Outcome::Interrupted { fetched_count: 0 }),
+    };
+    let mut objects = plan
+        .adopt
+        .iter()
+        .filter_map(|key| pending.remove(key))
+        .collect::<Vec<_>>();
+    let adopted_count = objects.len() as u64;
+
+    let fetch = fetch(
+        source,
+        writer,
+        &remote,
+        std::mem::take(&mut plan.fetch),
+        observer,
+        cancel,
+    )
+    .await?;
+    if fetch.outcome.interrupted {
+        return Ok(Outcome::Interrupted {
+            fetched_count: fetch.outcome.fetched,
+        });
+    }
+    objects.extend(fetch.objects);
+    let mut failures = fetch.failures;
+    if let Some(shrink) = &plan.shrink_refused {
+        failures.push((
+            report_prefix(&settings.url),
+            FailureStage::List,
+            shrink.to_string(),
+        ));
+    }
+    let ingested = ingest(objects, writer, cancel).await?;
+    let Some(ingested) = ingested else {
+        return Ok(Outcome::Interrupted {
+            fetched_count: fetch.outcome.fetched,
+        });
+    };
+    failures.extend(ingested.failures);
+    let stopped = fetch.outcome.stopped.map(CliError::from);
+    let commit = SyncCommit {
+        source: source.name.clone(),
+        started_at,
+        taken_at: clock::now(),
+        objects: ingested.objects,
+        refreshed: plan
+            .refresh
+            .iter()
+            .map(|object| (object.key.clone(), object.modified_at))
+            .collect(),
+        missing: plan.missing.clone(),
+        reappeared: plan.reappeared.clone(),
+        failures: failures.clone(),
+        covers_all: !options.is_narrowed() && stopped.is_none(),
+        unchanged_count: plan.keep_count,
+        fetched_bytes: fetch.outcome.bytes,
+        error: stopped.as_ref().map(CliError::one_line),
+    };
+    let outcome = writer.commit(&commit)?;
+    Ok(Outcome::Synced(Box::new(Synced {
+        fetched_count: fetch.outcome.fetched,
+        fetched_bytes: fetch.outcome.bytes,
+        adopted_count,
+        unchanged_count: plan.keep_count,
+        failures,
+        problems: ingested.problems,
+        plan,
+        commit: outcome,
+        requests: remote.requests(),
+        stopped,
+    })))
+}
+
+struct Fetched {
+    objects: Vec<FetchedObject>,
+    failures: Vec<(String, FailureStage, String)>,
+    outcome: kennel_mirror::FetchOutcome,
+}
+
+async fn fetch(
+    source: &Source,
+    writer: &mut CacheWriter,
+    remote: &Remote,
+    wanted: Vec<RemoteObject>,
+    observer: &dyn SyncObserver,
+    cancel: &CancelFlag,
+) -> Result<Fetched, CliError> {
+    let stage = writer.stage();
+    let mut objects: Vec<FetchedObject> = Vec::new();
+    let mut recorded = 0;
+    let on_done = |object: FetchedObject| {
+        objects.push(object);
+        if objects.len() - recorded >= PENDING_BATCH {
+            writer.record_pending(&source.name, &objects[recorded..])?;
+            recorded = objects.len();
+        }
+        Ok(())
+    };
+    let outcome = remote
+        .fetch(wanted, &stage, observer, cancel, on_done)
+        .await;
+    writer.record_pending(&source.name, &objects[recorded..])?;
+    let failures = outcome
+        .failures
+        .iter()
+        .filter(|failure| !failure.vanished)
+        .map(|failure| {
+            let step = if failure.stage == "verify" {
+                FailureStage::Verify
+            } else {
+                FailureStage::Fetch
+            };
+            (failure.key.clone(), step, failure.message.clone())
+        });
+    Ok(Fetched {
+        failures: failures.collect(),
+        objects,
+        outcome,
+    })
+}
+
+struct Ingested {
+    objects: Vec<(FetchedObject, Option<NewReport>)>,
+    failures: Vec<(String, FailureStage, String)>,
+    problems: Vec<(String, String)>,
+}
+
+/// Makes table files of reports; `None` when interrupted. A report that cannot be read is a failure of
+/// that report alone; a full disk is one of the sync.
+async fn ingest(
+    objects: Vec<FetchedObject>,
+    writer: &CacheWriter,
+    cancel: &CancelFlag,
+) -> Result<Option<Ingested>, CliError> {
+    let stage = writer.stage();
+    let cache = writer.cache();
+    let jobs = objects.into_iter().map(|object| {
+        let path = cache.object_path(&object.sha256);
+        let stage = stage.clone();
+        async move {
+            let made = make_table(object.key.clone(), path, stage).await;
+            (object, made)
+        }
+    });
+    let at_once = thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .min(INGEST_AT_ONCE);
+    let mut made = stream::iter(jobs).buffer_unordered(at_once);
+    let mut ingested = Ingested {
+        objects: Vec::new(),
+        failures: Vec::new(),
+        problems: Vec::new(),
+    };
+    while let Some((object, made)) = made.next().await {
+        if cancel.is_cancelled() {
+            return Ok(None);
+        }
+        let report = match made {
+            Ok(report) => report,
+            Err(IngestError::Cache(error)) => return Err(error.into()),
+            Err(error) => {
+                let message = CliError::from_error(&error).one_line();
+                ingested
+                    .failures
+                    .push((object.key.clone(), FailureStage::Ingest, message));
+                None
+            }
+        };
+        if let Some(problem) = report.as_ref().and_then(|report| report.problem.clone()) {
+            ingested.problems.push((object.key.clone(), problem));
+        }
+        ingested.objects.push((object, report));
+    }
+    // Downloads end in any order; what is written must not depend on it.
+    ingested.objects.sort_by(|a, b| a.0.key.cmp(&b.0.key));
+    ingested.failures.sort_by(|a, b| a.0.cmp(&b.0));
+    ingested.problems.sort();
+    Ok(Some(ingested))
+}
+
+async fn make_table(
+    key: String,
+    path: PathBuf,
+    stage: Stage,
+) -> Result<Option<NewReport>, IngestError> {
+    let Some(report) = ReportKey::parse(&key) else {
+        return Ok(None);
+    };
+    let work = tokio::task::spawn_blocking(move || ingest_report(&path, &report, &stage));
+    match work.await {
+        Ok(made) => made.map(Some),
+        Err(join) => std::panic::resume_unwind(join.into_panic()),
+    }
+}
+
+/// Makes all table files of a source anew from its objects; says how many, and what failed.
+pub(crate) async fn rebuild_tables(
+    source: &Source,
+    writer: &mut CacheWriter,
+    cx: &Context,
+) -> Result<(u64, Vec<String>), CliError> {
+    let versions = match writer.cache().versions_to_ingest(&source.name) {
+        Err(CacheError::UnknownSource { .. }) => return Ok((0, Vec::new())),
+        versions => versions?,
+    };
+    let mut count = 0;
+    let mut failures = Vec::new();
+    for (id, key, hash) in versions {
+        let path = writer.cache().object_path(&hash);
+        match make_table(key.clone(), path, writer.stage()).await {
+            Ok(None) => {}
+            Ok(Some(report)) => {
+                writer.replace_report(id, &report)?;
+                cx.printer.detail(&format!("made the table of {key}"));
+                count += 1;
+            }
+            Err(IngestError::Cache(error)) => return Err(error.into()),
+            Err(error) => failures.push(format!(
+                "{key}: {}",
+                CliError::from_error(&error).one_line()
+            )),
+        }
+    }
+    Ok((count, failures))
+}
+
+/// Now, for libraries that ask more than once.
+pub(crate) fn now() -> DateTime<Utc> {
+    clock::now()
+}

@@ -1,0 +1,171 @@
+//! Standard output and standard error: stdout is data, stderr is conversation. Nothing else writes to either.
+
+use std::{
+    io::{self, BufWriter, IsTerminal, StdoutLock, Write},
+    sync::{Mutex, PoisonError},
+};
+
+use indicatif::MultiProgress;
+
+use crate::{
+    cli::ColorChoice,
+    error::{CliError, Label},
+    output::Look,
+    text::visible,
+};
+
+/// Rows of a table that a terminal gets.
+const TERMINAL_ROWS: usize = 40;
+/// A terminal that does not say how wide it is.
+const USUAL_WIDTH: usize = 80;
+
+/// Talks to people, and hands out the stream for data.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    quiet: bool,
+    verbosity: u8,
+    color_stdout: bool,
+    color_stderr: bool,
+    /// The bars that a line must not run into.
+    bars: Mutex<Option<MultiProgress>>,
+}
+
+impl Printer {
+    /// Decides colours: `--color`, then `NO_COLOR`, then whether it is a terminal that knows colours.
+    pub(crate) fn new(color: ColorChoice, quiet: bool, verbosity: u8) -> Self {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colored = |is_terminal: bool| match color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => is_terminal && !set("NO_COLOR") && !dumb,
+        };
+        Self {
+            quiet,
+            verbosity,
+            color_stdout: colored(io::stdout().is_terminal()),
+            color_stderr: colored(io::stderr().is_terminal()),
+            bars: Mutex::new(None),
+        }
+    }
+
+    /// The stream for data; flush it, and take its errors seriously.
+    pub(crate) fn stdout(&self) -> BufWriter<StdoutLock<'static>> {
+        BufWriter::with_capacity(64 * 1024, io::stdout().lock())
+    }
+
+    /// How tables on standard output are to look.
+    pub(crate) fn look(&self) -> Look {
+        let terminal_width = io::stdout().is_terminal().then(|| {
+            let size = terminal_size::terminal_size_of(io::stdout());
+            size.map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0))
+                .max(20)
+        });
+        Look {
+            terminal_width,
+            max_rows: TERMINAL_ROWS,
+            advice: true,
+            styled: self.color_stdout,
+        }
+    }
+
+    /// Whether a person sees standard error as it is written.
+    pub(crate) fn stderr_is_terminal(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
+    /// Whether `-q` was given.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// How often `-v` was given.
+    pub(crate) fn verbosity(&self) -> u8 {
+        self.verbosity
+    }
+
+    /// A line of text on standard output, for commands whose result is text.
+    pub(crate) fn data(&self, text: &str) -> Result<(), CliError> {
+        let mut out = self.stdout();
+        writeln!(out, "{text}")?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// What was done; silent with `-q`.
+    pub(crate) fn info(&self, text: &str) {
+        if !self.quiet {
+            self.line(&visible(text));
+        }
+    }
+
+    /// Detail that `-v` asks for.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbosity > 0 && !self.quiet {
+            self.line(&visible(text));
+        }
+    }
+
+    /// What the answer lacks, what the user must act on: told even with `-q`.
+    pub(crate) fn warn(&self, text: &str) {
+        self.line(&format!("{} {}", self.paint(Label::Warning), visible(text)));
+    }
+
+    /// Advice; silent with `-q`.
+    pub(crate) fn hint(&self, text: &str) {
+        if !self.quiet {
+            self.line(&format!("{} {}", self.paint(Label::Hint), visible(text)));
+        }
+    }
+
+    /// A failure with its chain.
+    pub(crate) fn error(&self, error: &CliError) {
+        for line in error.lines(|label| self.paint(label)) {
+            self.line(&line);
+        }
+    }
+
+    /// A question without a line break, for the line loop of `kennel sql`.
+    pub(crate) fn prompt(&self, text: &str) {
+        let mut stderr = io::stderr().lock();
+        // Nobody is there to be asked: reading the answer will end, too.
+        let _unseen = stderr
+            .write_all(text.as_bytes())
+            .and_then(|()| stderr.flush());
+    }
+
+    /// From now on lines are written above these bars; `None` when they are gone.
+    pub(crate) fn set_bars(&self, bars: Option<MultiProgress>) {
+        *self.bars.lock().unwrap_or_else(PoisonError::into_inner) = bars;
+    }
+
+    fn line(&self, text: &str) {
+        let write = || {
+            let mut stderr = io::stderr().lock();
+            // A closed standard error must not end a run that writes data elsewhere.
+            let _unseen = stderr.write_all(format!("{text}\n").as_bytes());
+        };
+        match self
+            .bars
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+        {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn paint(&self, label: Label) -> String {
+        let (code, word) = match label {
+            Label::Error => ("1;31", "error:"),
+            Label::Warning => ("1;33", "warning:"),
+            Label::Hint => ("1;36", "hint:"),
+        };
+        if self.color_stderr {
+            format!("\u{1b}[{code}m{word}\u{1b}[0m")
+        } else {
+            word.into()
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The whole program, from the outside: words, exit codes, standard output and standard error.
+//! The logic is tested in its rooms; here it is the wiring.
+
+mod asking;
+mod config;
+mod demo;
+mod home;
+mod syncing;
