@@ -300,7 +300,7 @@ mod tests {
     fn nothing_outside_the_folder_is_read() {
         let (outside, inside) = (folder(&["secret"]), folder(&["a/a"]));
         let link = |name: &str, to: &Path| {
-            std::os::unix::fs::symlink(to, inside.path().join(name)).unwrap()
+            std::os::unix::fs::symlink(to, inside.path().join(name)).unwrap();
         };
         link("a/file", &outside.path().join("secret"));
         link("folder", outside.path());

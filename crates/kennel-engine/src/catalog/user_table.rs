@@ -51,7 +51,7 @@ pub(crate) fn locate(shared: &Shared, location: &str) -> Option<Located> {
         };
     }
     let wanted = as_folder(&format!("{scheme}://{rest}"));
-    let found = shared.sources.iter().find_map(|source| {
+    shared.sources.iter().find_map(|source| {
         let url = as_folder(&source.url);
         // Keys are those of the whole bucket, or relative to the folder of a `file://` source.
         let root = if scheme == "s3" {
@@ -64,8 +64,7 @@ pub(crate) fn locate(shared: &Shared, location: &str) -> Option<Located> {
             prefix: wanted.strip_prefix(&root).unwrap_or_default().to_owned(),
             assumed: false,
         })
-    });
-    found
+    })
 }
 
 /// With exactly one `/` at the end, unless it is empty: `a/pas` must not take in `a/pas2/x`.

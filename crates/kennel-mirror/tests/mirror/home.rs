@@ -1,4 +1,8 @@
 //! A cache, a server, and one sync of the mirror's part: list, plan, fetch, commit.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails as a test fails"
+)]
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -10,6 +14,10 @@ use kennel_mirror::{
 };
 use kennel_testkit::s3::{Bucket, S3Options, S3Server};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server checks signatures against the real time"
+)]
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
 }
@@ -104,7 +112,7 @@ impl TestMirror {
         }
     }
 
-    pub(crate) async fn remote(&self) -> Remote {
+    pub(crate) fn remote(&self) -> Remote {
         Remote::open_with_keys(&self.source, &self.settings, self.keys.clone()).unwrap()
     }
 
@@ -119,7 +127,7 @@ impl TestMirror {
         writer
             .register_source(&name, SourceKind::K9, &self.source.url.to_string())
             .unwrap();
-        let remote = self.remote().await;
+        let remote = self.remote();
         let pending = writer
             .pending(&name)
             .unwrap()

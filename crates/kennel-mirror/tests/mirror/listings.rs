@@ -281,7 +281,7 @@ async fn a_missing_bucket_and_a_wrong_secret_are_named() {
 #[tokio::test]
 async fn a_clock_that_is_off_is_said_in_seconds() {
     fn later() -> chrono::DateTime<chrono::Utc> {
-        chrono::Utc::now() + chrono::TimeDelta::minutes(20)
+        crate::home::now() + chrono::TimeDelta::minutes(20)
     }
     let mirror = TestMirror::with(kennel_testkit::s3::S3Options {
         now: later,
