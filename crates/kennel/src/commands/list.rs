@@ -6,6 +6,9 @@ use kennel_engine::{CannedQuery, Library, Param};
 
 use crate::{context::Context, error::CliError, exit::Exit, output::PlainTable, text::visible};
 
+/// Terminals narrower than this get no parameters: titles tell more.
+const ROOM_FOR_PARAMS: usize = 140;
+
 /// List the questions that kennel can answer, or explain one
 ///
 /// Without an id: id, title, severity and parameters of each query. With one: its documentation, its
@@ -80,28 +83,7 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
             .filter(|query| args.tag.as_ref().is_none_or(|tag| query.tags.contains(tag)));
         let chosen = chosen.collect::<Vec<_>>();
         match args.format {
-            ListFormat::Table => {
-                // Rows are few and must all be seen; only the width is the terminal's.
-                let mut table =
-                    PlainTable::new(&["id", "title", "severity", "params"], cx.printer.look());
-                for query in &chosen {
-                    let params = query.params.iter().map(short).collect::<Vec<_>>().join(" ");
-                    let severity = query.severity.map_or("", |severity| severity.as_str());
-                    table.row([
-                        query.id.clone(),
-                        query.title.clone(),
-                        severity.into(),
-                        params,
-                    ]);
-                }
-                table.write(&mut out)?;
-                let noun = if chosen.len() == 1 {
-                    "query"
-                } else {
-                    "queries"
-                };
-                writeln!(out, "({} {noun})", chosen.len())?;
-            }
+            ListFormat::Table => write_table(&chosen, cx, &mut out)?,
             ListFormat::Json => {
                 let queries = chosen
                     .iter()
@@ -113,6 +95,43 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     }
     out.flush()?;
     Ok(Exit::Done)
+}
+
+fn write_table(
+    queries: &[&CannedQuery],
+    cx: &Context,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    // Rows are few and must all be seen; only the width is the terminal's.
+    let look = cx.printer.look();
+    let has_room = look
+        .terminal_width
+        .is_none_or(|width| width >= ROOM_FOR_PARAMS);
+    let mut columns = vec!["id", "title", "severity"];
+    if has_room {
+        columns.push("params");
+    }
+    let mut table = PlainTable::new(&columns, look);
+    for query in queries {
+        let params = query.params.iter().map(short).collect::<Vec<_>>().join(" ");
+        let severity = query.severity.map_or("", |severity| severity.as_str());
+        let mut cells = vec![query.id.clone(), query.title.clone(), severity.into()];
+        if has_room {
+            cells.push(params);
+        }
+        table.row(&cells);
+    }
+    table.write(out)?;
+    let noun = match queries.len() {
+        1 => "query",
+        _ => "queries",
+    };
+    let more = match has_room {
+        true => "",
+        false => "; `kennel list ID` shows its parameters",
+    };
+    writeln!(out, "({} {noun}{more})", queries.len())?;
+    Ok(())
 }
 
 /// `days=90`, `account_id`, `service!` for one that must be given.

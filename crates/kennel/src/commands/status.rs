@@ -76,7 +76,7 @@ fn settings(format: StatusFormat, cx: &Context, out: &mut dyn Write) -> Result<(
                 },
             );
             for (name, value, origin) in rows {
-                table.row([name, value, origin]);
+                table.row(&[name, value, origin]);
             }
             table.write(out)?;
             Ok(())
@@ -307,7 +307,7 @@ impl State {
                     .unwrap_or_else(|| "-".into())
             };
             let [a, b, c, d, e] = ReportType::ALL.map(cell);
-            table.row([
+            table.row(&[
                 customer_id.to_string(),
                 csp.clone(),
                 account_id.to_string(),

@@ -2,8 +2,8 @@
 //!
 //! Piped, a table is whole. Its columns are as wide as the first rows need (bounded by [`MEASURED_ROWS`]
 //! and [`MEASURED_BYTES`]); a later value that is wider than its column stands whole all the same.
-//! On a terminal it fits the width: long values are cut; where that does not do, columns are left out,
-//! first those that tell least (the same value throughout, an ARN beside a name), then the last ones.
+//! On a terminal it fits the width: first columns that tell nothing of their own are left out (the same value
+//! throughout, an ARN beside its name), then long values are cut, and where that does not do, the last columns go.
 //! Rows beyond the limit are left out, too. The last line says all that.
 
 use std::{borrow::Cow, io};
@@ -66,7 +66,7 @@ impl PlainTable {
     }
 
     /// Adds a row; texts are made safe here.
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(crate) fn row(&mut self, cells: &[String]) {
         self.rows.push(
             cells
                 .iter()
@@ -75,14 +75,21 @@ impl PlainTable {
         );
     }
 
-    /// Writes header and rows, without the count. No column is left out: nothing would say so.
+    /// Writes header and rows, without the count. No column is left out, since nothing would say so, and the first,
+    /// which names the row, is not cut.
     pub(crate) fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        let natural = self.layout.natural(&self.rows);
-        let narrowest = natural.iter().map(|column| column.width.min(NARROWEST));
-        let widths = match self.layout.look.terminal_width {
-            Some(terminal) if needed(narrowest) <= terminal => shrink(natural, terminal),
-            _ => natural,
-        };
+        let mut widths = self.layout.natural(&self.rows);
+        if let Some(terminal) = self.layout.look.terminal_width {
+            let narrowest = widths.iter().enumerate().map(|(at, column)| match at {
+                0 => column.width,
+                _ => column.width.min(NARROWEST),
+            });
+            if needed(narrowest) <= terminal {
+                let others = widths.split_off(1);
+                let room = terminal.saturating_sub(widths[0].width + 3);
+                widths.extend(shrink(others, room));
+            }
+        }
         self.layout.write_header(&widths, out)?;
         self.layout.write_rows(&self.rows, &widths, out)
     }
@@ -246,7 +253,8 @@ impl Layout {
         columns.collect()
     }
 
-    /// Leaves out columns until the others fit, cut or whole. One always stays.
+    /// Leaves out columns until the others fit: what is told elsewhere before anything is cut, the rest only when
+    /// cutting does not do. One always stays.
     fn fit(
         &self,
         rows: &[Vec<String>],
@@ -254,10 +262,15 @@ impl Layout {
         terminal: usize,
     ) -> (Vec<Column>, Vec<(usize, Option<String>)>) {
         let mut hidden = Vec::new();
-        for index in self.least_telling(rows) {
-            let narrowest = columns.iter().map(|column| column.width.min(NARROWEST));
-            if columns.len() == 1 || needed(narrowest) <= terminal {
-                break;
+        let mut told_elsewhere = self.told_elsewhere(rows);
+        // The widest first: then fewest have to go.
+        told_elsewhere.sort_by_key(|&index| std::cmp::Reverse(columns[index].width));
+        let last_first = (0..self.header.len()).rev().map(|index| (index, NARROWEST));
+        let candidates = told_elsewhere.into_iter().map(|index| (index, usize::MAX));
+        for (index, least) in candidates.chain(last_first) {
+            let widths = columns.iter().map(|column| column.width.min(least));
+            if columns.len() == 1 || needed(widths) <= terminal {
+                continue;
             }
             if let Some(at) = columns.iter().position(|column| column.index == index) {
                 columns.remove(at);
@@ -268,8 +281,9 @@ impl Layout {
         (shrink(columns, terminal), hidden)
     }
 
-    /// Columns in the order in which they may go.
-    fn least_telling(&self, rows: &[Vec<String>]) -> Vec<usize> {
+    /// Columns that say nothing of their own: the last line has the one value of all rows, and a name stands beside
+    /// its ARN.
+    fn told_elsewhere(&self, rows: &[Vec<String>]) -> Vec<usize> {
         let all = 0..self.header.len();
         let constants = all.clone().filter(|&index| constant(rows, index).is_some());
         let has_name = |arn: &str| {
@@ -282,7 +296,7 @@ impl Layout {
                 .strip_suffix("_arn")
                 .is_some_and(has_name)
         });
-        constants.chain(arns).chain(all.clone().rev()).collect()
+        constants.chain(arns).collect()
     }
 
     fn write_header(&self, columns: &[Column], out: &mut dyn io::Write) -> io::Result<()> {

@@ -120,7 +120,7 @@ impl TestHome {
     }
 
     /// Paths and durations are the machine's, not the program's words.
-    fn filtered(&self, text: &str) -> String {
+    pub(crate) fn filtered(&self, text: &str) -> String {
         let root = self.folder.path();
         let real = fs::canonicalize(root).unwrap();
         let text = text

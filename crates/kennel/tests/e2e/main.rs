@@ -6,3 +6,5 @@ mod config;
 mod demo;
 mod home;
 mod syncing;
+#[cfg(unix)]
+mod terminal;
