@@ -267,6 +267,29 @@ impl CacheWriter {
         Ok(outcome)
     }
 
+    /// Remembers a sync that failed as a whole and changed nothing, so that people and answers hear of it.
+    ///
+    /// # Errors
+    /// [`CacheError::UnknownSource`], [`CacheError::Manifest`].
+    pub fn record_failed_sync(
+        &mut self,
+        source: &SourceName,
+        started_at: DateTime<Utc>,
+        ended_at: DateTime<Utc>,
+        error: &str,
+    ) -> Result<(), CacheError> {
+        let source_id = self.cache.source_id(source)?;
+        self.cache
+            .db
+            .execute(
+                "INSERT INTO sync_run (source_id, started_at, ended_at, fetched_count, fetched_bytes, unchanged_count, failed_count, error)
+                 VALUES (?1, ?2, ?3, 0, 0, 0, 0, ?4)",
+                params![source_id, micros(started_at), micros(ended_at), error],
+            )
+            .map(drop)
+            .map_err(self.cache.failed("write"))
+    }
+
     /// Replaces the table file of an object version, when tables are made anew.
     ///
     /// # Errors

@@ -8,9 +8,12 @@ use datafusion::{
     common::tree_node::TreeNodeRecursion, datasource::source_as_provider,
     error::Result as DataFusionResult, logical_expr::LogicalPlan,
 };
-use kennel_cache::{AccountId, Cache, CustomerId, Failure, ReportKey, ReportType, View};
+use kennel_cache::{
+    AccountId, Cache, CustomerId, Failure, ReportKey, ReportType, SourceInfo, SourceKind, View,
+};
 
 use crate::{
+    ConfiguredSource,
     catalog::{FileTable, Selection, Shared, as_file_table, external},
     params::shown,
 };
@@ -94,7 +97,7 @@ pub(crate) fn examine(
     if examination.reads_reports {
         examination.caveats.extend(unknown_scope(shared)?);
         if let Some(cache) = shared.cache().filter(|_| is_newest) {
-            examination.syncs(&cache)?;
+            examination.syncs(&cache, &shared.sources)?;
         }
     }
     let mut caveats = examination.caveats;
@@ -260,20 +263,44 @@ impl Examination {
         }
     }
 
-    /// Sources whose last sync as a whole did not succeed: what they had to add is unknown.
-    fn syncs(&mut self, cache: &Cache) -> DataFusionResult<()> {
-        for source in cache.sources().map_err(external)? {
-            if let Some((run, error)) = source
+    /// Sources that have nothing here yet, and those whose last sync did not complete: what they had to add is unknown.
+    fn syncs(&mut self, cache: &Cache, configured: &[ConfiguredSource]) -> DataFusionResult<()> {
+        let sources = cache.sources().map_err(external)?;
+        for source in &sources {
+            let failed = source
                 .last_sync
-                .and_then(|run| run.error.clone().map(|error| (run, error)))
-            {
+                .as_ref()
+                .and_then(|run| Some((run, run.error.as_ref()?)));
+            let Some((run, error)) = failed else {
+                continue;
+            };
+            let text = format!(
+                "the last sync of `{}`, at {}, did not complete: {error}",
+                source.name,
+                shown(run.ended_at)
+            );
+            // One that changed nothing leaves the snapshot before it as whole as it was.
+            let changed_nothing = run.fetched_count + run.unchanged_count + run.failed_count == 0;
+            let kind = if changed_nothing && source.object_count > 0 {
+                CaveatKind::Note
+            } else {
+                CaveatKind::Partial
+            };
+            self.caveats
+                .push(Caveat::new(kind, text).with_hint("`kennel sync` tries again"));
+        }
+        for source in configured {
+            let is_synced = |known: &SourceInfo| {
+                known.name == source.name && (known.last_sync.is_some() || known.object_count > 0)
+            };
+            if source.kind == SourceKind::K9 && !sources.iter().any(is_synced) {
                 let text = format!(
-                    "the last sync of `{}`, at {}, did not complete: {error}",
-                    source.name,
-                    shown(run.ended_at)
+                    "source `{}` was never synced: what it would add is unknown",
+                    source.name
                 );
                 self.caveats.push(
-                    Caveat::new(CaveatKind::Partial, text).with_hint("`kennel sync` tries again"),
+                    Caveat::new(CaveatKind::Partial, text)
+                        .with_hint("`kennel sync` mirrors all sources"),
                 );
             }
         }

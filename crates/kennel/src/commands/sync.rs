@@ -4,6 +4,7 @@ mod summary;
 
 use std::{io::Write, time::Instant};
 
+use chrono::{DateTime, Utc};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use kennel_cache::{AccountId, Cache, CacheError, CacheWriter, CustomerId, SourceKind};
 use kennel_mirror::{CancelFlag, MirrorSettings, RetrySettings};
@@ -375,6 +376,7 @@ async fn sync_all(
             });
         }
         let started = Instant::now();
+        let started_at = cx.now();
         let progress = Progress::new(
             source.name.as_str(),
             cx.settings.progress.value,
@@ -410,10 +412,32 @@ async fn sync_all(
                 ))
                 .hint("the cache is as it was; the next `kennel sync` goes on from there"));
             }
-            Err(error) => outcomes.failed(source, &error, args.json, cx),
+            Err(error) => {
+                remember(source, &mut writer, started_at, &error, options, cx);
+                outcomes.failed(source, &error, args.json, cx);
+            }
         }
     }
     Ok(outcomes.exit())
+}
+
+/// A source that could not be synced at all: `status` and answers say so until it can. With `--offline` nothing was tried.
+fn remember(
+    source: &Source,
+    writer: &mut CacheWriter,
+    started_at: DateTime<Utc>,
+    error: &CliError,
+    options: &Options,
+    cx: &Context,
+) {
+    if options.mirror.offline {
+        return;
+    }
+    let line = error.one_line();
+    if let Err(why) = writer.record_failed_sync(&source.name, started_at, cx.now(), &line) {
+        // The failure itself is told anyway; this disk may be why there was one.
+        tracing::warn!(error = %why, "the failed sync was not recorded");
+    }
 }
 
 fn exit_of(synced: &Synced) -> Exit {
