@@ -94,6 +94,8 @@ pub(crate) struct Synced {
     pub(crate) failures: Vec<(String, FailureStage, String)>,
     /// Objects of which some values could not be read.
     pub(crate) problems: Vec<(String, String)>,
+    /// Keys that were deleted between listing and download.
+    pub(crate) vanished: Vec<String>,
     /// The plan, without the objects.
     pub(crate) plan: SyncPlan,
     /// What the commit made.
@@ -307,6 +309,7 @@ pub(crate) async fn sync_source(
         unchanged_count: plan.keep_count,
         failures,
         problems: ingested.problems,
+        vanished: fetch.vanished,
         plan,
         commit: outcome,
         requests: remote.requests(),
@@ -317,6 +320,7 @@ pub(crate) async fn sync_source(
 struct Fetched {
     objects: Vec<FetchedObject>,
     failures: Vec<(String, FailureStage, String)>,
+    vanished: Vec<String>,
     outcome: kennel_mirror::FetchOutcome,
 }
 
@@ -355,8 +359,14 @@ async fn fetch(
             };
             (failure.key.clone(), step, failure.message.clone())
         });
+    let vanished = outcome
+        .failures
+        .iter()
+        .filter(|failure| failure.vanished)
+        .map(|failure| failure.key.clone());
     Ok(Fetched {
         failures: failures.collect(),
+        vanished: vanished.collect(),
         objects,
         outcome,
     })

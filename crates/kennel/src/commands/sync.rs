@@ -458,7 +458,10 @@ fn exit_of(synced: &Synced) -> Exit {
 /// One line always, and what the user must know.
 pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Context) {
     let changed = synced.fetched_count + synced.adopted_count + synced.commit.missing_count;
-    let mut line = if changed == 0 && synced.failures.is_empty() && synced.commit.snapshot.is_none()
+    let mut line = if changed == 0
+        && synced.failures.is_empty()
+        && synced.vanished.is_empty()
+        && synced.commit.snapshot.is_none()
     {
         format!(
             "{}: up to date, {} unchanged",
@@ -478,6 +481,10 @@ pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Cont
     for (count, words) in [
         (synced.adopted_count, "adopted from an interrupted sync"),
         (synced.commit.missing_count, "no longer listed"),
+        (
+            synced.vanished.len() as u64,
+            "deleted between listing and download",
+        ),
         (synced.plan.filtered_count, "left out by flags"),
     ] {
         if count > 0 {
@@ -508,8 +515,20 @@ pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Cont
         cx.printer
             .warn(&format!("{}: {key}: {problem}", source.name));
     }
-    let unnamed = synced.failures.len().saturating_sub(NAMED_FAILURES)
-        + synced.problems.len().saturating_sub(NAMED_FAILURES);
+    for key in synced.vanished.iter().take(NAMED_FAILURES) {
+        cx.printer.warn(&format!(
+            "{}: {key}: deleted between listing and download; the next sync looks again",
+            source.name
+        ));
+    }
+    let unnamed = [
+        synced.failures.len(),
+        synced.problems.len(),
+        synced.vanished.len(),
+    ]
+    .map(|count| count.saturating_sub(NAMED_FAILURES))
+    .iter()
+    .sum::<usize>();
     if unnamed > 0 {
         cx.printer.warn(&format!(
             "{}: and {unnamed} more; `kennel status -f json` has all",

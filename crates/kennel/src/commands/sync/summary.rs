@@ -22,6 +22,7 @@ pub(super) struct Synced {
     snapshot: Option<String>,
     failures: Vec<Failure>,
     problems: Vec<Problem>,
+    vanished: Vec<String>,
     requests: Requests,
     error: Option<String>,
 }
@@ -93,6 +94,7 @@ impl Synced {
                     message: message.clone(),
                 })
                 .collect(),
+            vanished: synced.vanished.clone(),
             requests: (&synced.requests).into(),
             error: synced
                 .stopped
