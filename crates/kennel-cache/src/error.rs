@@ -84,6 +84,12 @@ impl CacheError {
             || matches!(self, Self::Manifest { source: rusqlite::Error::SqliteFailure(e, _), .. } if e.code == rusqlite::ErrorCode::DiskFull)
     }
 
+    /// Whether the manifest's file is no database, or a broken one.
+    pub fn is_no_manifest(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        matches!(self, Self::Manifest { source: rusqlite::Error::SqliteFailure(e, _), .. } if matches!(e.code, NotADatabase | DatabaseCorrupt))
+    }
+
     /// Whether the cache may only be read: wrong owner, read-only media.
     pub fn is_read_only(&self) -> bool {
         matches!(self, Self::Io { source, .. } if matches!(source.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied))

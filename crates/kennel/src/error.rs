@@ -15,6 +15,9 @@ use crate::{
     text::{nearest, visible},
 };
 
+/// What helps where the manifest is none.
+const NO_MANIFEST: &str = "`--home DIR` names another cache; with this manifest moved away, `kennel sync` makes a new one (older nights are not in it)";
+
 /// A failure as it is told.
 #[derive(Debug)]
 pub(crate) struct CliError {
@@ -209,6 +212,7 @@ impl From<CacheError> for CliError {
                 told.hint("`kennel sql -c 'SELECT * FROM kennel.snapshots'` lists the snapshots")
             }
             CacheError::Busy => told.hint("the snapshots are forgotten; run `kennel prune` again to free their space"),
+            error if error.is_no_manifest() => told.hint(NO_MANIFEST),
             error if error.is_disk_full() => told.hint("free some space, or `kennel prune --keep-snapshots N`; what is in the cache stays readable"),
             error if error.is_read_only() => told.hint("queries work on a cache that is read-only; writing to it needs your own folder (`--home`)"),
             _ => told,
@@ -290,6 +294,10 @@ impl From<MirrorError> for CliError {
                 .hint(STILL_THERE),
             MirrorError::Answer { ref code, action, ref message, .. } => {
                 told.hint(answer_hint(code, action, message)).hint(STILL_THERE)
+            }
+            // The server was reached, and asked for less until the attempts ran out.
+            MirrorError::Unreachable { ref message, .. } if message.contains("(503)") || message.contains("(429)") => {
+                told.hint(answer_hint("SlowDown", "", "")).hint(STILL_THERE)
             }
             MirrorError::Unreachable { .. } => told
                 .hint("check the network, a proxy (HTTPS_PROXY), and `endpoint_url` in kennel.toml")

@@ -558,6 +558,15 @@ pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Cont
             .iter()
             .for_each(|hint| cx.printer.hint(hint));
     }
+    let filtered_count = synced.plan.filtered_count;
+    if filtered_count > 0
+        && synced.plan.listed_count == synced.plan.left_alone_count + filtered_count
+    {
+        cx.printer.warn(&format!(
+            "{}: none of the reports that are listed is one that the flags let through",
+            source.name
+        ));
+    }
     if synced.plan.listed_count == synced.plan.left_alone_count
         && synced.plan.shrink_refused.is_none()
     {
