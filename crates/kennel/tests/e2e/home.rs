@@ -59,6 +59,11 @@ impl TestHome {
         self.now = now.into();
     }
 
+    /// The folder of everything: home directory, working folder, cache.
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The working folder.
     pub(crate) fn work(&self) -> PathBuf {
         self.folder.path().join("work")
@@ -101,6 +106,11 @@ impl TestHome {
         )
     }
 
+    /// Runs a command of [`Self::command`] that got more than arguments.
+    pub(crate) fn run(&self, command: std::process::Command) -> Said {
+        self.said(assert_cmd::Command::from_std(command).output().unwrap())
+    }
+
     /// Runs the program with text on standard input.
     pub(crate) fn kennel_with_input<'a>(
         &self,
@@ -111,7 +121,8 @@ impl TestHome {
         self.said(command.args(args).write_stdin(input).output().unwrap())
     }
 
-    fn said(&self, output: Output) -> Said {
+    /// What an ended process said.
+    pub(crate) fn said(&self, output: Output) -> Said {
         Said {
             code: output.status.code(),
             stdout: self.filtered(&String::from_utf8(output.stdout).unwrap()),

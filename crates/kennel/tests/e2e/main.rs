@@ -5,6 +5,10 @@ mod asking;
 mod config;
 mod demo;
 mod home;
+mod s3;
+mod s3_credentials;
+mod s3_faults;
+mod s3_home;
 mod syncing;
 #[cfg(unix)]
 mod terminal;
