@@ -5,6 +5,7 @@ mod asking;
 mod config;
 mod demo;
 mod home;
+mod inputs;
 mod s3;
 mod s3_credentials;
 mod s3_faults;
