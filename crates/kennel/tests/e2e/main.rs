@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod home;
 mod inputs;
+mod kills;
 mod s3;
 mod s3_credentials;
 mod s3_faults;
