@@ -4,6 +4,7 @@
 mod asking;
 mod config;
 mod demo;
+mod disk;
 mod home;
 mod inputs;
 mod kills;
