@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod disk;
 mod home;
+mod house;
 mod inputs;
 mod kills;
 mod s3;
