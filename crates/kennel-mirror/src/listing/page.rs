@@ -285,14 +285,14 @@ impl Entry {
     }
 }
 
-/// Whether `encoding-type=url` can have written this text.
+/// Whether `encoding-type=url` can have written this text. S3 leaves fewer characters as they are; SeaweedFS the colon, too.
 fn may_be_encoded(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.iter().enumerate().all(|(at, byte)| match byte {
         b'%' => bytes
             .get(at + 1..at + 3)
             .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)),
-        b'-' | b'_' | b'.' | b'~' | b'*' | b'/' | b'+' | b'!' | b'\'' | b'(' | b')' => true,
+        b'-' | b'_' | b'.' | b'~' | b'*' | b'/' | b':' | b'+' | b'!' | b'\'' | b'(' | b')' => true,
         byte => byte.is_ascii_alphanumeric(),
     })
 }
@@ -361,6 +361,8 @@ mod tests {
             entry("caf%C3%A9")
         );
         assert_eq!(keys(&encoded), ["a/b c%\n\u{1}", "caf\u{e9}"]);
+        let mixed = format!("<EncodingType>url</EncodingType>{}", entry("c:/caf%C3%A9"));
+        assert_eq!(keys(&mixed), ["c:/caf\u{e9}"], "as SeaweedFS encodes");
         let plain = entry("a+b&#x1;&#13;&amp;%2F");
         assert_eq!(
             keys(&plain),
