@@ -12,8 +12,14 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
+
+use kennel_testkit::s3::{Bucket, FaultKind, Matcher};
 
 use crate::s3_home::{S3Home, assert_whole, padded, staged};
 
@@ -214,6 +220,29 @@ fn a_cache_of_somebody_else_answers_and_is_not_written() {
     s3.assert_mirrored();
 }
 
+/// Holds the server up until it is opened; on drop at the latest, or else the server's end would wait for it.
+struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    fn before_the_listing(s3: &S3Home) -> Self {
+        let open = Arc::new(AtomicBool::new(false));
+        let gate = Self(Arc::clone(&open));
+        let wait = move |_: &Bucket| {
+            while !open.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        s3.fault(Matcher::list(), FaultKind::before(wait));
+        gate
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn of_two_syncs_one_wins_the_other_says_who_and_questions_go_on() {
     let mut s3 = S3Home::new("guide");
@@ -222,20 +251,16 @@ fn of_two_syncs_one_wins_the_other_says_who_and_questions_go_on() {
     s3.fill("guide-next-day");
     s3.home.at("2026-03-04T12:00:00Z");
     s3.server.clear_requests();
-    // Long enough for all that follows, on any machine; the end of the test does not wait for it.
-    s3.server.set_latency(Duration::from_secs(20));
+    let gate = Gate::before_the_listing(&s3);
     let mut command = s3.command();
     let first = command
-        .args(["sync", "--concurrency", "64"])
+        .arg("sync")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    assert!(
-        s3.server
-            .wait_until(|counts| counts.list >= 1, Duration::from_secs(120))
-    );
-    s3.server.set_latency(Duration::ZERO);
+    let bound = Duration::from_secs(120);
+    assert!(s3.server.wait_until(|counts| counts.list >= 1, bound));
     let said = s3.kennel(["sync"]).ends_with(2);
     let who = format!(
         "error: another kennel is writing to this cache: process {}, since 2026-03-04 12:00:00 UTC\n",
@@ -243,8 +268,48 @@ fn of_two_syncs_one_wins_the_other_says_who_and_questions_go_on() {
     );
     assert!(said.stderr.starts_with(&who), "{}", said.stderr);
     readers_work(&s3, &before);
+    drop(gate);
     let said = s3.home.said(first.wait_with_output().unwrap()).ends_with(0);
     assert!(said.stderr.contains("; snapshot s2"), "{}", said.stderr);
     s3.assert_mirrored();
     assert_whole(&s3.home.cache());
+}
+
+/// A stand-in for a full disk that needs no mount: no file of the process may grow beyond a limit.
+#[cfg(unix)]
+#[test]
+fn files_that_may_not_grow_end_the_sync_and_leave_the_last_snapshot() {
+    let mut s3 = S3Home::new("guide");
+    s3.kennel(["sync", "-q"]).ends_with(0);
+    let before = s3.kennel(OBJECTS).ends_with(0).stdout;
+    for key in s3.bucket.keys() {
+        let body = s3.bucket.body(&key).unwrap();
+        s3.bucket.put(&key, padded(&body, 1_000_000));
+    }
+    s3.home.at("2026-03-04T12:00:00Z");
+    // The shell sets the limit and becomes the program: 800 blocks of 512 bytes are enough for the manifest.
+    let kennel = s3.command();
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 800; exec \"$0\" sync --concurrency 4",
+        ])
+        .arg(kennel.get_program())
+        .current_dir(s3.home.work())
+        .env_clear()
+        .envs(
+            kennel
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let said = s3.run(shell).ends_with(2);
+    assert!(said.stderr.contains("File too large"), "{}", said.stderr);
+    assert_eq!(staged(&s3.home.cache()), Vec::<String>::new());
+    assert_eq!(s3.kennel(OBJECTS).ends_with(0).stdout, before);
+    assert_whole(&s3.home.cache());
+
+    s3.home.at("2026-03-04T13:00:00Z");
+    s3.kennel(["sync", "-q"]).ends_with(0);
+    s3.assert_mirrored();
 }

@@ -1,9 +1,4 @@
 //! `sync` and questions over an inbox on S3 that fails: what passes is overcome, what lasts is named.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails as a test fails"
-)]
-
 use std::time::{Duration, Instant};
 
 use kennel_testkit::s3::{ErrorAnswer, FaultKind, Matcher};
