@@ -16,7 +16,7 @@ use kennel_testkit::s3::{Bucket, S3Options, S3Server};
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the server checks signatures against the real time"
+    reason = "requests are signed with the real time"
 )]
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()

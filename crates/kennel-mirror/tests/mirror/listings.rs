@@ -14,48 +14,6 @@ fn fill(mirror: &TestMirror, count: usize) {
     }
 }
 
-#[tokio::test]
-async fn more_keys_than_a_page_are_all_mirrored_and_the_next_sync_fetches_nothing() {
-    let mirror = TestMirror::new();
-    fill(&mirror, 1_203);
-    let first = mirror.sync().await.unwrap();
-    assert_eq!(
-        (first.outcome.fetched, first.plan.listed_count),
-        (1_203, 1_203)
-    );
-    assert_eq!(mirror.mirrored("k/01202").unwrap(), b"body 1202");
-    let before = mirror.server.counts();
-    let second = mirror.sync().await.unwrap();
-    assert_eq!(
-        (second.plan.fetch.len(), second.plan.keep_count),
-        (0, 1_203)
-    );
-    let after = mirror.server.counts();
-    assert_eq!(
-        (after.get - before.get, after.head - before.head),
-        (0, 0),
-        "nothing changed: no GET, no HEAD"
-    );
-    assert_eq!(after.list - before.list, 2);
-}
-
-#[tokio::test]
-async fn an_overwrite_of_the_same_size_is_fetched_and_the_old_version_kept() {
-    let mirror = TestMirror::new();
-    mirror.bucket.put("k", b"old".to_vec());
-    mirror.sync().await.unwrap();
-    let old = mirror.object("k");
-    mirror.bucket.overwrite_same_size("k", b"new".to_vec());
-    mirror.sync().await.unwrap();
-    assert_eq!(mirror.mirrored("k").unwrap(), b"new");
-    let cache = kennel_cache::Cache::open(mirror.path()).unwrap();
-    assert_eq!(
-        std::fs::read(cache.object_path(&old.sha256)).unwrap(),
-        b"old"
-    );
-    assert_eq!(cache.object_versions().unwrap().len(), 2);
-}
-
 /// Every way in which a listing can be wrong: nothing is lost, nothing is marked, the sync says so.
 #[tokio::test]
 async fn a_listing_that_is_none_never_empties_the_cache() {
@@ -202,84 +160,11 @@ async fn passing_faults_of_a_listing_are_tried_again() {
 }
 
 #[tokio::test]
-async fn hostile_keys_are_mirrored_or_named_and_never_leave_the_cache() {
-    let mirror = TestMirror::new();
-    let long = "l".repeat(1_000);
-    let hostile = [
-        "p/../../escape.txt",
-        "p/../inside.txt",
-        "p//double",
-        "/leading",
-        "trailing/",
-        "ctl/\u{1}\n\u{1b}[2J",
-        "Case",
-        "case",
-        "f",
-        "f/g",
-        "a\\b",
-        "c:\\x",
-        "con",
-        "nul.txt",
-        "x.",
-        "caf\u{e9}",
-        "cafe\u{301}",
-        "100%25+ &<>\"'",
-        &long,
-    ];
-    for key in hostile {
-        mirror.bucket.put(key, key.as_bytes().to_vec());
-    }
-    let synced = mirror.sync().await.unwrap();
-    let failed = synced
-        .outcome
-        .failures
-        .iter()
-        .map(|failure| failure.key.as_str())
-        .collect::<Vec<_>>();
-    assert_eq!(
-        failed,
-        ["p/../../escape.txt", "p/../inside.txt"],
-        "{:?}",
-        synced.outcome.failures
-    );
-    for key in hostile.iter().filter(|key| !key.contains("..")) {
-        assert_eq!(mirror.mirrored(key).unwrap(), key.as_bytes(), "{key:?}");
-    }
-    let parent = mirror.path().parent().unwrap();
-    assert!(!parent.join("escape.txt").exists() && !mirror.path().join("escape.txt").exists());
-    for file in mirror.files() {
-        let first = file.split('/').next().unwrap();
-        assert!(
-            [
-                "objects",
-                "mirror",
-                "manifest.sqlite",
-                "writer.lock",
-                "readers.lock",
-                "CACHEDIR.TAG",
-                ".gitignore"
-            ]
-            .contains(&first),
-            "{file}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_missing_bucket_and_a_wrong_secret_are_named() {
-    let mut mirror = TestMirror::new();
-    mirror.keys.secret_access_key = "WRONGSECRET".into();
-    let error = mirror.sync().await.err().unwrap();
-    assert_eq!(error.code(), Some("SignatureDoesNotMatch"), "{error}");
-    assert!(!error.to_string().contains("WRONGSECRET"));
-    let mut mirror = TestMirror::new();
-    mirror.source.url = "s3://no-such-bucket".parse().unwrap();
-    let error = mirror.sync().await.err().unwrap();
-    assert_eq!(error.code(), Some("NoSuchBucket"), "{error}");
-}
-
-#[tokio::test]
 async fn a_clock_that_is_off_is_said_in_seconds() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "requests are signed with the real time, and the server is ahead of it"
+    )]
     fn later() -> chrono::DateTime<chrono::Utc> {
         crate::home::now() + chrono::TimeDelta::minutes(20)
     }

@@ -18,6 +18,7 @@
 
 mod answer;
 mod bucket;
+mod client;
 mod fault;
 mod listing;
 mod log;
@@ -33,6 +34,7 @@ mod wire;
 
 pub use answer::ErrorAnswer;
 pub use bucket::Bucket;
+pub use client::S3Client;
 pub use fault::{Change, Fault, FaultKind, FaultPlan, Matcher};
 pub use log::{RequestCounts, RequestRecord};
 pub use request::Operation;
