@@ -72,6 +72,40 @@ pub enum CacheError {
         /// The id asked for.
         id: String,
     },
+    /// An object's bytes in a pack are not those that were fetched.
+    #[error("object `{key}` in `{}` is damaged: {what}", path.display())]
+    DamagedPack {
+        /// The object.
+        key: String,
+        /// The pack.
+        path: PathBuf,
+        /// What is wrong: "missing", "cut off", "SHA-256 is …".
+        what: String,
+    },
+    /// A batch holds an object whose records are in the tables already.
+    #[error("object `{key}` was ingested before")]
+    AlreadyIngested {
+        /// Its key.
+        key: String,
+    },
+    /// A batch holds an object that is none of a trail's.
+    #[error("key `{key}` is not that of a CloudTrail file")]
+    NoTrailKey {
+        /// Its key.
+        key: String,
+    },
+    /// A batch names a pack that is not among its own, or a range of another length than the object.
+    #[error("object `{key}` does not lie in a pack of its batch")]
+    UnknownPack {
+        /// Its key.
+        key: String,
+    },
+    /// A table file that was to be replaced is not in the manifest.
+    #[error("no table file {id} of this source in the cache")]
+    UnknownTableFile {
+        /// Its id.
+        id: i64,
+    },
     /// Queries kept their files open for longer than `prune` waits.
     #[error("queries are still reading this cache")]
     Busy,

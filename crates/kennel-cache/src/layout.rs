@@ -63,6 +63,16 @@ impl Home {
         self.objects().join(&hex[..2]).join(&hex[2..])
     }
 
+    /// Folder of the packs, which hold CloudTrail's tiny objects.
+    pub fn packs(&self) -> PathBuf {
+        self.root.join("packs")
+    }
+
+    /// Where the pack with this content lies.
+    pub fn pack(&self, hash: &Sha256) -> PathBuf {
+        self.packs().join(pack_name(hash))
+    }
+
     /// Folder of tables derived from objects.
     pub fn tables(&self) -> PathBuf {
         self.root.join("tables")
@@ -77,9 +87,16 @@ impl Home {
     pub(crate) fn create(&self) -> Result<(), CacheError> {
         create_private_dir(&self.root)?;
         self.close_to_others()?;
-        for folder in [self.objects(), self.staging(), self.tables(), self.mirror()] {
-            create_private_dir(&folder)?;
-        }
+        let folders = [
+            self.objects(),
+            self.packs(),
+            self.staging(),
+            self.tables(),
+            self.mirror(),
+        ];
+        folders
+            .iter()
+            .try_for_each(|folder| create_private_dir(folder))?;
         for (name, bytes) in [
             ("CACHEDIR.TAG", CACHEDIR_TAG),
             (".gitignore", b"*\n".as_slice()),
@@ -116,4 +133,10 @@ impl Home {
             .map(drop)
             .map_err(io_error("read", &self.root))
     }
+}
+
+/// The path of a pack below [`Home::packs`].
+pub(crate) fn pack_name(hash: &Sha256) -> String {
+    let hex = hash.to_string();
+    format!("{}/{}.pack", &hex[..2], &hex[2..])
 }

@@ -1,4 +1,4 @@
-//! Retention: the only place that deletes, and only when asked.
+//! Retention: the only place that deletes what the manifest names, and only when asked.
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
@@ -10,6 +10,7 @@ use crate::{
     files::{io_error, remove_file},
     lock::wait_for_readers,
     manifest::micros,
+    trail::kept_packs,
 };
 
 /// How long files stay for queries that are already running.
@@ -84,6 +85,7 @@ impl CacheWriter {
         };
         for (root, kept) in [
             (home.objects(), &kept.objects),
+            (home.packs(), &kept.packs),
             (home.tables(), &kept.tables),
         ] {
             sweep(&root, &root, kept, dry_run, &mut outcome)?;
@@ -94,6 +96,7 @@ impl CacheWriter {
 
 struct KeptFiles {
     objects: BTreeSet<String>,
+    packs: BTreeSet<String>,
     tables: BTreeSet<String>,
 }
 
@@ -107,7 +110,8 @@ fn kept_files(db: &Transaction<'_>) -> rusqlite::Result<KeptFiles> {
             .iter()
             .filter_map(|hash| Some(format!("{}/{}", hash.get(..2)?, hash.get(2..)?)))
             .collect(),
-        tables: texts("SELECT table_path FROM report")?,
+        packs: kept_packs(db)?,
+        tables: texts("SELECT table_path FROM report UNION SELECT table_path FROM trail_file")?,
     })
 }
 
@@ -150,7 +154,7 @@ fn forget(
 }
 
 /// Removes every file below `folder` whose path relative to `root` is not kept.
-fn sweep(
+pub(crate) fn sweep(
     root: &Path,
     folder: &Path,
     kept: &BTreeSet<String>,

@@ -125,6 +125,7 @@ impl CacheWriter {
             _lock: lock,
         };
         writer.refresh_links()?;
+        writer.sweep_orphans()?;
         Ok(writer)
     }
 

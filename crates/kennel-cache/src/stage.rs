@@ -11,7 +11,7 @@ use std::{
 use sha2::Digest;
 
 use crate::{
-    CacheError, Home, Sha256,
+    CacheError, Home, PackWriter, Sha256,
     files::{create_private_dir, io_error, new_private_file, sync_dir},
 };
 
@@ -55,6 +55,14 @@ impl Stage {
             size_bytes: 0,
             stage: self.clone(),
         })
+    }
+
+    /// Begins a new, empty pack.
+    ///
+    /// # Errors
+    /// [`CacheError::Io`] when the staged file cannot be created.
+    pub fn pack_writer(&self) -> Result<PackWriter, CacheError> {
+        PackWriter::new(self)
     }
 
     /// Removes what a killed writer left behind. Only for the holder of the writer lock.
@@ -151,6 +159,14 @@ impl StageFile {
     pub fn publish(self) -> Result<Sha256, CacheError> {
         let hash = self.sha256();
         let target = self.stage.shared.home.object(&hash);
+        self.publish_to(&target)?;
+        Ok(hash)
+    }
+
+    /// Publishes the bytes as a pack under their own hash.
+    pub(crate) fn publish_pack(self) -> Result<Sha256, CacheError> {
+        let hash = self.sha256();
+        let target = self.stage.shared.home.pack(&hash);
         self.publish_to(&target)?;
         Ok(hash)
     }

@@ -20,7 +20,7 @@ use crate::{
 pub use read::KnownObjects;
 
 pub(crate) use open::open_for_writing;
-pub(crate) use rows::{FETCHED_COLUMNS, instant, micros, select_fetched};
+pub(crate) use rows::{FETCHED_COLUMNS, instant, micros, optional_instant, parsed, select_fetched};
 
 /// A reader of the cache, on the state of the moment it asks.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ pub struct SourceInfo {
     pub object_count: u64,
     /// Bytes of the current objects.
     pub current_bytes: u64,
-    /// Bytes of all versions kept, each content counted once.
+    /// Bytes of all versions kept, each content counted once; packs whole.
     pub kept_bytes: u64,
     /// The last sync that ended, however.
     pub last_sync: Option<SyncRun>,

@@ -30,7 +30,7 @@ impl Cache {
         }
     }
 
-    fn select<T>(
+    pub(crate) fn select<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -77,13 +77,7 @@ impl Cache {
     /// [`CacheError::UnknownSource`], [`CacheError::Manifest`].
     pub fn known_count(&self, source: &SourceName) -> Result<u64, CacheError> {
         let id = self.source_id(source)?;
-        self.db
-            .query_row(
-                "SELECT count(*) FROM object WHERE source_id = ?1 AND valid_to IS NULL",
-                [id],
-                |row| row.get(0),
-            )
-            .map_err(self.failed("read"))
+        self.sizes(CURRENT_SIZE, id).map(|(count, _)| count)
     }
 
     /// The newest version of the object with this key.
@@ -354,8 +348,13 @@ const SNAPSHOTS: &str = "SELECT p.id, s.name, p.taken_at, p.added_count, p.chang
 const AT: &str = "r.valid_from <= (SELECT max(p.taken_at) FROM snapshot p WHERE p.source_id = o.source_id AND p.taken_at <= ?2)
     AND (r.valid_to IS NULL OR r.valid_to > (SELECT max(p.taken_at) FROM snapshot p WHERE p.source_id = o.source_id AND p.taken_at <= ?2))";
 const SYNC_RUNS: &str = "SELECT started_at, ended_at, fetched_count, fetched_bytes, unchanged_count, failed_count, error FROM sync_run";
-const CURRENT_SIZE: &str = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM object WHERE source_id = ?1 AND valid_to IS NULL";
-const KEPT_SIZE: &str = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM (SELECT DISTINCT sha256, size_bytes FROM object WHERE source_id = ?1)";
+/// CloudTrail objects are added up by prefix when they are committed: nobody counts a million rows here.
+const CURRENT_SIZE: &str = "SELECT sum(n), sum(bytes) FROM (
+    SELECT count(*) AS n, coalesce(sum(size_bytes), 0) AS bytes FROM object WHERE source_id = ?1 AND valid_to IS NULL
+    UNION ALL SELECT coalesce(sum(object_count), 0), coalesce(sum(size_bytes), 0) FROM trail_prefix WHERE source_id = ?1)";
+const KEPT_SIZE: &str = "SELECT sum(n), sum(bytes) FROM (
+    SELECT count(*) AS n, coalesce(sum(size_bytes), 0) AS bytes FROM (SELECT DISTINCT sha256, size_bytes FROM object WHERE source_id = ?1)
+    UNION ALL SELECT count(*), coalesce(sum(size_bytes), 0) FROM pack WHERE source_id = ?1)";
 
 /// Iterator over the current objects of a source; see [`Cache::known_objects`].
 #[derive(Debug)]

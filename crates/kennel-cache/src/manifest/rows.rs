@@ -20,7 +20,7 @@ pub(crate) fn instant(row: &Row<'_>, index: usize) -> rusqlite::Result<DateTime<
         .ok_or(rusqlite::Error::IntegralValueOutOfRange(index, value))
 }
 
-pub(super) fn optional_instant(
+pub(crate) fn optional_instant(
     row: &Row<'_>,
     index: usize,
 ) -> rusqlite::Result<Option<DateTime<Utc>>> {
@@ -31,7 +31,7 @@ pub(super) fn optional_instant(
 }
 
 /// Text of the manifest in a type of ours; a failure names the column.
-pub(super) fn parsed<T: std::str::FromStr>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
+pub(crate) fn parsed<T: std::str::FromStr>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
     let text: String = row.get(index)?;
     text.parse().map_err(|_| {
         rusqlite::Error::FromSqlConversionFailure(

@@ -96,6 +96,91 @@ CREATE INDEX report_current ON report (report_type) WHERE valid_to IS NULL;
 CREATE INDEX report_by_time ON report (report_type, valid_from, valid_to);
 CREATE INDEX report_by_table ON report (table_path);
 
+-- One account, folder and region of a trail. The days from covered_from (null: from the first) to
+-- checkpoint_day were listed completely and their objects committed. The sums are those of trail_object.
+CREATE TABLE trail_prefix (
+    id              INTEGER PRIMARY KEY,
+    source_id       INTEGER NOT NULL REFERENCES source (id),
+    prefix          TEXT NOT NULL,
+    account_id      TEXT NOT NULL,
+    folder          TEXT NOT NULL,
+    region          TEXT NOT NULL,
+    covered_from    TEXT,
+    checkpoint_day  TEXT,
+    full_listed_at  INTEGER,
+    object_count    INTEGER NOT NULL DEFAULT 0,
+    size_bytes      INTEGER NOT NULL DEFAULT 0,
+    record_count    INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (source_id, prefix)
+) STRICT;
+
+-- A file of many tiny objects, byte after byte, named by its SHA-256.
+CREATE TABLE pack (
+    id          INTEGER PRIMARY KEY,
+    source_id   INTEGER NOT NULL REFERENCES source (id),
+    sha256      BLOB NOT NULL,
+    size_bytes  INTEGER NOT NULL,
+    UNIQUE (source_id, sha256)
+) STRICT;
+
+-- Texts that millions of rows share.
+CREATE TABLE word (
+    id    INTEGER PRIMARY KEY,
+    text  TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- A CloudTrail object whose records are in a table file of the same commit. There may be millions: an
+-- ETag of 32 hex digits is 16 bytes, no metadata is null, and what is common is a number.
+CREATE TABLE trail_object (
+    prefix_id      INTEGER NOT NULL REFERENCES trail_prefix (id),
+    name           TEXT NOT NULL, -- of the key what follows the prefix
+    etag           ANY NOT NULL,
+    size_bytes     INTEGER NOT NULL,
+    modified_at    INTEGER NOT NULL,
+    version_id     TEXT,
+    storage_class  INTEGER REFERENCES word (id),
+    sha256         BLOB NOT NULL,
+    verified_by    INTEGER NOT NULL REFERENCES word (id),
+    metadata       TEXT,
+    fetched_at     INTEGER NOT NULL,
+    pack_id        INTEGER REFERENCES pack (id), -- null: its bytes were not kept
+    pack_offset    INTEGER,
+    record_count   INTEGER NOT NULL,
+    flags          INTEGER NOT NULL, -- 1: several gzip members, 2: not all of it could be read, 4: came with other bytes before
+    PRIMARY KEY (prefix_id, name)
+) STRICT, WITHOUT ROWID;
+
+-- A table file of CloudTrail records. Seen by readers from the end of the sync on that wrote it.
+CREATE TABLE trail_file (
+    id                INTEGER PRIMARY KEY AUTOINCREMENT,
+    source_id         INTEGER NOT NULL REFERENCES source (id),
+    kind              TEXT NOT NULL,
+    table_path        TEXT NOT NULL,
+    size_bytes        INTEGER NOT NULL,
+    row_count         INTEGER NOT NULL,
+    event_time_min    INTEGER,
+    event_time_max    INTEGER,
+    delivery_day_min  TEXT,
+    delivery_day_max  TEXT,
+    columns           TEXT NOT NULL,
+    statistics        TEXT NOT NULL,
+    level             INTEGER NOT NULL,
+    visible_from      INTEGER
+) STRICT;
+CREATE INDEX trail_file_by_kind ON trail_file (kind, source_id);
+
+-- What the objects of a delivery day held. Pending until the table files with the same records are seen.
+CREATE TABLE trail_day (
+    prefix_id     INTEGER NOT NULL REFERENCES trail_prefix (id),
+    day           TEXT NOT NULL,
+    category      TEXT NOT NULL,
+    is_pending    INTEGER NOT NULL,
+    object_count  INTEGER NOT NULL,
+    event_count   INTEGER NOT NULL,
+    PRIMARY KEY (prefix_id, day, category, is_pending)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX trail_day_pending ON trail_day (is_pending) WHERE is_pending = 1;
+
 -- What the last sync of each source could not do. Replaced by the next.
 CREATE TABLE failure (
     source_id  INTEGER NOT NULL REFERENCES source (id),

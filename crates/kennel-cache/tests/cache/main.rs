@@ -4,6 +4,8 @@
     reason = "a helper of tests fails as a test fails"
 )]
 
+mod trail;
+
 use std::{fs, io::Write, path::Path};
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -1,0 +1,74 @@
+//! Files that no manifest row names: published by a sync that was killed before its commit, or replaced
+//! by a compaction.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tracing::{debug, info};
+
+use crate::{
+    CacheError, CacheWriter, PruneOutcome, Sha256, layout::pack_name, lock::wait_for_readers,
+    prune::sweep,
+};
+
+/// The folder of CloudTrail's table files, below that of all tables.
+const TABLES: &str = "cloudtrail";
+
+impl CacheWriter {
+    /// Removes orphans. Only while opening: later, files that are published wait for their batch.
+    ///
+    /// A reader may have a replaced table file open: when there is any, the orphans stay until the next
+    /// writer comes.
+    pub(crate) fn sweep_orphans(&self) -> Result<(), CacheError> {
+        let home = &self.cache.home;
+        let tables = home.tables();
+        let folders = [home.packs(), tables.join(TABLES)];
+        if !folders.iter().any(|folder| folder.is_dir()) {
+            return Ok(());
+        }
+        let _no_readers = match wait_for_readers(home, Duration::ZERO) {
+            Ok(held) => held,
+            Err(CacheError::Busy) => {
+                debug!("orphans stay: the cache is being read");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let [packs, trail_tables] = &folders;
+        let mut outcome = PruneOutcome::default();
+        sweep(packs, packs, &self.kept_packs()?, false, &mut outcome)?;
+        if trail_tables.is_dir() {
+            let kept = self.kept_trail_files()?;
+            sweep(&tables, trail_tables, &kept, false, &mut outcome)?;
+        }
+        if outcome.file_count > 0 {
+            info!(
+                file_count = outcome.file_count,
+                size_bytes = outcome.freed_bytes,
+                "removed files that nothing names"
+            );
+        }
+        Ok(())
+    }
+
+    fn kept_packs(&self) -> Result<BTreeSet<String>, CacheError> {
+        kept_packs(&self.cache.db).map_err(self.cache.failed("read"))
+    }
+
+    fn kept_trail_files(&self) -> Result<BTreeSet<String>, CacheError> {
+        let select = || -> rusqlite::Result<BTreeSet<String>> {
+            self.cache
+                .db
+                .prepare("SELECT table_path FROM trail_file")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        };
+        select().map_err(self.cache.failed("read"))
+    }
+}
+
+/// The paths of all packs that the manifest names, below their folder.
+pub(crate) fn kept_packs(db: &rusqlite::Connection) -> rusqlite::Result<BTreeSet<String>> {
+    db.prepare("SELECT sha256 FROM pack")?
+        .query_map([], |row| Ok(pack_name(&Sha256(row.get(0)?))))?
+        .collect()
+}
