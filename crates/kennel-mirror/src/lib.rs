@@ -24,15 +24,17 @@ mod listing;
 mod plan;
 mod remote;
 mod source;
+mod trail;
 mod transport;
 mod verify;
 
 pub use credentials::{CredentialsError, Keys};
 pub use error::MirrorError;
 pub use events::{CancelFlag, SyncEvent, SyncObserver};
-pub use fetch::{FetchOutcome, ObjectFailure};
+pub use fetch::{Content, FetchOutcome, FetchedBytes, ObjectFailure};
 pub use listing::RemoteObject;
 pub use plan::{PlanOptions, Shrink, SyncPlan, Wanted, plan};
 pub use remote::Remote;
 pub use source::{MirrorSettings, RetrySettings, SourceSettings, SourceUrl};
+pub use trail::{Discovery, TrailFilter, TrailOptions, TrailPlan, TrailPlans, plan_trail};
 pub use transport::RequestCounts;

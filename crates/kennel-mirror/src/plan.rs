@@ -1,6 +1,6 @@
 //! What to fetch: a merge of the listing with what the cache knows.
 
-use std::{collections::HashMap, fmt, pin::pin};
+use std::{cell::Cell, collections::HashMap, fmt, pin::pin};
 
 use futures::{Stream, StreamExt};
 use kennel_cache::{CacheError, FetchedObject, KnownObject};
@@ -10,7 +10,7 @@ use crate::{MirrorError, RemoteObject, SyncEvent, SyncObserver};
 /// Known keys below which a shrinking listing is not doubted.
 const FEW: u64 = 20;
 /// Objects between two events while listing.
-const EVENT_EVERY: u64 = 1_000;
+pub(crate) const EVENT_EVERY: u64 = 1_000;
 
 /// Whether an object is to be mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,15 +102,54 @@ pub async fn plan(
     options: PlanOptions,
     observer: &dyn SyncObserver,
 ) -> Result<SyncPlan, MirrorError> {
+    let listed_count = Cell::new(0_u64);
+    let on_listed = || {
+        let listed = listed_count.get() + 1;
+        listed_count.set(listed);
+        if listed.is_multiple_of(EVENT_EVERY) {
+            observer.event(&SyncEvent::Listing { listed });
+        }
+    };
+    let how = Comparison {
+        pending,
+        wanted,
+        options,
+        marks_missing: true,
+        on_listed: &on_listed,
+    };
+    let plan = compare(listing, known, how).await?;
+    observer.event(&SyncEvent::Planned {
+        fetch_count: plan.fetch.len() as u64,
+        fetch_bytes: plan.fetch_bytes,
+    });
+    Ok(plan)
+}
+
+/// How to compare.
+pub(crate) struct Comparison<'a> {
+    pub(crate) pending: &'a HashMap<String, FetchedObject>,
+    pub(crate) wanted: &'a dyn Fn(&RemoteObject) -> Wanted,
+    pub(crate) options: PlanOptions,
+    /// Whether a known key that is not listed is missing. If not, the known keys after the last listed one
+    /// are not even read.
+    pub(crate) marks_missing: bool,
+    /// Called for each object listed.
+    pub(crate) on_listed: &'a dyn Fn(),
+}
+
+/// The merge of [`plan`], without its events.
+pub(crate) async fn compare(
+    listing: impl Stream<Item = Result<RemoteObject, MirrorError>>,
+    known: impl Iterator<Item = Result<KnownObject, CacheError>>,
+    how: Comparison<'_>,
+) -> Result<SyncPlan, MirrorError> {
     let mut listing = pin!(listing);
     let mut merge = Merge {
         known: known.peekable(),
         plan: SyncPlan::default(),
         known_count: 0,
         wanted_count: 0,
-        pending,
-        wanted,
-        options,
+        how,
     };
     let mut last = String::new();
     while let Some(object) = listing.next().await {
@@ -120,19 +159,10 @@ pub async fn plan(
         }
         object.key.clone_into(&mut last);
         merge.plan.listed_count += 1;
-        if merge.plan.listed_count.is_multiple_of(EVENT_EVERY) {
-            observer.event(&SyncEvent::Listing {
-                listed: merge.plan.listed_count,
-            });
-        }
+        (merge.how.on_listed)();
         merge.take(object)?;
     }
-    let plan = merge.finish()?;
-    observer.event(&SyncEvent::Planned {
-        fetch_count: plan.fetch.len() as u64,
-        fetch_bytes: plan.fetch_bytes,
-    });
-    Ok(plan)
+    merge.finish()
 }
 
 fn out_of_order(place: &str, key: &str) -> MirrorError {
@@ -152,15 +182,13 @@ struct Merge<'a, K: Iterator<Item = Result<KnownObject, CacheError>>> {
     known_count: u64,
     /// Listed keys that are wanted.
     wanted_count: u64,
-    pending: &'a HashMap<String, FetchedObject>,
-    wanted: &'a dyn Fn(&RemoteObject) -> Wanted,
-    options: PlanOptions,
+    how: Comparison<'a>,
 }
 
 impl<K: Iterator<Item = Result<KnownObject, CacheError>>> Merge<'_, K> {
     fn take(&mut self, object: RemoteObject) -> Result<(), MirrorError> {
         let known = self.catch_up(&object.key)?;
-        match (self.wanted)(&object) {
+        match (self.how.wanted)(&object) {
             Wanted::LeftAlone => self.plan.left_alone_count += 1,
             Wanted::Filtered => self.plan.filtered_count += 1,
             Wanted::Yes => {
@@ -192,7 +220,7 @@ impl<K: Iterator<Item = Result<KnownObject, CacheError>>> Merge<'_, K> {
 
     /// A known key is not listed: it is missing, if this sync looks at it and it was not missing before.
     fn lacks(&mut self, known: KnownObject) {
-        if known.missing_since.is_some() {
+        if known.missing_since.is_some() || !self.how.marks_missing {
             return;
         }
         let object = RemoteObject {
@@ -204,7 +232,7 @@ impl<K: Iterator<Item = Result<KnownObject, CacheError>>> Merge<'_, K> {
             is_restored: false,
             version_id: known.version_id,
         };
-        if (self.wanted)(&object) == Wanted::Yes {
+        if (self.how.wanted)(&object) == Wanted::Yes {
             self.known_count += 1;
             self.plan.missing.push(object.key);
         }
@@ -224,7 +252,7 @@ impl<K: Iterator<Item = Result<KnownObject, CacheError>>> Merge<'_, K> {
         let is_here = |pending: &FetchedObject| {
             pending.etag == object.etag && pending.size_bytes == object.size_bytes
         };
-        if !self.options.full && self.pending.get(&object.key).is_some_and(is_here) {
+        if !self.how.options.full && self.how.pending.get(&object.key).is_some_and(is_here) {
             self.plan.adopt.push(object.key);
         } else if is_archived(&object) {
             self.plan.archived.push(object.key);
@@ -238,13 +266,15 @@ impl<K: Iterator<Item = Result<KnownObject, CacheError>>> Merge<'_, K> {
     }
 
     fn finish(mut self) -> Result<SyncPlan, MirrorError> {
-        while let Some(known) = self.known.next().transpose()? {
+        while self.how.marks_missing
+            && let Some(known) = self.known.next().transpose()?
+        {
             self.lacks(known);
         }
         let vanished = self.plan.missing.len() as u64;
         let nothing_is_left = vanished > 0 && self.wanted_count == 0;
         let much_is_gone = self.known_count >= FEW && vanished * 5 > self.known_count;
-        if (nothing_is_left || much_is_gone) && !self.options.allow_shrink {
+        if (nothing_is_left || much_is_gone) && !self.how.options.allow_shrink {
             self.plan.missing = Vec::new();
             self.plan.shrink_refused = Some(Shrink {
                 known: self.known_count,

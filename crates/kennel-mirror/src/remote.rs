@@ -2,14 +2,16 @@
 
 use std::{path::Path, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt};
 use kennel_cache::{CacheError, FetchedObject, Stage};
+use tokio::sync::mpsc;
 
 use crate::{
-    CancelFlag, FetchOutcome, Keys, MirrorError, MirrorSettings, RemoteObject, RequestCounts,
-    SourceSettings, SourceUrl, SyncObserver,
+    CancelFlag, FetchOutcome, FetchedBytes, Keys, MirrorError, MirrorSettings, RemoteObject,
+    RequestCounts, SourceSettings, SourceUrl, SyncObserver,
     credentials::{self, Identity, Resolved},
-    fetch::{self, GRACE, Limits},
+    fetch::{self, Deliver, GRACE, Limits},
     folder, listing,
     transport::Transport,
 };
@@ -134,17 +136,46 @@ impl Remote {
         cancel: &CancelFlag,
         on_done: impl FnMut(FetchedObject) -> Result<(), CacheError>,
     ) -> FetchOutcome {
-        let limits = Limits {
-            concurrency: self.settings.concurrency,
-            grace: GRACE,
-        };
-        let task = fetch::Task {
+        let task = self.task(stage);
+        fetch::fetch(task, objects, observer, cancel, Deliver::Call(on_done)).await
+    }
+
+    /// Fetches and verifies objects as [`Remote::fetch`] does, but hands their bytes over instead of
+    /// publishing each: for tiny ones, which go into packs.
+    ///
+    /// What is whole goes into `takers`, in the order in which it ends. While that channel is full no new
+    /// download is begun, so that memory holds no more than its capacity and the downloads that run; when
+    /// its other end is dropped, the fetching ends as if it had been cancelled. Objects that are counted
+    /// as fetched were sent, unless that happened.
+    ///
+    /// The shape of the bytes is not looked at: whoever takes them reads them.
+    pub async fn fetch_bytes(
+        &self,
+        objects: Vec<RemoteObject>,
+        stage: &Stage,
+        observer: &dyn SyncObserver,
+        cancel: &CancelFlag,
+        takers: mpsc::Sender<FetchedBytes>,
+    ) -> FetchOutcome {
+        type Nobody = fn(FetchedObject) -> Result<(), CacheError>;
+        let deliver = Deliver::<Nobody>::Send(takers);
+        fetch::fetch(self.task(stage), objects, observer, cancel, deliver).await
+    }
+
+    fn task<'t>(&'t self, stage: &'t Stage) -> fetch::Task<'t> {
+        fetch::Task {
             place: &self.place,
             now: self.settings.now,
-            limits,
+            limits: Limits {
+                concurrency: self.settings.concurrency,
+                grace: GRACE,
+            },
             stage,
-        };
-        fetch::fetch(task, objects, observer, cancel, on_done).await
+        }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.settings.now)()
     }
 
     /// Requests made so far; none for a folder.

@@ -2,15 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use kennel_cache::{CacheError, FetchedObject};
-
 use super::{
-    Job, Problem,
+    Done, Job, Problem,
+    body::Body,
     publish::{Received, publish},
 };
 use crate::{RemoteObject, SyncEvent, folder, verify::Verifier};
@@ -24,7 +23,7 @@ pub(super) async fn copy(
     job: &Arc<Job>,
     root: &Arc<Path>,
     listed: &RemoteObject,
-) -> Result<FetchedObject, Problem> {
+) -> Result<Done, Problem> {
     let (here, root, listed) = (Arc::clone(job), PathBuf::from(&**root), listed.clone());
     let work = tokio::task::spawn_blocking(move || read(&here, &root, listed));
     let (object, received) = match work.await {
@@ -50,7 +49,7 @@ fn read(
     for _ in 0..=MOST_REPLACEMENTS {
         let (mut source, now) = folder::open(root, &object.key).map_err(failed)?;
         object = now;
-        let mut file = job.stage.create()?;
+        let mut body = Body::new(job, object.size_bytes)?;
         let mut buffer = vec![0; PIECE];
         loop {
             let count = match source.read(&mut buffer) {
@@ -60,20 +59,19 @@ fn read(
             if count == 0 {
                 break;
             }
-            file.write_all(&buffer[..count])
-                .map_err(|source| CacheError::Io {
-                    action: "write",
-                    path: file.path().to_owned(),
-                    source,
-                })?;
+            // A file that grows meanwhile is read again; memory is for its old size only.
+            if body.size_bytes() + count as u64 > object.size_bytes {
+                break;
+            }
+            body.append(&buffer[..count])?;
             job.tell(SyncEvent::Progress {
                 bytes: count as u64,
             });
         }
         let (_, after) = folder::open(root, &object.key).map_err(failed)?;
-        if after.etag == object.etag && file.size_bytes() == object.size_bytes {
+        if after.etag == object.etag && body.size_bytes() == object.size_bytes {
             let received = Received {
-                file,
+                body,
                 verifier: Verifier::of_nothing(),
                 metadata: BTreeMap::new(),
                 version_id: None,

@@ -1,14 +1,14 @@
 //! One object from S3, as listed or wholly in a newer version, never a mixture.
 
-use std::{collections::BTreeMap, io::Write};
+use std::collections::BTreeMap;
 
 use chrono::DateTime;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use kennel_cache::{CacheError, FetchedObject, StageFile};
 use tracing::warn;
 
 use super::{
-    Job, Problem,
+    Done, Job, Problem,
+    body::Body,
     publish::{Received, publish},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) async fn download(
     job: &Job,
     transport: &Transport,
     listed: &RemoteObject,
-) -> Result<FetchedObject, Problem> {
+) -> Result<Done, Problem> {
     if listed.key.split('/').any(|part| matches!(part, "." | "..")) {
         let what = "a key with a `.` or `..` segment cannot be requested";
         return Err(Problem::Message(what.into()));
@@ -110,7 +110,7 @@ struct Download<'d> {
     job: &'d Job,
     transport: &'d Transport,
     object: &'d RemoteObject,
-    file: StageFile,
+    body: Body,
     /// What the answer promised that carried the first byte.
     promise: Option<Promise>,
 }
@@ -131,7 +131,7 @@ impl<'d> Download<'d> {
             job,
             transport,
             object,
-            file: job.stage.create()?,
+            body: Body::new(job, object.size_bytes)?,
             promise: None,
         })
     }
@@ -142,7 +142,7 @@ impl<'d> Download<'d> {
         let mut attempts = self.transport.attempts();
         loop {
             let ask = self.ask();
-            let before = self.file.size_bytes();
+            let before = self.body.size_bytes();
             let failed = match self.receive(&ask).await {
                 Ok(()) => break,
                 Err(Broken::Interruption(interruption)) => return Err(interruption),
@@ -152,7 +152,7 @@ impl<'d> Download<'d> {
                     Failed::again(reason)
                 }
             };
-            if self.file.size_bytes() > before {
+            if self.body.size_bytes() > before {
                 attempts.progressed();
             }
             let tell = |attempt, reason: &str| retrying(job, object, attempt, reason);
@@ -162,7 +162,7 @@ impl<'d> Download<'d> {
             .promise
             .expect("a body that was read had an answer before it");
         Ok(Received {
-            file: self.file,
+            body: self.body,
             verifier: promise.verifier,
             metadata: promise.metadata,
             version_id: promise.version_id,
@@ -171,7 +171,7 @@ impl<'d> Download<'d> {
 
     fn start_again(&mut self) -> Result<(), Problem> {
         self.promise = None;
-        Ok(self.file.truncate()?)
+        Ok(self.body.clear()?)
     }
 
     fn ask(&self) -> Ask<'d> {
@@ -180,7 +180,7 @@ impl<'d> Download<'d> {
             headers.insert(header::IF_MATCH, etag);
         }
         headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
-        let offset = self.file.size_bytes();
+        let offset = self.body.size_bytes();
         if offset > 0 {
             let range = HeaderValue::from_str(&format!("bytes={offset}-"))
                 .expect("digits are a header value");
@@ -196,7 +196,7 @@ impl<'d> Download<'d> {
         }
     }
 
-    /// One answer, into the file. `Ok` when all bytes are there.
+    /// One answer, into the body. `Ok` when all bytes are there.
     async fn receive(&mut self, ask: &Ask<'_>) -> Result<(), Broken> {
         let mut answer = match self.transport.send_once(ask).await {
             Ok(answer) => answer,
@@ -205,18 +205,11 @@ impl<'d> Download<'d> {
         self.begin(ask, &mut answer).await?;
         let size = self.object.size_bytes;
         while let Some(bytes) = answer.chunk().await.map_err(Broken::Failed)? {
-            if self.file.size_bytes() + bytes.len() as u64 > size {
+            if self.body.size_bytes() + bytes.len() as u64 > size {
                 let what = format!("more than the {size} bytes came that were listed");
                 return Err(Problem::wrong(what).into());
             }
-            self.file
-                .write_all(&bytes)
-                .map_err(|source| CacheError::Io {
-                    action: "write",
-                    path: self.file.path().to_owned(),
-                    source,
-                })
-                .map_err(Problem::from)?;
+            self.body.append(&bytes).map_err(Problem::from)?;
             if let Some(promise) = &mut self.promise {
                 promise.verifier.update(&bytes);
             }
@@ -224,7 +217,7 @@ impl<'d> Download<'d> {
                 bytes: bytes.len() as u64,
             });
         }
-        let came = self.file.size_bytes();
+        let came = self.body.size_bytes();
         if came < size {
             let reason = format!("the body ended after {came} of {size} bytes");
             return Err(Broken::Failed(Failed::again(reason)));
@@ -240,7 +233,7 @@ impl<'d> Download<'d> {
             Some(_) => return Err(Interruption::Replaced.into()),
             None => return Err(self.not_the_object(ask, answer).await),
         }
-        let (offset, size) = (self.file.size_bytes(), self.object.size_bytes);
+        let (offset, size) = (self.body.size_bytes(), self.object.size_bytes);
         if answer.status == StatusCode::PARTIAL_CONTENT {
             let expected = format!("bytes {offset}-{}/{size}", size.saturating_sub(1));
             let found = answer.header("content-range");
@@ -253,7 +246,7 @@ impl<'d> Download<'d> {
             // The whole object in place of its rest: from the start, then.
             self.start_again()?;
         }
-        let lacking = size - self.file.size_bytes();
+        let lacking = size - self.body.size_bytes();
         let length = answer
             .header("content-length")
             .and_then(|length| length.parse::<u64>().ok());

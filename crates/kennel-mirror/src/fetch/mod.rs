@@ -1,5 +1,6 @@
 //! Downloads: each object whole and verified, or not at all.
 
+mod body;
 mod copy;
 mod download;
 mod publish;
@@ -14,6 +15,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tracing::debug;
+
+pub use body::{Content, FetchedBytes};
 
 use crate::{
     CancelFlag, MirrorError, RemoteObject, SyncEvent, SyncObserver, remote::Place, transport::chain,
@@ -89,10 +92,62 @@ impl From<CacheError> for Problem {
     }
 }
 
+/// What becomes of the bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keep {
+    /// Each object is published under its hash.
+    Published,
+    /// They are handed over.
+    HandedOver,
+}
+
+/// To whom objects go.
+pub(crate) enum Deliver<F> {
+    /// Published ones: he is called.
+    Call(F),
+    /// Bytes: he takes them out of a channel, and as long as it is full no new download is begun.
+    Send(mpsc::Sender<FetchedBytes>),
+}
+
+/// Whether the fetching goes on.
+enum Delivered {
+    Yes,
+    /// Nobody takes them any more.
+    Unwanted,
+    Failed(MirrorError),
+}
+
+impl<F: FnMut(FetchedObject) -> Result<(), CacheError>> Deliver<F> {
+    fn keep(&self) -> Keep {
+        match self {
+            Self::Call(_) => Keep::Published,
+            Self::Send(_) => Keep::HandedOver,
+        }
+    }
+
+    async fn deliver(&mut self, done: Done) -> Delivered {
+        let Done { object, content } = done;
+        match (self, content) {
+            (Self::Call(on_done), _) => match on_done(object) {
+                Ok(()) => Delivered::Yes,
+                Err(error) => Delivered::Failed(error.into()),
+            },
+            (Self::Send(sender), Some(content)) => {
+                match sender.send(FetchedBytes { object, content }).await {
+                    Ok(()) => Delivered::Yes,
+                    Err(_) => Delivered::Unwanted,
+                }
+            }
+            (Self::Send(_), None) => unreachable!("what is handed over has its bytes"),
+        }
+    }
+}
+
 /// What every download needs.
 pub(crate) struct Job {
     place: Place,
     stage: Stage,
+    keep: Keep,
     now: fn() -> DateTime<Utc>,
     /// The observer is borrowed, downloads are not: events travel.
     events: mpsc::UnboundedSender<SyncEvent>,
@@ -119,7 +174,13 @@ impl Job {
 
 struct Ended {
     object: RemoteObject,
-    result: Result<FetchedObject, Problem>,
+    result: Result<Done, Problem>,
+}
+
+/// An object that is whole, and its bytes unless they are published.
+struct Done {
+    object: FetchedObject,
+    content: Option<Content>,
 }
 
 /// Where from, where to.
@@ -142,12 +203,13 @@ pub(crate) async fn fetch(
     objects: Vec<RemoteObject>,
     observer: &dyn SyncObserver,
     cancel: &CancelFlag,
-    mut on_done: impl FnMut(FetchedObject) -> Result<(), CacheError>,
+    mut deliver: Deliver<impl FnMut(FetchedObject) -> Result<(), CacheError>>,
 ) -> FetchOutcome {
     let (events, mut told) = mpsc::unbounded_channel();
     let job = Arc::new(Job {
         place: task.place.clone(),
         stage: task.stage.clone(),
+        keep: deliver.keep(),
         now: task.now,
         events,
     });
@@ -175,7 +237,7 @@ pub(crate) async fn fetch(
             biased;
             Some(event) = told.recv() => observer.event(&event),
             ended = running.join_next() => match ended {
-                Some(Ok(ended)) => course.note(ended, observer, &mut on_done),
+                Some(Ok(ended)) => course.note(ended, observer, &mut deliver).await,
                 Some(Err(join)) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
                 // Given up after the deadline.
                 Some(Err(_)) | None => {}
@@ -208,14 +270,15 @@ impl Course {
         self.outcome.interrupted || self.outcome.stopped.is_some()
     }
 
-    fn note(
+    async fn note(
         &mut self,
         ended: Ended,
         observer: &dyn SyncObserver,
-        on_done: &mut impl FnMut(FetchedObject) -> Result<(), CacheError>,
+        deliver: &mut Deliver<impl FnMut(FetchedObject) -> Result<(), CacheError>>,
     ) {
         match ended.result {
-            Ok(fetched) => {
+            Ok(done) => {
+                let fetched = &done.object;
                 self.failures_in_a_row = 0;
                 self.outcome.fetched += 1;
                 self.outcome.bytes += fetched.size_bytes;
@@ -223,8 +286,10 @@ impl Course {
                     key: fetched.key.clone(),
                     size_bytes: fetched.size_bytes,
                 });
-                if let Err(error) = on_done(fetched) {
-                    self.stop(error.into());
+                match deliver.deliver(done).await {
+                    Delivered::Yes => {}
+                    Delivered::Unwanted => self.outcome.interrupted = true,
+                    Delivered::Failed(error) => self.stop(error),
                 }
             }
             Err(problem) => self.note_failure(ended.object, problem, observer),

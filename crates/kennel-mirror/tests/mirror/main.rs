@@ -8,3 +8,4 @@ mod downloads;
 mod home;
 mod listings;
 mod requests;
+mod trails;
