@@ -12,6 +12,7 @@ mod library;
 mod params;
 mod session;
 mod statements;
+pub mod trail;
 
 pub use completeness::{Caveat, CaveatKind, ReportUsed};
 pub use error::{EngineError, LibraryError, SqlPlace};
