@@ -24,6 +24,7 @@ use kennel_cache::{CacheError, NewReport, ReportKey, ReportType, Stage};
 
 use crate::k9::{ColumnKind, PARTITION_COLUMNS, known_columns, required_columns, tags_type};
 
+pub(crate) use timestamp::parse as parse_instant;
 pub(crate) use write::{Bounds, ColumnStatistics};
 
 /// Rows sorted and written as one row group: bounds the memory of an ingest.

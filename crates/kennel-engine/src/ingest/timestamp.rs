@@ -14,7 +14,7 @@ pub(super) fn is_blank(text: &str) -> bool {
 ///
 /// `2022-12-10T07:14:19.753800+00:00`, `2022-12-10 05:03:00+00:00`, `2023-08-02 15:59:31`, with `T` or a
 /// space, any fraction, `Z`, ` UTC` or an offset, or only a date. Finer than microseconds is cut.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse(text: &str) -> Option<i64> {
     let text = text.trim();
     let text = text.strip_suffix(" UTC").unwrap_or(text);
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {

@@ -1,0 +1,300 @@
+//! From an object as delivered to rows: gzip, JSON, records.
+//!
+//! A record is first taken apart ([`record`]: where each field lies, nothing copied) and only then
+//! appended to the builders, so that a record that proves wrong leaves no trace in them. Nothing is parsed
+//! twice but the few objects that the typed columns look into.
+//!
+//! What is read besides `{"Records":[…]}`: lists of records, records one after another (a line each or not),
+//! what `lookup-events` prints (`Events[].CloudTrailEvent`), and envelopes of the event bus (`detail`).
+
+mod derive;
+mod envelope;
+mod gzip;
+mod record;
+mod scan;
+mod text;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use datafusion::arrow::array::RecordBatch;
+
+pub use gzip::GzipError;
+
+use super::builders::EventBuilders;
+use record::Fields;
+use window::{Buffers, Window};
+
+pub(crate) use derive::Record;
+pub(crate) use record::Unknown;
+pub(crate) use scan::{Kind, Value};
+pub(crate) use text::{compact, for_each_entry, json, plain};
+
+/// The kinds of records, each with a folder in the bucket and tables of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrailKind {
+    /// Management and data events, of the folder `CloudTrail`.
+    Events,
+    /// Unusual rates of calls or errors, of `CloudTrail-Insight`.
+    Insights,
+    /// Calls through VPC endpoints, of `CloudTrail-NetworkActivity`.
+    NetworkActivity,
+    /// Data events counted in windows of time, of `CloudTrail-Aggregated`.
+    Aggregated,
+}
+
+impl TrailKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Events,
+        Self::Insights,
+        Self::NetworkActivity,
+        Self::Aggregated,
+    ];
+
+    /// Its name in the manifest: `network_activity`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Insights => "insights",
+            Self::NetworkActivity => "network_activity",
+            Self::Aggregated => "aggregated",
+        }
+    }
+}
+
+/// Event categories, for counting what an object holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventCategory {
+    /// `Management`.
+    Management,
+    /// `Data`.
+    Data,
+    /// `NetworkActivity`.
+    NetworkActivity,
+    /// `Insight`.
+    Insight,
+    /// `Aggregated`.
+    Aggregated,
+    /// None is stated and none can be derived, or one that AWS has added since.
+    Unknown,
+}
+
+impl EventCategory {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Management,
+        Self::Data,
+        Self::NetworkActivity,
+        Self::Insight,
+        Self::Aggregated,
+        Self::Unknown,
+    ];
+
+    /// As records write it: `NetworkActivity`.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Management => Some("Management"),
+            Self::Data => Some("Data"),
+            Self::NetworkActivity => Some("NetworkActivity"),
+            Self::Insight => Some("Insight"),
+            Self::Aggregated => Some("Aggregated"),
+            Self::Unknown => None,
+        }
+    }
+
+    /// The category that a record's text names.
+    pub(crate) fn of(name: Option<&str>) -> Self {
+        let named = |category: &Self| category.name().is_some() && category.name() == name;
+        Self::ALL.into_iter().find(named).unwrap_or(Self::Unknown)
+    }
+}
+
+/// What an object's key says.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectOrigin<'a> {
+    /// The key.
+    pub key: &'a str,
+    /// The folder's account, if the key has one.
+    pub account: Option<&'a str>,
+    /// The folder's region.
+    pub region: Option<&'a str>,
+    /// The day of delivery: `2023/07/10`.
+    pub day: Option<&'a str>,
+    /// What kind of records the folder holds.
+    pub kind: TrailKind,
+}
+
+/// What one object may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct DecodeLimits {
+    /// An object that expands to more than this is refused.
+    pub max_expanded_bytes: u64,
+    /// An object up to this is expanded into memory, a larger one is read in pieces; no single record may
+    /// be larger.
+    pub max_held_bytes: usize,
+    /// The builders are emptied when they hold more than this.
+    pub max_batch_bytes: usize,
+    /// So many problems of one object are described; all are counted.
+    pub max_problems: usize,
+}
+
+impl Default for DecodeLimits {
+    /// 1 GiB expanded, 64 MiB held (CloudTrail begins a new file at 50 MB), batches of 128 MiB, 20 problems.
+    fn default() -> Self {
+        Self {
+            max_expanded_bytes: 1 << 30,
+            max_held_bytes: 64 << 20,
+            max_batch_bytes: 128 << 20,
+            max_problems: 20,
+        }
+    }
+}
+
+/// A record that was not loaded, or not as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordProblem {
+    /// The record's number in the object, from 0.
+    pub index: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// What was read from an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DecodeOutcome {
+    /// Rows made.
+    pub record_count: u64,
+    /// Rows of each category, in the order of [`EventCategory::ALL`].
+    pub category_counts: [u64; EventCategory::ALL.len()],
+    /// Gzip members: 0 for text as it is, more than 1 is not what CloudTrail delivers.
+    pub members: u32,
+    /// Bytes of text.
+    pub expanded_bytes: u64,
+    /// The first problems, at most [`DecodeLimits::max_problems`].
+    pub problems: Vec<RecordProblem>,
+    /// How many there were.
+    pub problem_count: u64,
+}
+
+impl DecodeOutcome {
+    /// The categories that occur, with the number of their rows.
+    pub fn categories(&self) -> impl Iterator<Item = (EventCategory, u64)> {
+        EventCategory::ALL
+            .into_iter()
+            .zip(self.category_counts)
+            .filter(|(_, count)| *count > 0)
+    }
+}
+
+/// Why an object as a whole was not read. No row was made from it then.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Its gzip is cut off, damaged, or expands beyond the limit.
+    #[error(transparent)]
+    Gzip(#[from] GzipError),
+    /// It is no JSON.
+    #[error("not JSON at byte {at} of {length}: expected {expected}")]
+    NotJson {
+        /// The byte in the text.
+        at: u64,
+        /// Bytes of text.
+        length: u64,
+        /// What should have been there.
+        expected: &'static str,
+    },
+    /// It is JSON, and no CloudTrail records.
+    #[error("not a CloudTrail log: {what}")]
+    NotCloudTrail {
+        /// What it is instead.
+        what: String,
+    },
+    /// It is a digest, which proves logs and holds no events.
+    #[error("a CloudTrail digest, not a log")]
+    Digest,
+    /// Its records are of another kind than its folder's.
+    #[error("holds {} records in a folder of {} records", found.as_str(), expected.as_str())]
+    WrongKind {
+        /// Their kind.
+        found: TrailKind,
+        /// The folder's.
+        expected: TrailKind,
+    },
+}
+
+/// Reads objects, one after another. Keeps its buffers between them: one for each worker.
+pub struct Decoder {
+    limits: DecodeLimits,
+    buffers: Buffers,
+    fields: Fields,
+    stack: Vec<u8>,
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Decoder {
+    /// A decoder with these limits.
+    pub fn new(limits: DecodeLimits) -> Self {
+        Self {
+            limits,
+            buffers: Buffers::new(),
+            fields: Fields::new(),
+            stack: Vec::new(),
+        }
+    }
+
+    /// Appends the records of an object to `sink`, a row each, in the object's order.
+    ///
+    /// `object` is gzip of any number of members, or text; nothing but its first bytes decides. When `sink` holds
+    /// more than [`DecodeLimits::max_batch_bytes`] its rows are handed to `full` (columns:
+    /// [`event_schema`](crate::trail::schema::event_schema)); what is left in it at the end is the caller's.
+    ///
+    /// A record that is no JSON, no CloudTrail record, or of another kind than the folder's is counted with
+    /// its index and not loaded; the others are. An object without records makes no rows and no error.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the object as a whole is refused; no row was appended then. And what `full` returns.
+    pub fn decode_object<E: From<DecodeError>>(
+        &mut self,
+        object: &[u8],
+        origin: &ObjectOrigin<'_>,
+        sink: &mut EventBuilders,
+        mut full: impl FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<DecodeOutcome, E> {
+        let mut window =
+            Window::open(object, &self.limits, &mut self.buffers).map_err(DecodeError::from)?;
+        let limits = self.limits;
+        let mut rows = |sink: &mut EventBuilders| {
+            if sink.memory_bytes() > limits.max_batch_bytes {
+                full(sink.finish())
+            } else {
+                Ok(())
+            }
+        };
+        let result = envelope::Reader {
+            window: &mut window,
+            fields: &mut self.fields,
+            stack: &mut self.stack,
+            origin,
+            sink,
+            limits: &self.limits,
+            at: 0,
+            consumed: 0,
+            index: 0,
+            refusal: None,
+            outcome: DecodeOutcome::default(),
+        }
+        .read(&mut rows);
+        window.close(&mut self.buffers);
+        self.stack.clear();
+        result
+    }
+}

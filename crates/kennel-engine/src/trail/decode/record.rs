@@ -1,0 +1,263 @@
+//! One record, taken apart: where each known field lies, and which are unknown.
+
+use super::{
+    scan::{Kind, ScanError, Scanner, Value},
+    text::plain,
+};
+use crate::trail::schema::{KnownField, RECORD, Shape, Slot};
+
+/// A field that the schema does not know, or a known one whose value does not fit its struct.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unknown {
+    /// The struct that it lies in; `None` at the top.
+    pub(crate) parent: Option<Slot>,
+    /// Of a field in `resources`: the element.
+    pub(crate) element: usize,
+    pub(crate) key: Value,
+    pub(crate) value: Value,
+}
+
+/// An element of `resources`: its four fields, or null.
+pub(crate) type Resource = Option<[Value; RESOURCE_SLOTS]>;
+
+/// How many fields a resource has.
+pub(crate) const RESOURCE_SLOTS: usize =
+    Slot::ResourceArnPrefix.index() - Slot::ResourceArn.index() + 1;
+
+/// The fields of one record. Reused from record to record, so that nothing is allocated for one.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    slots: [Value; Slot::COUNT],
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) unknown: Vec<Unknown>,
+}
+
+impl Fields {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: [Value::default(); Slot::COUNT],
+            resources: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Where a field lies.
+    pub(crate) fn value(&self, slot: Slot) -> &Value {
+        &self.slots[slot.index()]
+    }
+
+    /// The unknown field of this name at the top of the record; of two the last.
+    pub(crate) fn unknown_at_top(&self, record: &str, name: &str) -> Option<Value> {
+        let is_it = |unknown: &&Unknown| {
+            unknown.parent.is_none()
+                && plain(record, &unknown.key).is_some_and(|key| key.eq_ignore_ascii_case(name))
+        };
+        self.unknown.iter().rfind(is_it).map(|found| found.value)
+    }
+
+    /// Takes the object apart at which the scanner stands; it stands after it then. Spans count from
+    /// its `{`.
+    pub(crate) fn read(&mut self, scanner: &mut Scanner<'_, '_>) -> Result<(), ScanError> {
+        self.slots = [Value::default(); Slot::COUNT];
+        self.resources.clear();
+        self.unknown.clear();
+        self.object(scanner, RECORD, None)
+    }
+
+    /// An object of known fields. Calls itself only for structs of the schema: five levels.
+    fn object(
+        &mut self,
+        scanner: &mut Scanner<'_, '_>,
+        fields: &'static [KnownField],
+        parent: Option<Slot>,
+    ) -> Result<(), ScanError> {
+        scanner.at += 1;
+        if scanner.token()? == b'}' {
+            scanner.at += 1;
+            return Ok(());
+        }
+        let mut expected = 0;
+        loop {
+            let key = scanner.key()?;
+            match find(fields, &mut expected, scanner, &key) {
+                Some(field) => self.known(scanner, field, key, parent)?,
+                None => {
+                    let value = scanner.value()?;
+                    self.note(parent, key, value);
+                }
+            }
+            if !scanner.entry_follows()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The value of a known field. Of two equal keys the last wins, so what the first left is cleared.
+    #[inline]
+    fn known(
+        &mut self,
+        scanner: &mut Scanner<'_, '_>,
+        field: &'static KnownField,
+        key: Value,
+        parent: Option<Slot>,
+    ) -> Result<(), ScanError> {
+        let first = scanner.token()?;
+        let start = scanner.at;
+        match field.shape {
+            Shape::Text | Shape::Json => self.slots[field.slot.index()] = scanner.value()?,
+            Shape::Object(fields) => {
+                self.clear(field);
+                if first == b'{' {
+                    self.object(scanner, fields, Some(field.slot))?;
+                    self.slots[field.slot.index()] =
+                        scanner.spanned(start, Kind::Object, false, true);
+                } else {
+                    self.misfit(scanner, parent, key)?;
+                }
+            }
+            Shape::TextMap => {
+                self.clear(field);
+                if first == b'{' {
+                    self.slots[field.slot.index()] = scanner.value()?;
+                } else {
+                    self.misfit(scanner, parent, key)?;
+                }
+            }
+            Shape::Objects(fields) => {
+                self.clear(field);
+                self.resources.clear();
+                match first {
+                    b'[' => self.list(scanner, fields, field.slot)?,
+                    b'{' => self.element(scanner, fields, field.slot)?,
+                    _ => return self.misfit(scanner, parent, key),
+                }
+                self.slots[field.slot.index()] = scanner.spanned(start, Kind::Array, false, true);
+            }
+        }
+        Ok(())
+    }
+
+    /// A value that is no struct where one belongs: it stays in `extra`, under its own key.
+    fn misfit(
+        &mut self,
+        scanner: &mut Scanner<'_, '_>,
+        parent: Option<Slot>,
+        key: Value,
+    ) -> Result<(), ScanError> {
+        let value = scanner.value()?;
+        if value.is_some() {
+            self.note(parent, key, value);
+        }
+        Ok(())
+    }
+
+    fn list(
+        &mut self,
+        scanner: &mut Scanner<'_, '_>,
+        fields: &'static [KnownField],
+        slot: Slot,
+    ) -> Result<(), ScanError> {
+        scanner.at += 1;
+        if scanner.token()? == b']' {
+            scanner.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.element(scanner, fields, slot)?;
+            match scanner.token()? {
+                b',' => scanner.at += 1,
+                b']' => {
+                    scanner.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(scanner.invalid("`,` or `]`")),
+            }
+        }
+    }
+
+    /// An element of `resources`. What is neither an object nor null is taken for an ARN: the event bus
+    /// writes lists of them.
+    fn element(
+        &mut self,
+        scanner: &mut Scanner<'_, '_>,
+        fields: &'static [KnownField],
+        slot: Slot,
+    ) -> Result<(), ScanError> {
+        let range = Slot::ResourceArn.index()..=Slot::ResourceArnPrefix.index();
+        let mut resource = [Value::default(); RESOURCE_SLOTS];
+        let is_some = if scanner.token()? == b'{' {
+            self.slots[range.clone()].fill(Value::default());
+            self.object(scanner, fields, Some(slot))?;
+            resource.copy_from_slice(&self.slots[range]);
+            true
+        } else {
+            resource[0] = scanner.value()?;
+            resource[0].is_some()
+        };
+        self.resources.push(is_some.then_some(resource));
+        Ok(())
+    }
+
+    /// Forgets a struct and all that lies below it.
+    fn clear(&mut self, field: &KnownField) {
+        let range = field.slot.index()..=last_slot(field);
+        if self.slots[field.slot.index()].kind == Kind::Absent {
+            return;
+        }
+        self.slots[range.clone()].fill(Value::default());
+        self.unknown
+            .retain(|unknown| !unknown.parent.is_some_and(|p| range.contains(&p.index())));
+    }
+
+    fn note(&mut self, parent: Option<Slot>, key: Value, value: Value) {
+        self.unknown.push(Unknown {
+            parent,
+            element: self.resources.len(),
+            key,
+            value,
+        });
+    }
+}
+
+/// The highest slot of a field's struct.
+fn last_slot(field: &KnownField) -> usize {
+    match field.shape {
+        Shape::Object(fields) | Shape::Objects(fields) => {
+            fields.last().map_or(field.slot.index(), last_slot)
+        }
+        _ => field.slot.index(),
+    }
+}
+
+/// The field of this name, letter case aside. Records hold their fields nearly in the schema's order, so
+/// the search begins after the field that was found last.
+#[inline]
+fn find(
+    fields: &'static [KnownField],
+    expected: &mut usize,
+    scanner: &Scanner<'_, '_>,
+    key: &Value,
+) -> Option<&'static KnownField> {
+    let written = scanner.inside(key);
+    let position = (*expected..fields.len())
+        .chain(0..*expected)
+        .find(|&index| fields[index].name.as_bytes() == written)
+        .or_else(|| find_slowly(fields, written, key.is_escaped))?;
+    *expected = position + 1;
+    Some(&fields[position])
+}
+
+/// A name in other letter case, or written with escapes.
+#[cold]
+fn find_slowly(fields: &[KnownField], written: &[u8], is_escaped: bool) -> Option<usize> {
+    let mut unescaped = String::new();
+    let name = if is_escaped {
+        super::text::unescape(&String::from_utf8_lossy(written), &mut unescaped);
+        unescaped.as_bytes()
+    } else {
+        written
+    };
+    fields
+        .iter()
+        .position(|field| field.name.as_bytes().eq_ignore_ascii_case(name))
+}

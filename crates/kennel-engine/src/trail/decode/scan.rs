@@ -1,0 +1,470 @@
+//! A JSON scanner that finds where values begin and end and builds nothing.
+//!
+//! It checks the grammar of RFC 8259 but for two leniencies: control characters inside strings are let
+//! through, and so are lone surrogates; both are flagged, so that what leaves here as JSON is valid.
+//! Depth costs one byte a level on the heap, never the call stack.
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Kind {
+    /// There is none.
+    #[default]
+    Absent,
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Boolean,
+    /// A number.
+    Number,
+    /// A string; its span includes the quotes.
+    String,
+    /// An object.
+    Object,
+    /// A list.
+    Array,
+}
+
+/// Where a value lies in its record, as bytes from the record's beginning.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Value {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    pub(crate) kind: Kind,
+    /// A string has an escape.
+    pub(crate) is_escaped: bool,
+    /// The text is not compact, valid JSON as it stands: blanks outside strings, control characters in
+    /// them, or lone surrogates.
+    pub(crate) is_loose: bool,
+}
+
+impl Value {
+    /// Its JSON text, as written.
+    pub(crate) fn raw<'t>(&self, record: &'t str) -> &'t str {
+        &record[self.start as usize..self.end as usize]
+    }
+
+    /// Whether there is a value other than null.
+    pub(crate) fn is_some(&self) -> bool {
+        !matches!(self.kind, Kind::Absent | Kind::Null)
+    }
+}
+
+/// Why a scan stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScanError {
+    /// The text ends inside the value.
+    End,
+    /// The text is no JSON.
+    Invalid {
+        /// The byte, counted like the scanner's position.
+        at: usize,
+        /// What was expected.
+        expected: &'static str,
+    },
+}
+
+/// A position in JSON text.
+pub(crate) struct Scanner<'b, 's> {
+    pub(crate) bytes: &'b [u8],
+    pub(crate) at: usize,
+    /// Where the record begins: spans count from here.
+    base: usize,
+    /// What closes the open containers: kept outside, so that it is allocated once.
+    stack: &'s mut Vec<u8>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct StringFlags {
+    is_escaped: bool,
+    is_loose: bool,
+}
+
+impl<'b, 's> Scanner<'b, 's> {
+    /// Stands at `at`, which is also where spans count from.
+    pub(crate) fn new(bytes: &'b [u8], at: usize, stack: &'s mut Vec<u8>) -> Self {
+        Self {
+            bytes,
+            at,
+            base: at,
+            stack,
+        }
+    }
+
+    /// Skips blanks; the byte that follows.
+    #[inline]
+    pub(crate) fn token(&mut self) -> Result<u8, ScanError> {
+        while let Some(&byte) = self.bytes.get(self.at) {
+            if byte > b' ' {
+                return Ok(byte);
+            }
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Err(self.invalid("a JSON token"));
+            }
+            self.at += 1;
+        }
+        Err(ScanError::End)
+    }
+
+    pub(crate) fn invalid(&self, expected: &'static str) -> ScanError {
+        ScanError::Invalid {
+            at: self.at,
+            expected,
+        }
+    }
+
+    /// A key and its colon; stands at the value then, blanks skipped.
+    #[inline]
+    pub(crate) fn key(&mut self) -> Result<Value, ScanError> {
+        if self.token()? != b'"' {
+            return Err(self.invalid("a key"));
+        }
+        let start = self.at;
+        let flags = self.string()?;
+        let key = self.spanned(start, Kind::String, flags.is_escaped, flags.is_loose);
+        if self.token()? != b':' {
+            return Err(self.invalid("`:`"));
+        }
+        self.at += 1;
+        self.token()?;
+        Ok(key)
+    }
+
+    /// After an entry of an object: whether another follows. Stands at its key, or after the `}`.
+    #[inline]
+    pub(crate) fn entry_follows(&mut self) -> Result<bool, ScanError> {
+        match self.token()? {
+            b',' => {
+                self.at += 1;
+                self.token()?;
+                Ok(true)
+            }
+            b'}' => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ => Err(self.invalid("`,` or `}`")),
+        }
+    }
+
+    /// The value here, whatever it is; stands after it then.
+    #[inline]
+    pub(crate) fn value(&mut self) -> Result<Value, ScanError> {
+        let first = self.token()?;
+        let start = self.at;
+        if first == b'"' {
+            let flags = self.string()?;
+            return Ok(self.spanned(start, Kind::String, flags.is_escaped, flags.is_loose));
+        }
+        if matches!(first, b'{' | b'[') {
+            let is_loose = self.container()?;
+            let kind = if first == b'{' {
+                Kind::Object
+            } else {
+                Kind::Array
+            };
+            return Ok(self.spanned(start, kind, false, is_loose));
+        }
+        let kind = self.scalar(first)?;
+        Ok(self.spanned(start, kind, false, false))
+    }
+
+    pub(crate) fn spanned(
+        &self,
+        start: usize,
+        kind: Kind,
+        is_escaped: bool,
+        is_loose: bool,
+    ) -> Value {
+        // A record longer than 4 GiB cannot be held in memory by the window that it lies in.
+        let offset = |at: usize| u32::try_from(at - self.base).unwrap_or(u32::MAX);
+        Value {
+            start: offset(start),
+            end: offset(self.at),
+            kind,
+            is_escaped,
+            is_loose,
+        }
+    }
+
+    /// The bytes inside the quotes of a string that this scanner found.
+    #[inline]
+    pub(crate) fn inside(&self, string: &Value) -> &'b [u8] {
+        let start = self.base + string.start as usize + 1;
+        let end = self.base + string.end as usize - 1;
+        &self.bytes[start..end]
+    }
+
+    /// A literal or a number.
+    #[inline]
+    fn scalar(&mut self, first: u8) -> Result<Kind, ScanError> {
+        match first {
+            b'n' => self.literal(b"null", Kind::Null),
+            b't' => self.literal(b"true", Kind::Boolean),
+            b'f' => self.literal(b"false", Kind::Boolean),
+            b'-' | b'0'..=b'9' => self.number(),
+            _ => Err(self.invalid("a value")),
+        }
+    }
+
+    #[inline]
+    fn literal(&mut self, word: &'static [u8], kind: Kind) -> Result<Kind, ScanError> {
+        let rest = &self.bytes[self.at..];
+        if rest.starts_with(word) {
+            self.at += word.len();
+            return Ok(kind);
+        }
+        if word.starts_with(rest) {
+            return Err(ScanError::End);
+        }
+        Err(self.invalid("a value"))
+    }
+
+    fn digits(&mut self) -> Result<(), ScanError> {
+        let start = self.at;
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at > start {
+            Ok(())
+        } else if self.at == self.bytes.len() {
+            Err(ScanError::End)
+        } else {
+            Err(self.invalid("a digit"))
+        }
+    }
+
+    fn number(&mut self) -> Result<Kind, ScanError> {
+        if self.bytes[self.at] == b'-' {
+            self.at += 1;
+        }
+        if self.bytes.get(self.at) == Some(&b'0') {
+            self.at += 1;
+            if self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+                return Err(self.invalid("a number without leading zeros"));
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.bytes.get(self.at), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(Kind::Number)
+    }
+
+    /// A string; stands at its opening quote, then after the closing one.
+    #[inline]
+    fn string(&mut self) -> Result<StringFlags, ScanError> {
+        let mut flags = StringFlags::default();
+        self.at += 1;
+        loop {
+            self.at = next_special(self.bytes, self.at);
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(flags);
+                }
+                Some(b'\\') => {
+                    flags.is_escaped = true;
+                    flags.is_loose |= self.escape()?;
+                }
+                Some(_) => {
+                    flags.is_loose = true;
+                    self.at += 1;
+                }
+                None => return Err(ScanError::End),
+            }
+        }
+    }
+
+    /// An escape; whether it is a lone surrogate.
+    fn escape(&mut self) -> Result<bool, ScanError> {
+        match self.bytes.get(self.at + 1) {
+            None => Err(ScanError::End),
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 2;
+                Ok(false)
+            }
+            Some(b'u') => {
+                let unit = self.code_unit()?;
+                self.at += 6;
+                if !(0xD800..0xDC00).contains(&unit) {
+                    return Ok((0xDC00..0xE000).contains(&unit));
+                }
+                match self.bytes.get(self.at..self.at + 2) {
+                    Some(b"\\u") if (0xDC00..0xE000).contains(&self.code_unit()?) => {
+                        self.at += 6;
+                        Ok(false)
+                    }
+                    Some(_) => Ok(true),
+                    None => Err(ScanError::End),
+                }
+            }
+            Some(_) => Err(self.invalid("an escape of JSON")),
+        }
+    }
+
+    /// The number of the `\uXXXX` here.
+    fn code_unit(&self) -> Result<u32, ScanError> {
+        let Some(digits) = self.bytes.get(self.at + 2..self.at + 6) else {
+            return Err(ScanError::End);
+        };
+        hex4(digits).ok_or_else(|| self.invalid("four hexadecimal digits"))
+    }
+
+    /// An object or a list; whether it is loose. A loop with a stack of its own: depth is data.
+    fn container(&mut self) -> Result<bool, ScanError> {
+        let floor = self.stack.len();
+        let result = self.container_above(floor);
+        self.stack.truncate(floor);
+        result
+    }
+
+    fn container_above(&mut self, floor: usize) -> Result<bool, ScanError> {
+        let mut is_loose = false;
+        // Skips blanks and notes them.
+        macro_rules! token {
+            () => {{
+                let before = self.at;
+                let byte = self.token()?;
+                is_loose |= self.at != before;
+                byte
+            }};
+        }
+        macro_rules! key {
+            () => {{
+                if token!() != b'"' {
+                    return Err(self.invalid("a key"));
+                }
+                is_loose |= self.string()?.is_loose;
+                if token!() != b':' {
+                    return Err(self.invalid("`:`"));
+                }
+                self.at += 1;
+            }};
+        }
+        loop {
+            // At a value.
+            let first = token!();
+            match first {
+                b'"' => is_loose |= self.string()?.is_loose,
+                b'{' => {
+                    self.at += 1;
+                    if token!() != b'}' {
+                        self.stack.push(b'}');
+                        key!();
+                        continue;
+                    }
+                    self.at += 1;
+                }
+                b'[' => {
+                    self.at += 1;
+                    if token!() != b']' {
+                        self.stack.push(b']');
+                        continue;
+                    }
+                    self.at += 1;
+                }
+                _ => {
+                    self.scalar(first)?;
+                }
+            }
+            // After a value: close what ends here, go on with what follows.
+            loop {
+                if self.stack.len() == floor {
+                    return Ok(is_loose);
+                }
+                let close = self.stack[self.stack.len() - 1];
+                let byte = token!();
+                if byte == close {
+                    self.at += 1;
+                    self.stack.pop();
+                } else if byte == b',' {
+                    self.at += 1;
+                    if close == b'}' {
+                        key!();
+                    }
+                    break;
+                } else {
+                    return Err(self.invalid("`,` or the end of the object or list"));
+                }
+            }
+        }
+    }
+
+    /// Passes over a value that is no valid JSON, by its brackets and quotes alone.
+    pub(crate) fn pass_over(&mut self) -> Result<(), ScanError> {
+        let mut depth = 0_usize;
+        while let Some(&byte) = self.bytes.get(self.at) {
+            match byte {
+                b'"' => {
+                    self.at += 1;
+                    loop {
+                        match self.bytes.get(self.at) {
+                            Some(b'"') => break,
+                            Some(b'\\') => self.at += 2,
+                            Some(_) => self.at += 1,
+                            None => return Err(ScanError::End),
+                        }
+                    }
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth == 0 => return Ok(()),
+                b'}' | b']' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        self.at += 1;
+                        return Ok(());
+                    }
+                }
+                b',' if depth == 0 => return Ok(()),
+                _ => {}
+            }
+            self.at += 1;
+        }
+        Err(ScanError::End)
+    }
+}
+
+/// The number that four hexadecimal digits write.
+pub(super) fn hex4(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| {
+        Some(number * 16 + char::from(*digit).to_digit(16)?)
+    })
+}
+
+/// The position of the next quote, backslash or control character at or after `at`, or the text's length.
+///
+/// Eight bytes at a time: of each byte the high bit of a word says whether it is one of them.
+/// A borrow can only reach bytes above a true hit, so the lowest is exact.
+#[inline]
+fn next_special(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        let quotes = zeros(word ^ (ONES * b'"' as u64));
+        let backslashes = zeros(word ^ (ONES * b'\\' as u64));
+        let controls = word.wrapping_sub(ONES * 0x20) & !word;
+        let hits = (quotes | backslashes | controls) & HIGHS;
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while let Some(&byte) = bytes.get(at) {
+        if byte == b'"' || byte == b'\\' || byte < 0x20 {
+            return at;
+        }
+        at += 1;
+    }
+    bytes.len()
+}

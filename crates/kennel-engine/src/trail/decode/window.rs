@@ -1,0 +1,155 @@
+//! The text of an object, as far as it is in memory.
+//!
+//! An object up to [`DecodeLimits::max_held_bytes`] is held whole. A larger one is expanded twice: once to
+//! learn that all of it can be read, because rows once given cannot be taken back, and once to read it in
+//! pieces. So damaged gzip is always told before the first row, and memory is bounded for any object.
+
+use flate2::Decompress;
+
+use super::{
+    DecodeLimits,
+    gzip::{GzipError, Inflater, is_gzip},
+};
+
+/// How much more is read at a time when a value goes on.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// What a worker keeps from object to object.
+pub(crate) struct Buffers {
+    state: Option<Decompress>,
+    text: Vec<u8>,
+}
+
+impl Buffers {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: None,
+            text: Vec::new(),
+        }
+    }
+}
+
+/// How an object came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Packing {
+    pub(crate) members: u32,
+    pub(crate) expanded_bytes: u64,
+}
+
+/// A part of an object's text, and the way to the next part.
+pub(crate) struct Window<'a> {
+    /// An object that is not compressed.
+    plain: Option<&'a [u8]>,
+    text: Vec<u8>,
+    feed: Option<Inflater<'a>>,
+    idle: Option<Decompress>,
+    max_held_bytes: usize,
+    pub(crate) packing: Packing,
+}
+
+impl<'a> Window<'a> {
+    pub(crate) fn open(
+        object: &'a [u8],
+        limits: &DecodeLimits,
+        buffers: &mut Buffers,
+    ) -> Result<Self, GzipError> {
+        let mut text = std::mem::take(&mut buffers.text);
+        text.clear();
+        let mut window = Self {
+            plain: None,
+            text,
+            feed: None,
+            idle: None,
+            max_held_bytes: limits.max_held_bytes,
+            packing: Packing::default(),
+        };
+        if !is_gzip(object) {
+            window.plain = Some(object);
+            window.packing.expanded_bytes = object.len() as u64;
+            return Ok(window);
+        }
+        let state = buffers
+            .state
+            .take()
+            .unwrap_or_else(|| Decompress::new(false));
+        let mut inflater = Inflater::new(object, state, limits.max_expanded_bytes);
+        let result = window.hold(&mut inflater, limits);
+        window.packing = Packing {
+            members: inflater.members,
+            expanded_bytes: inflater.expanded_bytes,
+        };
+        let state = inflater.into_state();
+        match result {
+            Ok(true) => window.idle = Some(state),
+            Ok(false) => window.feed = Some(Inflater::new(object, state, u64::MAX)),
+            Err(error) => {
+                buffers.state = Some(state);
+                window.close(buffers);
+                return Err(error);
+            }
+        }
+        Ok(window)
+    }
+
+    /// Expands all; whether all of it is held.
+    fn hold(
+        &mut self,
+        inflater: &mut Inflater<'_>,
+        limits: &DecodeLimits,
+    ) -> Result<bool, GzipError> {
+        let expected = inflater.stated_length().min(limits.max_held_bytes);
+        // One byte more than stated, so that the end is seen without another allocation.
+        self.text.reserve(expected + 1);
+        while self.text.len() <= limits.max_held_bytes {
+            if inflater.fill(&mut self.text, PIECE_BYTES)? {
+                return Ok(true);
+            }
+        }
+        self.text = Vec::new();
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        while !inflater.fill(&mut piece, PIECE_BYTES)? {
+            piece.clear();
+        }
+        Ok(false)
+    }
+
+    /// Gives the buffers back; those that a large object blew up are let go.
+    pub(crate) fn close(mut self, buffers: &mut Buffers) {
+        const KEPT_BYTES: usize = 8 << 20;
+        if self.text.capacity() <= KEPT_BYTES {
+            buffers.text = self.text;
+        }
+        if let Some(state) = self
+            .idle
+            .take()
+            .or_else(|| self.feed.map(Inflater::into_state))
+        {
+            buffers.state = Some(state);
+        }
+    }
+
+    /// The text from where it was last cut.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.plain.unwrap_or(&self.text)
+    }
+
+    /// Reads on, and forgets what lies before `at`. `None` when the text ends here, or when what would have
+    /// to be held is too much; else how far positions have moved.
+    pub(crate) fn more(&mut self, at: usize) -> Result<Option<usize>, GzipError> {
+        let Some(feed) = &mut self.feed else {
+            return Ok(None);
+        };
+        if self.text.len() - at > self.max_held_bytes {
+            return Ok(None);
+        }
+        self.text.drain(..at);
+        let before = self.text.len();
+        // Doubled when one value fills it, so that reading it again and again stays linear.
+        let is_end = feed.fill(&mut self.text, PIECE_BYTES.max(before))?;
+        if is_end && self.text.len() == before {
+            self.idle = self.feed.take().map(Inflater::into_state);
+            return Ok((at > 0).then_some(at));
+        }
+        Ok(Some(at))
+    }
+}
