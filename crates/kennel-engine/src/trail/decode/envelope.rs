@@ -267,7 +267,6 @@ impl Reader<'_, '_, '_> {
 
     /// Counts a broken value and goes behind it, if its end can be found.
     fn pass_over(&mut self, error: ScanError) -> Result<bool, DecodeError> {
-        let start = self.consumed + self.at as u64;
         let ScanError::Invalid { at, expected } = error else {
             self.fail(error);
             self.index += 1;
@@ -275,7 +274,7 @@ impl Reader<'_, '_, '_> {
         };
         let at_byte = self.consumed + at as u64;
         let is_passed = self.scan(|scanner, _| scanner.pass_over())?.is_ok()
-            && self.consumed + self.at as u64 > start;
+            || self.scan(|scanner, _| scanner.next_record())?.is_ok();
         self.note(not_json(at_byte, expected));
         if !is_passed {
             self.refusal.get_or_insert(Refusal::Broken {

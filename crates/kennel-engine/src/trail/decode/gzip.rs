@@ -98,7 +98,7 @@ impl<'a> Inflater<'a> {
                 self.is_in_member = true;
             }
             if out.len() == out.capacity() {
-                out.reserve(room.min(64 * 1024).max(1));
+                out.reserve(room.clamp(1, 64 * 1024));
             }
             self.inflate(out)?;
         }

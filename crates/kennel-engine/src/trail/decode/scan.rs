@@ -399,8 +399,39 @@ impl<'b, 's> Scanner<'b, 's> {
         }
     }
 
-    /// Passes over a value that is no valid JSON, by its brackets and quotes alone.
+    /// Passes over an element of a list that is no valid JSON, by its brackets and quotes alone: its end is
+    /// where another element or the list's end follows.
     pub(crate) fn pass_over(&mut self) -> Result<(), ScanError> {
+        let start = self.at;
+        self.balanced()?;
+        let end = self.at;
+        let is_end = end > start
+            && match self.token()? {
+                b']' => true,
+                b',' => {
+                    self.at += 1;
+                    self.token()? == b'{'
+                }
+                _ => false,
+            };
+        self.at = end;
+        if is_end {
+            Ok(())
+        } else {
+            Err(self.invalid("the end of an element"))
+        }
+    }
+
+    /// Goes to the next text that looks like the beginning of a record as CloudTrail writes it.
+    pub(crate) fn next_record(&mut self) -> Result<(), ScanError> {
+        const BEGINNING: &[u8] = b"{\"eventVersion\":";
+        let rest = self.bytes.get(self.at + 1..).unwrap_or_default();
+        let found = rest.windows(BEGINNING.len()).position(|w| w == BEGINNING);
+        self.at += 1 + found.ok_or(ScanError::End)?;
+        Ok(())
+    }
+
+    fn balanced(&mut self) -> Result<(), ScanError> {
         let mut depth = 0_usize;
         while let Some(&byte) = self.bytes.get(self.at) {
             match byte {
@@ -416,14 +447,11 @@ impl<'b, 's> Scanner<'b, 's> {
                     }
                 }
                 b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth == 0 => return Ok(()),
-                b'}' | b']' => {
-                    depth -= 1;
-                    if depth == 0 {
-                        self.at += 1;
-                        return Ok(());
-                    }
+                b'}' | b']' if depth <= 1 => {
+                    self.at += depth;
+                    return Ok(());
                 }
+                b'}' | b']' => depth -= 1,
                 b',' if depth == 0 => return Ok(()),
                 _ => {}
             }

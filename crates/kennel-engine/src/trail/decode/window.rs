@@ -101,7 +101,8 @@ impl<'a> Window<'a> {
         // One byte more than stated, so that the end is seen without another allocation.
         self.text.reserve(expected + 1);
         while self.text.len() <= limits.max_held_bytes {
-            if inflater.fill(&mut self.text, PIECE_BYTES)? {
+            let room = limits.max_held_bytes + 1 - self.text.len();
+            if inflater.fill(&mut self.text, room.min(PIECE_BYTES))? {
                 return Ok(true);
             }
         }
@@ -145,7 +146,8 @@ impl<'a> Window<'a> {
         self.text.drain(..at);
         let before = self.text.len();
         // Doubled when one value fills it, so that reading it again and again stays linear.
-        let is_end = feed.fill(&mut self.text, PIECE_BYTES.max(before))?;
+        let piece = PIECE_BYTES.min(self.max_held_bytes).max(before).max(1);
+        let is_end = feed.fill(&mut self.text, piece)?;
         if is_end && self.text.len() == before {
             self.idle = self.feed.take().map(Inflater::into_state);
             return Ok((at > 0).then_some(at));
