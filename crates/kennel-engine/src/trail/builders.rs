@@ -256,7 +256,7 @@ impl EventBuilders {
             Some(id) => typed.record_id.append_value(id),
             None => typed
                 .record_id
-                .append_value(format!("{:x}", HexDigest(record.json))),
+                .append_value(hex::encode(Sha256::digest(record.json))),
         }
         typed.object_key.append_value(origin.key);
         typed
@@ -353,17 +353,6 @@ impl EventBuilders {
                 ))
             }
         }
-    }
-}
-
-/// Writes as `{:x}` the SHA-256 of a text.
-struct HexDigest<'t>(&'t str);
-
-impl std::fmt::LowerHex for HexDigest<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Sha256::digest(self.0)
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -473,18 +462,25 @@ fn write_unknown(
 
 /// Writes the unknown fields of a list's elements, `{}` for an element without any.
 fn write_elements(record: &str, unknown: &[Unknown], slot: Slot, out: &mut String) {
-    let of_list = || unknown.iter().filter(|field| field.parent == Some(slot));
-    let Some(last) = of_list().map(|field| field.element).max() else {
-        return;
-    };
-    for element in 0..=last {
-        out.push_str(if element == 0 { "{" } else { ",{" });
-        for (number, field) in of_list().filter(|f| f.element == element).enumerate() {
-            if number > 0 {
-                out.push(',');
+    // They were noted in the order of the elements.
+    let mut element = None;
+    for field in unknown.iter().filter(|field| field.parent == Some(slot)) {
+        if element == Some(field.element) {
+            out.push(',');
+        } else {
+            let next = element.map_or(0, |element| {
+                out.push_str("},");
+                element + 1
+            });
+            for _ in next..field.element {
+                out.push_str("{},");
             }
-            write_field(record, field, out);
+            out.push('{');
+            element = Some(field.element);
         }
+        write_field(record, field, out);
+    }
+    if element.is_some() {
         out.push('}');
     }
 }

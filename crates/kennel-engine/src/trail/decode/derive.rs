@@ -114,7 +114,10 @@ impl<'t> Record<'t, '_> {
 
     pub(crate) fn service(&self) -> Text<'t> {
         let source = self.text(Slot::EventSource)?;
-        let end = source.find(".amazonaws.com").unwrap_or(source.len());
+        let end = match source.strip_suffix(".amazonaws.com") {
+            Some(service) => service.len(),
+            None => source.find(".amazonaws.com").unwrap_or(source.len()),
+        };
         Some(part(source, 0..end))
     }
 
@@ -179,14 +182,13 @@ impl<'t> Record<'t, '_> {
 
     pub(crate) fn session_name(&self) -> Text<'t> {
         if let Some(arn) = self.text(Slot::Arn) {
-            if let Some(at) = arn.find(":assumed-role/") {
-                let role = at + ":assumed-role/".len();
-                let start = role + arn[role..].find('/')? + 1;
-                let end = arn.len();
-                return Some(part(arn, start..end)).filter(|name| !name.is_empty());
-            }
-            if let Some(at) = arn.find(":federated-user/") {
-                let (start, end) = (at + ":federated-user/".len(), arn.len());
+            let named = resource_of(&arn);
+            let session = match named.strip_prefix("assumed-role/") {
+                Some(role_and_session) => Some(role_and_session.split_once('/')?.1),
+                None => named.strip_prefix("federated-user/"),
+            };
+            if let Some(session) = session {
+                let (start, end) = (arn.len() - session.len(), arn.len());
                 return Some(part(arn, start..end)).filter(|name| !name.is_empty());
             }
         }
@@ -279,20 +281,28 @@ enum SessionRole {
 /// The role of `arn:<partition>:sts::<account>:assumed-role/<role>/<session>`, taken to have no path.
 /// Of roles that services make the path is known to be there, but not what it is.
 fn role_of_session(arn: &str) -> SessionRole {
-    let Some((before, after)) = arn.split_once(":assumed-role/") else {
+    let Some(named) = resource_of(arn).strip_prefix("assumed-role/") else {
         return SessionRole::NotASession;
     };
-    let role = after.split('/').next().unwrap_or(after);
-    let mut parts = before.split(':');
-    match (parts.next(), parts.next(), parts.next(), parts.next_back()) {
-        _ if role.starts_with("AWSReservedSSO_") || role.starts_with("AWSServiceRoleFor") => {
-            SessionRole::Unknown
-        }
-        (Some("arn"), Some(partition), Some("sts"), Some(account)) if !role.is_empty() => {
+    let role = named.split('/').next().unwrap_or(named);
+    if role.is_empty()
+        || role.starts_with("AWSReservedSSO_")
+        || role.starts_with("AWSServiceRoleFor")
+    {
+        return SessionRole::Unknown;
+    }
+    let parts = arn.splitn(6, ':').collect::<Vec<_>>();
+    match parts[..] {
+        ["arn", partition, "sts", _, account, _] => {
             SessionRole::Role(format!("arn:{partition}:iam::{account}:role/{role}"))
         }
         _ => SessionRole::Unknown,
     }
+}
+
+/// What follows the account in an ARN; nothing of a text that is none.
+fn resource_of(arn: &str) -> &str {
+    arn.splitn(6, ':').nth(5).unwrap_or_default()
 }
 
 /// Whether an error code says that the caller may not do this: services have many names for it.

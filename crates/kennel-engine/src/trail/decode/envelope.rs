@@ -32,6 +32,9 @@ pub(super) struct Reader<'r, 'w, 'o> {
 /// Holds a record as a string in what `lookup-events` prints.
 const LOOKED_UP: &str = "CloudTrailEvent";
 
+/// What a record beyond the limit should have been.
+const TOO_LONG: &str = "a record that is no longer than what may be held";
+
 /// Why a value was not taken for a record.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -255,7 +258,9 @@ impl Reader<'_, '_, '_> {
             Ok(is_object) => is_object,
             Err(error) => return Ok(self.pass_over(error)?),
         };
-        if is_object {
+        if length > self.limits.max_held_bytes {
+            self.note(not_json(self.consumed + self.at as u64, TOO_LONG));
+        } else if is_object {
             self.take(self.at - length..self.at);
         } else {
             self.refuse(not_cloudtrail("a list of values that are no objects"));
@@ -336,7 +341,10 @@ impl Reader<'_, '_, '_> {
 
     fn fail(&mut self, error: ScanError) {
         match error {
-            ScanError::End => self.broken(self.window.bytes().len(), "more: the text ends here"),
+            ScanError::End if self.window.is_at_end() => {
+                self.broken(self.window.bytes().len(), "more: the text ends here");
+            }
+            ScanError::End => self.broken(self.window.bytes().len(), TOO_LONG),
             ScanError::Invalid { at, expected } => self.broken(at, expected),
         }
     }

@@ -28,9 +28,9 @@ pub enum GzipError {
         what: &'static str,
     },
     /// More comes out than is allowed.
-    #[error("gzip of {length} bytes expands to more than {max_expanded_bytes} bytes")]
+    #[error("{length} bytes hold more than {max_expanded_bytes} bytes of text")]
     TooLarge {
-        /// How many compressed bytes there are.
+        /// How many bytes the object has.
         length: usize,
         /// The limit.
         max_expanded_bytes: u64,

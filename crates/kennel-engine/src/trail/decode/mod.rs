@@ -1,6 +1,6 @@
 //! From an object as delivered to rows: gzip, JSON, records.
 //!
-//! A record is first taken apart ([`record`]: where each field lies, nothing copied) and only then
+//! A record is first taken apart (`record`: where each field lies, nothing copied) and only then
 //! appended to the builders, so that a record that proves wrong leaves no trace in them. Nothing is parsed
 //! twice but the few objects that the typed columns look into.
 //!
@@ -241,8 +241,12 @@ impl std::fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// A decoder with these limits.
-    pub fn new(limits: DecodeLimits) -> Self {
+    /// A decoder with these limits. What is held and what a batch takes is at most 128 MiB each: a column of
+    /// a batch cannot hold more than 2 GiB, and a text may grow sixfold when control characters become escapes.
+    pub fn new(mut limits: DecodeLimits) -> Self {
+        const MOST_BYTES: usize = 128 << 20;
+        limits.max_held_bytes = limits.max_held_bytes.min(MOST_BYTES);
+        limits.max_batch_bytes = limits.max_batch_bytes.min(MOST_BYTES);
         Self {
             limits,
             buffers: Buffers::new(),

@@ -432,8 +432,14 @@ impl<'b, 's> Scanner<'b, 's> {
     }
 
     fn balanced(&mut self) -> Result<(), ScanError> {
+        // No record is longer; a quote that is missing must not make every search go to the text's end.
+        const LONGEST_BYTES: usize = 1 << 20;
+        let start = self.at;
         let mut depth = 0_usize;
         while let Some(&byte) = self.bytes.get(self.at) {
+            if self.at - start > LONGEST_BYTES {
+                return Err(self.invalid("the end of a record"));
+            }
             match byte {
                 b'"' => {
                     self.at += 1;

@@ -64,6 +64,13 @@ impl<'a> Window<'a> {
             packing: Packing::default(),
         };
         if !is_gzip(object) {
+            if object.len() as u64 > limits.max_expanded_bytes {
+                window.close(buffers);
+                return Err(GzipError::TooLarge {
+                    length: object.len(),
+                    max_expanded_bytes: limits.max_expanded_bytes,
+                });
+            }
             window.plain = Some(object);
             window.packing.expanded_bytes = object.len() as u64;
             return Ok(window);
@@ -132,6 +139,11 @@ impl<'a> Window<'a> {
     /// The text from where it was last cut.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.plain.unwrap_or(&self.text)
+    }
+
+    /// Whether the text ends where this window ends.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.feed.is_none()
     }
 
     /// Reads on, and forgets what lies before `at`. `None` when the text ends here, or when what would have

@@ -352,6 +352,18 @@ fn a_large_object_is_read_in_pieces_and_in_bounded_memory() {
         .into_iter()
         .flat_map(|batch| Rows(batch).texts("eventname"));
     assert!(names.eq((0..20_000).map(|n| format!("n{n}"))));
+    // Text that is not compressed has the same limits.
+    let small = DecodeLimits {
+        max_expanded_bytes: 1000,
+        ..limits
+    };
+    assert_eq!(
+        decode_within(text.as_bytes(), TrailKind::Events, small).unwrap_err(),
+        DecodeError::Gzip(GzipError::TooLarge {
+            length: text.len(),
+            max_expanded_bytes: 1000
+        })
+    );
     // A record larger than what may be held ends the reading, and is told.
     let huge = format!(
         r#"{{"Records":[{},{{"eventVersion":"1.08","x":"{}"}},{}]}}"#,
@@ -359,8 +371,13 @@ fn a_large_object_is_read_in_pieces_and_in_bounded_memory() {
         "y".repeat(100_000),
         record_named("b")
     );
-    let (batches, outcome) = decode_within(&gzip(huge), TrailKind::Events, limits).unwrap();
+    let (batches, outcome) = decode_within(&gzip(&huge), TrailKind::Events, limits).unwrap();
     assert_eq!(batches[0].num_rows(), 1);
+    assert_eq!((outcome.problem_count, outcome.problems[0].index), (1, 1));
+    assert!(outcome.problems[0].what.ends_with("than what may be held"));
+    // In a text that is in memory anyway, the records behind it are read.
+    let (batches, outcome) = decode_within(huge.as_bytes(), TrailKind::Events, limits).unwrap();
+    assert_eq!(batches[0].num_rows(), 2);
     assert_eq!((outcome.problem_count, outcome.problems[0].index), (1, 1));
 }
 
