@@ -70,15 +70,21 @@ impl ColumnStatistics {
             }
             _ => None,
         };
+        if let Some(found) = found {
+            self.widen(found);
+        }
+    }
+
+    /// Takes in the bounds of further values of the same type.
+    pub(crate) fn widen(&mut self, found: Bounds) {
         self.bounds = match (self.bounds.take(), found) {
-            (Some(Bounds::Text(a, b)), Some(Bounds::Text(c, d))) => {
+            (Some(Bounds::Text(a, b)), Bounds::Text(c, d)) => {
                 Some(Bounds::Text(a.min(c), b.max(d)))
             }
-            (Some(Bounds::Micros(a, b)), Some(Bounds::Micros(c, d))) => {
+            (Some(Bounds::Micros(a, b)), Bounds::Micros(c, d)) => {
                 Some(Bounds::Micros(a.min(c), b.max(d)))
             }
-            (known, None) => known,
-            (_, found) => found,
+            (_, found) => Some(found),
         };
     }
 
