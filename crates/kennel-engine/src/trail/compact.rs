@@ -1,0 +1,73 @@
+//! Carries out a compaction: new and small table files become sorted ones of good size, and every row
+//! gets its duplicate flag.
+
+use std::path::Path;
+
+use kennel_cache::Stage;
+
+use super::{
+    CompactionPlan, NewTrailFile, TrailFileError, TrailTableFile, TrailWriteOptions,
+    cursor::{Input, Place},
+    merge::{self, FAN_IN},
+};
+
+/// What a compaction made. Nothing of it is visible before the manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompactionOutcome {
+    /// The files that take the place of the rewritten ones, in the order of their rows.
+    pub new_files: Vec<NewTrailFile>,
+    /// Ids of the rewritten files.
+    pub replaced_ids: Vec<i64>,
+    /// Rows of the new files that are flagged as duplicates.
+    pub duplicate_count: u64,
+}
+
+/// Merges the files that a plan names into sorted ones and sets `is_duplicate` on each row.
+///
+/// `tables_root` is the folder below which [`TrailTableFile::table_path`] lies. Of rows with equal
+/// `event_time`, `record_id` and `account_id`, none is original if a reference file has the original,
+/// else the first in the order of the table files; rows without `record_id` are always original. So of
+/// each event exactly one row over all visible files is not flagged, if that was so before among the
+/// visible ones, and if the plan's references are all that overlap its rewritten files.
+///
+/// All rows and columns are kept; a column that some files do not have is null there. Memory does not
+/// grow with rows, and not with files: more than a few dozen are merged in several passes through
+/// staged files. Equal inputs make equal bytes, so a new file can have the path of one it replaces.
+///
+/// # Errors
+/// [`TrailFileError`] names the file that could not be read. No manifest names anything new then.
+pub fn compact(
+    plan: &CompactionPlan,
+    tables_root: &Path,
+    stage: &Stage,
+    options: &TrailWriteOptions,
+) -> Result<CompactionOutcome, TrailFileError> {
+    compact_with_fan_in(plan, tables_root, stage, options, FAN_IN)
+}
+
+pub(super) fn compact_with_fan_in(
+    plan: &CompactionPlan,
+    tables_root: &Path,
+    stage: &Stage,
+    options: &TrailWriteOptions,
+    fan_in: usize,
+) -> Result<CompactionOutcome, TrailFileError> {
+    let inspect = |files: &[TrailTableFile]| {
+        files
+            .iter()
+            .map(|file| Input::inspect(Place::Published(tables_root.join(&file.table_path))))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let merged = merge::merge(
+        inspect(&plan.rewrite)?,
+        inspect(&plan.reference)?,
+        stage,
+        options,
+        fan_in,
+    )?;
+    Ok(CompactionOutcome {
+        new_files: merged.files,
+        replaced_ids: plan.rewrite.iter().map(|file| file.id).collect(),
+        duplicate_count: merged.duplicate_count,
+    })
+}

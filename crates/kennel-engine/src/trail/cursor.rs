@@ -1,0 +1,388 @@
+//! Table files as inputs of a merge: what their footers tell, and cursors over their rows.
+
+use std::{cmp::Ordering, fs::File, path::PathBuf, sync::Arc};
+
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array},
+        datatypes::{Schema, SchemaRef},
+        row::Row,
+    },
+    parquet::{
+        arrow::{
+            ProjectionMask,
+            arrow_reader::{
+                ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+            },
+        },
+        errors::ParquetError,
+        file::{metadata::RowGroupMetaData, statistics::Statistics},
+    },
+};
+use kennel_cache::StageFile;
+
+use super::{
+    TrailFileError,
+    files::leaf_of,
+    key::{self, EVENT_TIME, IDENTITY, IS_DUPLICATE, KeyEncoder, Keys},
+};
+
+/// A closed range of `event_time`; `None` stands for null, which is less than any instant.
+pub(super) type TimeRange = (Option<i64>, Option<i64>);
+
+/// Whether two ranges have an instant (or null) in common.
+pub(super) fn overlap(a: &TimeRange, b: &TimeRange) -> bool {
+    a.0 <= b.1 && b.0 <= a.1
+}
+
+/// Where the bytes of an input are.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// A table file.
+    Published(PathBuf),
+    /// The result of an earlier pass, gone with this value.
+    Staged(StageFile),
+}
+
+impl Place {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Published(path) => path.clone(),
+            Self::Staged(file) => file.path().to_owned(),
+        }
+    }
+
+    fn open(&self) -> Result<File, TrailFileError> {
+        match self {
+            Self::Published(path) => File::open(path).map_err(|source| TrailFileError::Open {
+                path: path.clone(),
+                source,
+            }),
+            Self::Staged(file) => Ok(file.reopen()?),
+        }
+    }
+
+    fn refused(&self, source: ParquetError) -> TrailFileError {
+        TrailFileError::Read {
+            path: self.path(),
+            source,
+        }
+    }
+}
+
+/// A file that takes part in a merge, and what its footer tells.
+#[derive(Debug)]
+pub(super) struct Input {
+    place: Place,
+    pub(super) schema: SchemaRef,
+    pub(super) row_count: u64,
+    /// Bytes of all rows once decoded, roughly.
+    pub(super) decoded_bytes: u64,
+    /// Of each row group, in order.
+    row_groups: Vec<TimeRange>,
+}
+
+impl Input {
+    /// Reads the footer.
+    pub(super) fn inspect(place: Place) -> Result<Self, TrailFileError> {
+        let file = place.open()?;
+        let footer = ArrowReaderMetadata::load(&file, Default::default())
+            .map_err(|source| place.refused(source))?;
+        key::check(footer.schema())?;
+        let time_leaf = leaf_of(footer.parquet_schema(), EVENT_TIME);
+        let row_groups = footer.metadata().row_groups();
+        Ok(Self {
+            schema: Arc::new(Schema::new(footer.schema().fields().clone())),
+            row_count: row_groups.iter().map(|g| g.num_rows().max(0) as u64).sum(),
+            decoded_bytes: row_groups.iter().map(decoded_bytes).sum(),
+            row_groups: row_groups
+                .iter()
+                .map(|row_group| time_range(row_group, time_leaf))
+                .collect(),
+            place,
+        })
+    }
+
+    /// From the smallest to the largest `event_time`; `None` without rows.
+    pub(super) fn range(&self) -> Option<TimeRange> {
+        let first = self.row_groups.iter().map(|range| range.0).min()?;
+        let last = self.row_groups.iter().map(|range| range.1).max()?;
+        Some((first, last))
+    }
+
+    pub(super) fn row_groups(&self) -> &[TimeRange] {
+        &self.row_groups
+    }
+
+    fn reader(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, TrailFileError> {
+        ParquetRecordBatchReaderBuilder::try_new(self.place.open()?)
+            .map_err(|source| self.place.refused(source))
+    }
+
+    /// Opens a cursor over all columns, brought into the form of `schema`.
+    pub(super) fn rows(
+        &self,
+        schema: &SchemaRef,
+        encoder: &Arc<KeyEncoder>,
+        batch_rows: usize,
+    ) -> Result<Option<Cursor>, TrailFileError> {
+        let reader = self
+            .reader()?
+            .with_batch_size(batch_rows)
+            .build()
+            .map_err(|source| self.place.refused(source))?;
+        Cursor::start(self.place.path(), reader, encoder, Some(Arc::clone(schema)))
+    }
+
+    /// Opens a cursor over identities and flags alone, of the row groups that overlap one of `ranges`.
+    pub(super) fn identities(
+        &self,
+        ranges: &[TimeRange],
+        encoder: &Arc<KeyEncoder>,
+        batch_rows: usize,
+    ) -> Result<Option<Cursor>, TrailFileError> {
+        let row_groups = self
+            .row_groups
+            .iter()
+            .enumerate()
+            .filter(|(_, own)| ranges.iter().any(|range| overlap(own, range)))
+            .map(|(index, _)| index)
+            .collect();
+        let reader = self.reader()?;
+        let leaves = IDENTITY
+            .iter()
+            .chain(&[IS_DUPLICATE])
+            .filter_map(|name| leaf_of(reader.parquet_schema(), name))
+            .collect::<Vec<_>>();
+        let mask = ProjectionMask::leaves(reader.parquet_schema(), leaves);
+        let reader = reader
+            .with_row_groups(row_groups)
+            .with_projection(mask)
+            .with_batch_size(batch_rows)
+            .build()
+            .map_err(|source| self.place.refused(source))?;
+        Cursor::start(self.place.path(), reader, encoder, None)
+    }
+}
+
+/// Without statistics a row group may hold any instant, and nulls.
+fn time_range(row_group: &RowGroupMetaData, time_leaf: Option<usize>) -> TimeRange {
+    const ANY: TimeRange = (None, Some(i64::MAX));
+    let statistics = time_leaf.and_then(|leaf| row_group.column(leaf).statistics());
+    let Some(Statistics::Int64(times)) = statistics else {
+        return ANY;
+    };
+    match (times.null_count_opt(), times.min_opt(), times.max_opt()) {
+        (Some(0), Some(first), Some(last)) => (Some(*first), Some(*last)),
+        (_, Some(_), Some(last)) => (None, Some(*last)),
+        (Some(nulls), None, None) if nulls == row_group.num_rows() as u64 => (None, None),
+        _ => ANY,
+    }
+}
+
+fn decoded_bytes(row_group: &RowGroupMetaData) -> u64 {
+    row_group
+        .columns()
+        .iter()
+        .map(|column| {
+            let values = column
+                .unencoded_byte_array_data_bytes()
+                .unwrap_or_else(|| column.uncompressed_size());
+            // Offsets and validity come on top.
+            (values.max(0) + 5 * column.num_values().max(0)) as u64
+        })
+        .sum()
+}
+
+/// Whether a cursor still stands on a row, and whether that row is of another batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    SameBatch,
+    NextBatch,
+    End,
+}
+
+/// Stands on one row of a file. Cursors compare by the key of that row, then by the order in which
+/// their files were given; the least is the greatest, as a binary heap wants it.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    path: PathBuf,
+    reader: ParquetRecordBatchReader,
+    encoder: Arc<KeyEncoder>,
+    /// The form of the rows; `None` when only identities are read.
+    schema: Option<SchemaRef>,
+    pub(super) batch: RecordBatch,
+    keys: Keys,
+    pub(super) row: usize,
+    /// Position among the inputs.
+    pub(super) rank: usize,
+    /// Position of the batch among those that a merge holds.
+    pub(super) slot: usize,
+}
+
+impl Cursor {
+    /// Stands on the first row; `None` if there is none.
+    fn start(
+        path: PathBuf,
+        mut reader: ParquetRecordBatchReader,
+        encoder: &Arc<KeyEncoder>,
+        schema: Option<SchemaRef>,
+    ) -> Result<Option<Self>, TrailFileError> {
+        let Some((batch, keys)) = next_batch(&path, &mut reader, encoder, schema.as_ref())? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            path,
+            reader,
+            encoder: Arc::clone(encoder),
+            schema,
+            batch,
+            keys,
+            row: 0,
+            rank: 0,
+            slot: 0,
+        }))
+    }
+
+    /// Goes to the next row.
+    ///
+    /// # Errors
+    /// [`TrailFileError::Unsorted`] when it does not follow the last one.
+    pub(super) fn advance(&mut self) -> Result<Step, TrailFileError> {
+        if self.row + 1 < self.batch.num_rows() {
+            let order = self.keys.compare(self.row, &self.keys, self.row + 1);
+            self.row += 1;
+            return self.in_order(order, Step::SameBatch);
+        }
+        let next = next_batch(
+            &self.path,
+            &mut self.reader,
+            &self.encoder,
+            self.schema.as_ref(),
+        )?;
+        let Some((batch, keys)) = next else {
+            return Ok(Step::End);
+        };
+        let order = self.keys.compare(self.row, &keys, 0);
+        self.batch = batch;
+        self.keys = keys;
+        self.row = 0;
+        self.in_order(order, Step::NextBatch)
+    }
+
+    fn in_order(&self, order: Ordering, step: Step) -> Result<Step, TrailFileError> {
+        match order {
+            Ordering::Greater => Err(TrailFileError::Unsorted {
+                path: self.path.clone(),
+            }),
+            _ => Ok(step),
+        }
+    }
+
+    pub(super) fn identity(&self) -> Row<'_> {
+        self.keys.identity(self.row)
+    }
+
+    pub(super) fn time(&self) -> Option<i64> {
+        self.keys.time(self.row)
+    }
+
+    pub(super) fn has_id(&self) -> bool {
+        self.keys.has_id(self.row)
+    }
+
+    /// The row's flag; a null one counts as not set.
+    pub(super) fn is_duplicate(&self) -> bool {
+        self.batch
+            .column_by_name(IS_DUPLICATE)
+            .and_then(|flags| flags.as_boolean_opt())
+            .is_some_and(|flags| flags.is_valid(self.row) && flags.value(self.row))
+    }
+}
+
+impl Ord for Cursor {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other
+            .keys
+            .compare(other.row, &self.keys, self.row)
+            .then_with(|| other.rank.cmp(&self.rank))
+    }
+}
+
+impl PartialOrd for Cursor {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Cursor {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Cursor {}
+
+fn next_batch(
+    path: &std::path::Path,
+    reader: &mut ParquetRecordBatchReader,
+    encoder: &KeyEncoder,
+    schema: Option<&SchemaRef>,
+) -> Result<Option<(RecordBatch, Keys)>, TrailFileError> {
+    for batch in reader {
+        let batch = batch.map_err(|error| TrailFileError::Read {
+            path: path.to_owned(),
+            source: error.into(),
+        })?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        return match schema {
+            Some(schema) => {
+                let batch = adapt(&batch, schema, path)?;
+                let keys = encoder.encode(&batch)?;
+                Ok(Some((batch, keys)))
+            }
+            None => {
+                let keys = encoder.encode_identity(&batch)?;
+                Ok(Some((batch, keys)))
+            }
+        };
+    }
+    Ok(None)
+}
+
+/// Brings rows into the form of `schema`: a column that the file does not have is null.
+fn adapt(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    path: &std::path::Path,
+) -> Result<RecordBatch, TrailFileError> {
+    if batch.schema_ref().fields() == schema.fields() {
+        return batch
+            .clone()
+            .with_schema(Arc::clone(schema))
+            .map_err(TrailFileError::Sort);
+    }
+    let other_column = |column: &str| TrailFileError::OtherColumn {
+        path: path.to_owned(),
+        column: column.into(),
+    };
+    // A column left behind would be lost for good.
+    let unknown = |name: &&String| schema.column_with_name(name).is_none();
+    let own_schema = batch.schema();
+    let mut own_names = own_schema.fields().iter().map(|field| field.name());
+    if let Some(name) = own_names.find(unknown) {
+        return Err(other_column(name));
+    }
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+            None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            _ => Err(other_column(field.name())),
+        })
+        .collect::<Result<Vec<ArrayRef>, _>>()?;
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(TrailFileError::Sort)
+}

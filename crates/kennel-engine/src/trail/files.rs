@@ -1,0 +1,342 @@
+//! Table files of a trail: rows sorted in memory and written, and the writer that ends a file when it is
+//! large enough. Which files exist is the manifest's to know.
+
+use std::{cmp::Ordering, collections::BTreeMap, io::Write, sync::Arc};
+
+use datafusion::{
+    arrow::{
+        array::{Array, AsArray, RecordBatch},
+        compute::interleave_record_batch,
+        datatypes::{DataType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType},
+    },
+    parquet::{
+        arrow::ArrowWriter,
+        errors::ParquetError,
+        file::{metadata::RowGroupMetaData, statistics::Statistics},
+        schema::types::SchemaDescriptor,
+    },
+};
+use kennel_cache::{Stage, StageFile};
+
+use super::{
+    TrailFileError, TrailTableFile, TrailWriteOptions,
+    key::{self, EVENT_TIME, KeyEncoder},
+};
+use crate::ingest::{Bounds, ColumnStatistics};
+
+/// Folder of the table files, below the cache's folder of tables.
+const FOLDER: &str = "cloudtrail";
+/// Rows handed to the writer at once. Fixed, so that equal rows make equal bytes.
+pub(super) const CHUNK_ROWS: usize = 4 * 1024;
+
+/// A published table file that no manifest names yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTrailFile {
+    /// Where it lies, below the cache's folder of tables.
+    pub table_path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Number of rows, at least one.
+    pub row_count: u64,
+    /// Smallest and largest `event_time`, µs since 1970; `None` when all are null.
+    pub event_time_micros: Option<(i64, i64)>,
+    /// First and last day of delivery (`yyyy/MM/dd`), from the column `timestamp` if there is one.
+    pub delivery_day: Option<(String, String)>,
+    /// Its columns, in the form of the reports' table files.
+    pub columns: String,
+    /// Nulls and bounds of its columns that are not nested, in the form of the reports' table files.
+    pub statistics: String,
+}
+
+impl NewTrailFile {
+    /// The file as a manifest names it.
+    pub fn named(&self, id: i64) -> TrailTableFile {
+        TrailTableFile {
+            id,
+            table_path: self.table_path.clone(),
+            size_bytes: self.size_bytes,
+            row_count: self.row_count,
+            event_time_micros: self.event_time_micros,
+            may_lack_times: TrailTableFile::may_lack_times(&self.statistics),
+        }
+    }
+}
+
+/// Sorts rows and writes them to table files of about [`TrailWriteOptions::max_file_bytes`] each.
+///
+/// The batches must have the same columns, among them `event_time: Timestamp(µs, UTC)`,
+/// `record_id: Utf8`, `account_id: Utf8`, `object_key: Utf8`, `record_index: Int64` and
+/// `is_duplicate: Boolean`; rows are ordered by the first five, nulls first. The flag is written as it
+/// is: [`compact`](crate::compact) decides it. Beside the rows themselves, memory holds their keys and one row
+/// group as encoded. The same rows make the same bytes, however they are divided into batches.
+///
+/// # Errors
+/// [`TrailFileError`]; nothing is named by a manifest then.
+pub fn write_sorted(
+    batches: &[RecordBatch],
+    stage: &Stage,
+    options: &TrailWriteOptions,
+) -> Result<Vec<NewTrailFile>, TrailFileError> {
+    let row_count = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    let Some(first) = batches.first().filter(|_| row_count > 0) else {
+        return Ok(vec![]);
+    };
+    key::check(&first.schema())?;
+    let encoder = KeyEncoder::try_new()?;
+    let keys = batches
+        .iter()
+        .map(|batch| encoder.encode(batch))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut order = Vec::with_capacity(row_count);
+    for (index, batch) in batches.iter().enumerate() {
+        order.extend((0..batch.num_rows()).map(|row| (index, row)));
+    }
+    order.sort_unstable_by(|a, b| match keys[a.0].compare(a.1, &keys[b.0], b.1) {
+        Ordering::Equal => a.cmp(b),
+        other => other,
+    });
+    drop(keys);
+    let batches = batches.iter().collect::<Vec<_>>();
+    let mut writer = TrailWriter::new(stage, first.schema(), options, row_count as u64);
+    for rows in order.chunks(CHUNK_ROWS) {
+        writer.write(&interleave_record_batch(&batches, rows).map_err(TrailFileError::Sort)?)?;
+    }
+    writer.finish()
+}
+
+/// Writes rows that come in order, and begins another file when one is large enough.
+pub(super) struct TrailWriter<'a> {
+    stage: &'a Stage,
+    schema: SchemaRef,
+    options: &'a TrailWriteOptions,
+    /// Rows still to come, those of the current file included.
+    rows_left: u64,
+    current: Option<OpenFile>,
+    files: Vec<NewTrailFile>,
+}
+
+impl<'a> TrailWriter<'a> {
+    /// `row_count` is that of all rows to come, so that files become even.
+    pub(super) fn new(
+        stage: &'a Stage,
+        schema: SchemaRef,
+        options: &'a TrailWriteOptions,
+        row_count: u64,
+    ) -> Self {
+        Self {
+            stage,
+            schema,
+            options,
+            rows_left: row_count,
+            current: None,
+            files: vec![],
+        }
+    }
+
+    /// Writes the next rows, at most [`CHUNK_ROWS`].
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<(), TrailFileError> {
+        let mut rest = rows.clone();
+        let max_file_bytes = self.options.max_file_bytes.max(1);
+        if let Some(current) = &mut self.current
+            && current.size_bytes() >= current.even_share(self.rows_left, max_file_bytes)
+        {
+            // Files that share no instant can be skipped one by one; but if all rows are of one
+            // instant, the size decides.
+            let cut = if current.size_bytes() >= max_file_bytes.saturating_mul(2) {
+                0
+            } else {
+                current.rows_of_the_same_time(&rest)
+            };
+            current.write(&rest.slice(0, cut))?;
+            rest = rest.slice(cut, rest.num_rows() - cut);
+            if rest.num_rows() > 0 {
+                self.end_file()?;
+            }
+        }
+        if rest.num_rows() == 0 {
+            return Ok(());
+        }
+        if self.current.is_none() {
+            self.current = Some(OpenFile::create(
+                self.stage,
+                &self.schema,
+                self.options,
+                self.rows_left,
+            )?);
+        }
+        match &mut self.current {
+            Some(current) => current.write(&rest),
+            None => Ok(()),
+        }
+    }
+
+    fn end_file(&mut self) -> Result<(), TrailFileError> {
+        if let Some(current) = self.current.take() {
+            self.rows_left = self.rows_left.saturating_sub(current.row_count);
+            self.files.push(current.publish(&self.schema)?);
+        }
+        Ok(())
+    }
+
+    /// Publishes the last file; the files are in the order of their rows.
+    pub(super) fn finish(mut self) -> Result<Vec<NewTrailFile>, TrailFileError> {
+        self.end_file()?;
+        Ok(self.files)
+    }
+}
+
+/// One file being written.
+pub(super) struct OpenFile {
+    writer: ArrowWriter<StageFile>,
+    row_count: u64,
+    last_time: Option<i64>,
+}
+
+impl OpenFile {
+    pub(super) fn create(
+        stage: &Stage,
+        schema: &SchemaRef,
+        options: &TrailWriteOptions,
+        expected_row_count: u64,
+    ) -> Result<Self, TrailFileError> {
+        let properties = options
+            .properties(schema, expected_row_count)
+            .map_err(TrailFileError::Write)?;
+        let writer = ArrowWriter::try_new(stage.create()?, Arc::clone(schema), Some(properties))
+            .map_err(TrailFileError::Write)?;
+        Ok(Self {
+            writer,
+            row_count: 0,
+            last_time: None,
+        })
+    }
+
+    fn size_bytes(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<(), TrailFileError> {
+        if let Some(last) = rows.num_rows().checked_sub(1) {
+            self.last_time = time_of(rows, last);
+            self.row_count += rows.num_rows() as u64;
+            self.writer.write(rows).map_err(TrailFileError::Write)?;
+        }
+        Ok(())
+    }
+
+    /// The size at which this file ends so that no small one is left over after `rows_left` rows (its own
+    /// included), if those to come are like those written.
+    fn even_share(&self, rows_left: u64, max_file_bytes: u64) -> u64 {
+        let row_bytes = self.size_bytes() as f64 / self.row_count.max(1) as f64;
+        let bytes_left = row_bytes * rows_left.max(self.row_count) as f64;
+        let file_count = (bytes_left / max_file_bytes as f64).ceil().max(1.0);
+        (bytes_left / file_count) as u64
+    }
+
+    /// How many of these rows go on at the instant of the last row written.
+    fn rows_of_the_same_time(&self, rows: &RecordBatch) -> usize {
+        (0..rows.num_rows())
+            .position(|row| time_of(rows, row) != self.last_time)
+            .unwrap_or(rows.num_rows())
+    }
+
+    /// Ends the file without publishing it.
+    pub(super) fn close(self) -> Result<StageFile, TrailFileError> {
+        let mut file = self.writer.into_inner().map_err(TrailFileError::Write)?;
+        file.flush()
+            .map_err(|error| TrailFileError::Write(ParquetError::External(Box::new(error))))?;
+        Ok(file)
+    }
+
+    fn publish(mut self, schema: &Schema) -> Result<NewTrailFile, TrailFileError> {
+        self.writer.flush().map_err(TrailFileError::Write)?;
+        let statistics = statistics(schema, self.writer.flushed_row_groups());
+        let row_count = self.row_count;
+        let file = self.close()?;
+        let bounds = |name: &str| statistics.get(name).and_then(|s| s.bounds.as_ref());
+        Ok(NewTrailFile {
+            event_time_micros: match bounds(EVENT_TIME) {
+                Some(Bounds::Micros(first, last)) => Some((*first, *last)),
+                _ => None,
+            },
+            delivery_day: match bounds("timestamp") {
+                Some(Bounds::Text(first, last)) => Some((first.clone(), last.clone())),
+                _ => None,
+            },
+            size_bytes: file.size_bytes(),
+            row_count,
+            table_path: file.publish_table(FOLDER, "parquet")?,
+            columns: crate::catalog::columns_text(schema),
+            statistics: serde_json::to_string(&statistics)
+                .expect("texts and numbers always serialise"),
+        })
+    }
+}
+
+fn time_of(rows: &RecordBatch, row: usize) -> Option<i64> {
+    let times = rows
+        .column_by_name(EVENT_TIME)?
+        .as_primitive_opt::<TimestampMicrosecondType>()?;
+    times.is_valid(row).then(|| times.value(row))
+}
+
+/// Nulls and bounds of the columns that are not nested, from what the writer counted anyway.
+///
+/// Bounds are exact or absent: they answer `min` and `max` without opening the file.
+fn statistics(
+    schema: &Schema,
+    row_groups: &[RowGroupMetaData],
+) -> BTreeMap<String, ColumnStatistics> {
+    let Some(leaves) = row_groups.first().map(RowGroupMetaData::schema_descr) else {
+        return BTreeMap::new();
+    };
+    schema
+        .fields()
+        .iter()
+        .filter_map(|field| {
+            let leaf = leaf_of(leaves, field.name())?;
+            let mut found = ColumnStatistics::default();
+            let mut is_bounded = true;
+            for row_group in row_groups {
+                let statistics = row_group.column(leaf).statistics()?;
+                let null_count = statistics.null_count_opt()?;
+                found.null_count += null_count;
+                if null_count < row_group.num_rows() as u64 {
+                    match exact_bounds(field.data_type(), statistics) {
+                        Some(bounds) => found.widen(bounds),
+                        None => is_bounded = false,
+                    }
+                }
+            }
+            if !is_bounded {
+                found.bounds = None;
+            }
+            Some((field.name().clone(), found))
+        })
+        .collect()
+}
+
+pub(super) fn leaf_of(leaves: &SchemaDescriptor, column: &str) -> Option<usize> {
+    leaves
+        .columns()
+        .iter()
+        .position(|leaf| matches!(leaf.path().parts(), [only] if only == column))
+}
+
+fn exact_bounds(data_type: &DataType, statistics: &Statistics) -> Option<Bounds> {
+    match (data_type, statistics) {
+        (DataType::Timestamp(TimeUnit::Microsecond, _), Statistics::Int64(values)) => {
+            Some(Bounds::Micros(*values.min_opt()?, *values.max_opt()?))
+        }
+        (DataType::Utf8, Statistics::ByteArray(values))
+            if values.min_is_exact() && values.max_is_exact() =>
+        {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+            Some(Bounds::Text(
+                text(values.min_bytes_opt()?)?,
+                text(values.max_bytes_opt()?)?,
+            ))
+        }
+        _ => None,
+    }
+}

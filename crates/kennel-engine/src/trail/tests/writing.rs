@@ -1,0 +1,203 @@
+use super::*;
+use crate::{
+    ingest::{Bounds, ColumnStatistics},
+    trail::{TrailFileError, TrailWriteOptions, write_sorted},
+};
+
+fn statistics(file: &NewTrailFile) -> std::collections::BTreeMap<String, ColumnStatistics> {
+    serde_json::from_str(&file.statistics).unwrap()
+}
+
+#[test]
+fn rows_are_written_by_time_then_id_account_and_place_with_unknown_times_first() {
+    let tables = TestTables::new();
+    let sorted = [
+        row(None, "z", "111122223333", "k", 0),
+        row(Some(-5), "a", "111122223333", "k", 1),
+        row(Some(7), "a", "012345678901", "k", 9),
+        row(Some(7), "a", "111122223333", "k", 3),
+        row(Some(7), "a", "111122223333", "k", 12),
+        row(Some(7), "a", "111122223333", "l", 0),
+        row(Some(7), "b", "012345678901", "a", 0),
+    ];
+    let mut shuffled = sorted.to_vec();
+    shuffled.reverse();
+    let options = TrailWriteOptions::default();
+    let files = write_sorted(&[batch(&shuffled)], &tables.stage, &options).unwrap();
+    let [file] = &files[..] else {
+        panic!("{files:?}")
+    };
+    assert_eq!(tables.rows(&file.table_path), sorted);
+    assert_eq!(file.row_count, 7);
+    assert_eq!(file.event_time_micros, Some((-5, 7)));
+    let days = ("2026/03/01".to_owned(), "2026/03/13".to_owned());
+    assert_eq!(file.delivery_day, Some(days));
+    let on_disk = std::fs::metadata(tables.root.join(&file.table_path)).unwrap();
+    assert_eq!(file.size_bytes, on_disk.len());
+    let columns = crate::catalog::columns_from_text(&file.columns).unwrap();
+    assert_eq!(columns.fields(), batch(&sorted).schema().fields());
+    assert_eq!(tables.staged_count(), 0);
+}
+
+#[test]
+fn statistics_are_exact_bounds_of_columns_that_are_not_nested() {
+    let tables = TestTables::new();
+    let long = "x".repeat(300);
+    let rows = [
+        row(None, "b", "111122223333", &long, 0),
+        row(Some(3), "a", "444455556666", "k", 1),
+    ];
+    let options = TrailWriteOptions {
+        row_group_rows: 1, // bounds are put together from row groups
+        ..TrailWriteOptions::default()
+    };
+    let files = write_sorted(&[batch(&rows)], &tables.stage, &options).unwrap();
+    let found = statistics(&files[0]);
+    let expected = |null_count, bounds| ColumnStatistics { null_count, bounds };
+    let text = |a: &str, b: &str| Some(Bounds::Text(a.into(), b.into()));
+    assert_eq!(found["event_time"], expected(1, Some(Bounds::Micros(3, 3))));
+    assert_eq!(found["record_id"], expected(0, text("a", "b")));
+    let accounts = text("111122223333", "444455556666");
+    assert_eq!(found["account_id"], expected(0, accounts));
+    // A cut-off bound is no answer to `max(object_key)`.
+    assert_eq!(found["object_key"], expected(0, None));
+    assert!(!found.contains_key("useridentity"));
+    assert!(!found.contains_key("requestparameters"));
+}
+
+#[test]
+fn the_same_rows_make_the_same_bytes_however_they_are_divided_and_ordered() {
+    let tables = TestTables::new();
+    let all = (0..9_000)
+        .map(|n| {
+            row(
+                Some(n / 7),
+                &format!("id{}", n % 13),
+                "111122223333",
+                "k",
+                n,
+            )
+        })
+        .collect::<Vec<_>>();
+    let options = TrailWriteOptions::default();
+    let whole = write_sorted(&[batch(&all)], &tables.stage, &options).unwrap();
+    let mut parts = all.chunks(700).map(batch).collect::<Vec<_>>();
+    parts.reverse();
+    parts.insert(3, batch(&[]));
+    assert_eq!(
+        write_sorted(&parts, &tables.stage, &options).unwrap(),
+        whole
+    );
+}
+
+#[test]
+fn no_rows_make_no_file() {
+    let tables = TestTables::new();
+    let options = TrailWriteOptions::default();
+    assert_eq!(write_sorted(&[], &tables.stage, &options).unwrap(), []);
+    assert_eq!(
+        write_sorted(&[batch(&[])], &tables.stage, &options).unwrap(),
+        []
+    );
+}
+
+#[test]
+fn a_file_ends_between_two_instants_once_it_is_large_enough() {
+    let tables = TestTables::new();
+    // Five rows of each instant; a chunk of the writer ends within one.
+    let all = (0..40_000)
+        .map(|n| row(Some(n / 5), &format!("{n:08}"), "111122223333", "k", n))
+        .collect::<Vec<_>>();
+    let options = TrailWriteOptions {
+        max_file_bytes: 400_000,
+        ..TrailWriteOptions::default()
+    };
+    let files = write_sorted(&[batch(&all)], &tables.stage, &options).unwrap();
+    assert!(files.len() > 2, "{}", files.len());
+    for pair in files.windows(2) {
+        let [before, after] = [&pair[0], &pair[1]].map(|file| file.event_time_micros.unwrap());
+        assert!(before.1 < after.0, "{before:?} {after:?}");
+        assert!(before.1 - before.0 > 100);
+    }
+    let read = files.iter().flat_map(|file| tables.rows(&file.table_path));
+    assert_eq!(read.collect::<Vec<_>>(), all);
+}
+
+#[test]
+fn a_file_of_one_instant_ends_by_size_alone() {
+    let tables = TestTables::new();
+    let all = (0..30_000)
+        .map(|n| row(Some(1), &format!("{n:08}"), "111122223333", "k", n))
+        .collect::<Vec<_>>();
+    let options = TrailWriteOptions {
+        max_file_bytes: 10_000,
+        ..TrailWriteOptions::default()
+    };
+    let files = write_sorted(&[batch(&all)], &tables.stage, &options).unwrap();
+    assert!(files.len() > 1);
+    let read = files.iter().flat_map(|file| tables.rows(&file.table_path));
+    assert_eq!(read.collect::<Vec<_>>(), all);
+}
+
+#[test]
+fn pages_have_statistics_ids_have_no_dictionary_and_bloom_filters_are_for_large_files() {
+    let tables = TestTables::new();
+    let all = (0..10_000)
+        .map(|n| row(Some(n), &format!("{n:08}"), "111122223333", "k", n))
+        .collect::<Vec<_>>();
+    let options = TrailWriteOptions {
+        bloom_min_rows: 10_000,
+        row_group_rows: 6_000,
+        page_rows: 1_000,
+        ..TrailWriteOptions::default()
+    };
+    let column = |file: &NewTrailFile, name: &str| {
+        let reader = tables.parquet(&file.table_path);
+        assert_eq!(reader.metadata().num_row_groups(), 2);
+        let row_group = reader.metadata().row_group(0);
+        let mut columns = row_group.columns().iter();
+        let column = columns.find(|c| c.column_path().string().starts_with(name));
+        column.unwrap().clone()
+    };
+    let files = write_sorted(&[batch(&all)], &tables.stage, &options).unwrap();
+    let is_bounded = |name| column(&files[0], name).column_index_offset().is_some();
+    assert!(is_bounded("event_time") && is_bounded("timestamp"));
+    assert!(!is_bounded("requestparameters") && !is_bounded("useridentity"));
+    assert!(
+        column(&files[0], "requestparameters")
+            .offset_index_offset()
+            .is_some()
+    );
+    let has_dictionary = |name| column(&files[0], name).dictionary_page_offset().is_some();
+    assert!(has_dictionary("account_id"));
+    assert!(!has_dictionary("record_id") && !has_dictionary("event_time"));
+    assert!(column(&files[0], "eventid").bloom_filter_offset().is_some());
+    assert!(
+        column(&files[0], "account_id")
+            .bloom_filter_offset()
+            .is_none()
+    );
+
+    let options = TrailWriteOptions {
+        bloom_min_rows: 10_001,
+        ..options
+    };
+    let files = write_sorted(&[batch(&all)], &tables.stage, &options).unwrap();
+    assert!(column(&files[0], "eventid").bloom_filter_offset().is_none());
+}
+
+#[test]
+fn rows_without_a_key_column_are_refused_by_its_name() {
+    let tables = TestTables::new();
+    let mut rows = batch(&[row(None, "a", "111122223333", "k", 0)]);
+    rows.remove_column(rows.schema().index_of("record_id").unwrap());
+    let error = write_sorted(&[rows], &tables.stage, &TrailWriteOptions::default()).unwrap_err();
+    assert!(matches!(
+        error,
+        TrailFileError::MissingColumn {
+            column: "record_id",
+            ..
+        }
+    ));
+    assert_eq!(tables.staged_count(), 0);
+}
