@@ -1,6 +1,8 @@
 //! What an answer rests on, and what it lacks. An answer over missing data must never look like
 //! "nobody can": each table that a statement reads is compared with what the cache should hold.
 
+mod trail;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -14,7 +16,7 @@ use kennel_cache::{
 
 use crate::{
     ConfiguredSource,
-    catalog::{FileTable, Selection, Shared, as_file_table, external},
+    catalog::{FileTable, Selection, Shared, as_file_table, as_trail_table, external},
     params::shown,
 };
 
@@ -90,6 +92,8 @@ pub(crate) fn examine(
             let provider = source_as_provider(&scan.source)?;
             if let Some(table) = as_file_table(&provider) {
                 examination.table(table, &scan.filters, &failures, shared.view)?;
+            } else if let Some(table) = as_trail_table(&provider) {
+                examination.caveats.extend(trail::examine(table, shared)?);
             }
         }
         Ok(TreeNodeRecursion::Continue)

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Schemas whose tables are kennel's own.
-const BUILT_IN: [&str; 4] = ["k9", "iam", "kennel", "information_schema"];
+const BUILT_IN: [&str; 5] = ["k9", "iam", "cloudtrail", "kennel", "information_schema"];
 
 impl Engine {
     pub(crate) async fn execute_other(
@@ -244,8 +244,12 @@ impl Engine {
     async fn resolved(&self, table: &TableName) -> (String, String) {
         let (schema, name) = parts(table);
         let in_default = self.names().contains(&format!("{DEFAULT_SCHEMA}.{name}"));
-        if schema == DEFAULT_SCHEMA && !in_default && self.provider("k9", &name).await.is_some() {
-            return ("k9".into(), name);
+        if schema == DEFAULT_SCHEMA && !in_default {
+            for searched in ["k9", "cloudtrail"] {
+                if self.provider(searched, &name).await.is_some() {
+                    return (searched.into(), name);
+                }
+            }
         }
         (schema, name)
     }

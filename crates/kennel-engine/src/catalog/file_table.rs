@@ -191,36 +191,11 @@ impl FileTable {
     fn partitioned_file(&self, file: &TableFile) -> PartitionedFile {
         PartitionedFile::new(file.report.table_path.clone(), file.report.table_size_bytes)
             .with_partition_values(file.partition_values.clone())
-            .with_statistics(Arc::new(self.statistics_of(&file.report)))
-    }
-
-    /// Row count and column bounds as the manifest has them.
-    fn statistics_of(&self, report: &Report) -> Statistics {
-        let known: BTreeMap<String, ingest::ColumnStatistics> =
-            serde_json::from_str(&report.statistics).unwrap_or_default();
-        let column_statistics = self
-            .table_schema
-            .file_schema()
-            .fields()
-            .iter()
-            .map(|field| {
-                let Some(found) = known.get(field.name()) else {
-                    return ColumnStatistics::new_unknown();
-                };
-                let mut statistics = ColumnStatistics::new_unknown();
-                statistics.null_count = Precision::Exact(found.null_count as usize);
-                if let Some((min, max)) = found.scalars(field.data_type()) {
-                    statistics.min_value = Precision::Exact(min);
-                    statistics.max_value = Precision::Exact(max);
-                }
-                statistics
-            })
-            .collect();
-        Statistics {
-            num_rows: Precision::Exact(report.row_count as usize),
-            total_byte_size: Precision::Absent,
-            column_statistics,
-        }
+            .with_statistics(Arc::new(table_statistics(
+                self.table_schema.file_schema(),
+                file.report.row_count,
+                &file.report.statistics,
+            )))
     }
 }
 
@@ -288,22 +263,48 @@ impl TableProvider for FileTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let files = self.select(filters)?.files;
-        if files.is_empty() {
+        ParquetScan {
+            table_schema: &self.table_schema,
+            row_count: files.iter().map(|file| file.report.row_count).sum(),
+            files: files
+                .into_iter()
+                .map(|file| self.partitioned_file(file))
+                .collect(),
+        }
+        .plan(state, projection, limit)
+    }
+}
+
+/// A scan of table files.
+pub(super) struct ParquetScan<'a> {
+    pub(super) table_schema: &'a TableSchema,
+    pub(super) files: Vec<PartitionedFile>,
+    pub(super) row_count: u64,
+}
+
+impl ParquetScan<'_> {
+    /// Reads the files in as many groups as the session has threads for.
+    pub(super) fn plan(
+        self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let schema = self.table_schema.table_schema();
+        if self.files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(
-                &self.schema(),
-                projection,
+                schema, projection,
             )?)));
         }
-        let row_count = files
-            .iter()
-            .map(|file| file.report.row_count as usize)
-            .sum();
-        let mut statistics = Statistics::new_unknown(&self.schema());
-        statistics.num_rows = Precision::Exact(row_count);
-        let group_count = state.config().target_partitions().clamp(1, files.len());
+        let mut statistics = Statistics::new_unknown(schema);
+        statistics.num_rows = Precision::Exact(self.row_count as usize);
+        let group_count = state
+            .config()
+            .target_partitions()
+            .clamp(1, self.files.len());
         let mut groups = vec![Vec::new(); group_count];
-        for (index, file) in files.into_iter().enumerate() {
-            groups[index % group_count].push(self.partitioned_file(file));
+        for (index, file) in self.files.into_iter().enumerate() {
+            groups[index % group_count].push(file);
         }
         let source = ParquetSource::new(self.table_schema.clone())
             .with_table_parquet_options(state.default_table_options().parquet)
@@ -315,6 +316,33 @@ impl TableProvider for FileTable {
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// Row count and column bounds of a table file, as the manifest has them.
+pub(super) fn table_statistics(schema: &SchemaRef, row_count: u64, known: &str) -> Statistics {
+    let known: BTreeMap<String, ingest::ColumnStatistics> =
+        serde_json::from_str(known).unwrap_or_default();
+    let column_statistics = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let Some(found) = known.get(field.name()) else {
+                return ColumnStatistics::new_unknown();
+            };
+            let mut statistics = ColumnStatistics::new_unknown();
+            statistics.null_count = Precision::Exact(found.null_count as usize);
+            if let Some((min, max)) = found.scalars(field.data_type()) {
+                statistics.min_value = Precision::Exact(min);
+                statistics.max_value = Precision::Exact(max);
+            }
+            statistics
+        })
+        .collect();
+    Statistics {
+        num_rows: Precision::Exact(row_count as usize),
+        total_byte_size: Precision::Absent,
+        column_statistics,
     }
 }
 

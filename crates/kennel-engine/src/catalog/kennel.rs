@@ -137,39 +137,62 @@ fn objects(shared: &Shared) -> DataFusionResult<RecordBatch> {
     columns.finish()
 }
 
-/// One row per account and report type of the session's view.
+/// One row per account and report type of the session's view, and one per account, region, day and event
+/// category of CloudTrail.
 fn coverage(shared: &Shared) -> DataFusionResult<RecordBatch> {
-    let mut rows = Vec::new();
+    let mut reports = Vec::new();
+    let mut trail = Vec::new();
     if let Some(cache) = shared.cache() {
         for report_type in ReportType::ALL {
-            rows.extend(cache.reports(report_type, shared.view).map_err(external)?);
+            reports.extend(cache.reports(report_type, shared.view).map_err(external)?);
         }
+        trail = cache.trail_coverage().map_err(external)?;
     }
-    rows.retain(|row| shared.admits(&row.customer_id, &row.account_id));
+    reports.retain(|row| shared.admits(&row.customer_id, &row.account_id));
+    trail.retain(|row| {
+        shared.accounts.is_empty() || shared.accounts.contains(&row.place.account_id)
+    });
+    let (reports, trail) = (&reports, &trail);
+    let no_text = || trail.iter().map(|_| None::<&str>);
+    let no_instant = || trail.iter().map(|_| None);
+    let no_report_text = || reports.iter().map(|_| None::<&str>);
     let mut columns = Columns::default();
-    columns.text("source", rows.iter().map(|row| Some(row.source.as_str())));
-    columns.text(
-        "report_type",
-        rows.iter().map(|row| Some(row.report_type.table())),
+    let sources = reports.iter().map(|row| Some(row.source.as_str()));
+    let trails = trail.iter().map(|row| Some(row.place.source.as_str()));
+    columns.text("source", sources.chain(trails));
+    let types = reports.iter().map(|row| Some(row.report_type.table()));
+    columns.text("report_type", types.chain(no_text()));
+    let customers = reports.iter().map(|row| Some(row.customer_id.as_str()));
+    columns.text("customer_id", customers.chain(no_text()));
+    let clouds = reports.iter().map(|row| Some(row.csp.as_str()));
+    columns.text("csp", clouds.chain(trail.iter().map(|_| Some("aws"))));
+    let accounts = reports.iter().map(|row| Some(row.account_id.as_str()));
+    let places = trail.iter().map(|row| Some(row.place.account_id.as_str()));
+    columns.text("account_id", accounts.chain(places));
+    let analysed = reports
+        .iter()
+        .map(|row| row.analysis_time.map(|(_, newest)| newest));
+    columns.instant("analysis_time", analysed.chain(no_instant()));
+    let rows = reports.iter().map(|row| row.row_count);
+    columns.count(
+        "row_count",
+        rows.chain(trail.iter().map(|row| row.event_count)),
     );
-    columns.text(
-        "customer_id",
-        rows.iter().map(|row| Some(row.customer_id.as_str())),
-    );
-    columns.text("csp", rows.iter().map(|row| Some(row.csp.as_str())));
-    columns.text(
-        "account_id",
-        rows.iter().map(|row| Some(row.account_id.as_str())),
-    );
-    columns.instant(
-        "analysis_time",
-        rows.iter()
-            .map(|row| row.analysis_time.map(|(_, newest)| newest)),
-    );
-    columns.count("row_count", rows.iter().map(|row| row.row_count));
-    columns.instant("snapshot_at", rows.iter().map(|row| Some(row.valid_from)));
-    columns.instant("missing_since", rows.iter().map(|row| row.missing_since));
-    columns.text("problem", rows.iter().map(|row| row.problem.as_deref()));
+    let since = reports.iter().map(|row| Some(row.valid_from));
+    columns.instant("snapshot_at", since.chain(no_instant()));
+    let missing = reports.iter().map(|row| row.missing_since);
+    columns.instant("missing_since", missing.chain(no_instant()));
+    let problems = reports.iter().map(|row| row.problem.as_deref());
+    columns.text("problem", problems.chain(no_text()));
+    let regions = trail.iter().map(|row| Some(row.place.region.as_str()));
+    columns.text("region", no_report_text().chain(regions));
+    let days = trail.iter().map(|row| Some(row.day.as_str()));
+    columns.text("day", no_report_text().chain(days));
+    let categories = trail.iter().map(|row| Some(row.category.as_str()));
+    columns.text("event_category", no_report_text().chain(categories));
+    let one_each = reports.iter().map(|_| 1);
+    let objects = trail.iter().map(|row| row.object_count);
+    columns.count("object_count", one_each.chain(objects));
     columns.finish()
 }
 

@@ -3,6 +3,7 @@
 mod file_table;
 mod kennel;
 mod reports;
+mod trail;
 mod user_table;
 
 use std::{
@@ -24,6 +25,7 @@ use crate::{Library, session::ConfiguredSource};
 
 pub(crate) use file_table::{FileTable, Selection, tables_url};
 pub(crate) use reports::latest_name;
+pub(crate) use trail::TrailTable;
 pub(crate) use user_table::locate;
 
 /// The catalog's name, which may be omitted.
@@ -118,7 +120,9 @@ impl Catalog {
 
 impl CatalogProvider for Catalog {
     fn schema_names(&self) -> Vec<String> {
-        let mut names = vec![DEFAULT_SCHEMA.to_owned(), KENNEL_SCHEMA.to_owned()];
+        let mut names = [DEFAULT_SCHEMA, KENNEL_SCHEMA, trail::SCHEMA]
+            .map(str::to_owned)
+            .to_vec();
         names.extend(K9_SCHEMAS.map(str::to_owned));
         let tables = self
             .shared
@@ -160,6 +164,7 @@ impl NamedSchema {
                 .iter()
                 .map(|name| (*name).to_owned())
                 .collect(),
+            trail::SCHEMA => trail::names().collect(),
             _ => vec![],
         }
     }
@@ -172,7 +177,11 @@ impl NamedSchema {
         match self.name.as_str() {
             schema if K9_SCHEMAS.contains(&schema) => reports::open(&self.shared, &name),
             KENNEL_SCHEMA => kennel::open(&self.shared, &name),
-            DEFAULT_SCHEMA => reports::open(&self.shared, &name),
+            trail::SCHEMA => trail::open(&self.shared, &name),
+            DEFAULT_SCHEMA => match reports::open(&self.shared, &name)? {
+                Some(table) => Ok(Some(table)),
+                None => trail::open(&self.shared, &name),
+            },
             _ => Ok(None),
         }
     }
@@ -209,6 +218,12 @@ impl SchemaProvider for NamedSchema {
 
 /// The [`FileTable`] behind a provider, if it is one.
 pub(crate) fn as_file_table(provider: &Arc<dyn TableProvider>) -> Option<&FileTable> {
+    let any: &dyn Any = provider.as_ref();
+    any.downcast_ref()
+}
+
+/// The [`TrailTable`] behind a provider, if it is one.
+pub(crate) fn as_trail_table(provider: &Arc<dyn TableProvider>) -> Option<&TrailTable> {
     let any: &dyn Any = provider.as_ref();
     any.downcast_ref()
 }
