@@ -150,9 +150,9 @@ fn tick(s3: &mut S3Home, minute: &mut u32) {
 /// How far a killed sync came.
 fn last_event(stdout: &[u8]) -> String {
     let text = String::from_utf8_lossy(stdout);
-    let events = text.lines().filter_map(|line| {
+    let mut events = text.lines().filter_map(|line| {
         let event = serde_json::from_str::<serde_json::Value>(line).ok()?;
         Some(event["event"].as_str()?.to_owned())
     });
-    events.last().unwrap_or_else(|| "nothing".into())
+    events.next_back().unwrap_or_else(|| "nothing".into())
 }
