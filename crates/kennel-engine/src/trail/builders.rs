@@ -10,13 +10,11 @@ use datafusion::arrow::{
     buffer::OffsetBuffer,
     datatypes::{DataType, Field, Fields as ArrowFields},
 };
+use kennel_cache::EventCategory;
 use sha2::{Digest, Sha256};
 
 use super::{
-    decode::{
-        EventCategory, Kind, ObjectOrigin, Record, Unknown, Value, compact, for_each_entry, json,
-        plain,
-    },
+    decode::{Kind, ObjectOrigin, Record, Unknown, Value, compact, for_each_entry, json, plain},
     schema::{KnownField, RECORD, Shape, Slot, event_schema},
 };
 
@@ -263,7 +261,9 @@ impl EventBuilders {
             .record_index
             .append_value(i64::try_from(index).unwrap_or(i64::MAX));
         typed.is_duplicate.append_value(false);
-        EventCategory::of(category.as_deref())
+        category
+            .as_deref()
+            .map_or(EventCategory::Unknown, EventCategory::from_name)
     }
 
     /// The rows as a batch of [`event_schema`], in the order in which they were appended. No rows are left.

@@ -67,7 +67,7 @@ impl NewTrailFile {
 /// The batches must have the same columns, among them `event_time: Timestamp(µs, UTC)`,
 /// `record_id: Utf8`, `account_id: Utf8`, `object_key: Utf8`, `record_index: Int64` and
 /// `is_duplicate: Boolean`; rows are ordered by the first five, nulls first. The flag is written as it
-/// is: [`compact`](crate::compact) decides it. Beside the rows themselves, memory holds their keys and one row
+/// is: [`compact`](super::compact) decides it. Beside the rows themselves, memory holds their keys and one row
 /// group as encoded. The same rows make the same bytes, however they are divided into batches.
 ///
 /// # Errors

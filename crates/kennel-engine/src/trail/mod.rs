@@ -2,7 +2,8 @@
 //!
 //! [`schema`] is what table files hold, [`decode`] reads an object's records, [`builders`] collects them as
 //! record batches; [`write_sorted`] makes table files of those, and [`compact`] merges table files and flags duplicates.
-//! Finding and fetching objects is the gate's work, keeping them the cellar's.
+//! [`TrailIngester`] does it all for a sync, batch by batch. Finding and fetching objects is the gate's work, keeping
+//! them the cellar's.
 
 pub mod builders;
 mod compact;
@@ -10,6 +11,7 @@ mod cursor;
 pub mod decode;
 mod error;
 mod files;
+mod ingest;
 mod key;
 mod merge;
 mod options;
@@ -21,5 +23,6 @@ mod tests;
 pub use compact::{CompactionOutcome, compact};
 pub use error::TrailFileError;
 pub use files::{NewTrailFile, write_sorted};
+pub use ingest::{Compacted, Ingested, TrailIngester, compact_trail};
 pub use options::TrailWriteOptions;
 pub use plan::{CompactionPlan, TrailTableFile, plan_compaction};

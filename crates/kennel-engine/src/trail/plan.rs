@@ -29,7 +29,7 @@ pub struct TrailTableFile {
 }
 
 impl TrailTableFile {
-    /// Reads from a file's statistics ([`NewTrailFile::statistics`](crate::NewTrailFile::statistics))
+    /// Reads from a file's statistics ([`NewTrailFile::statistics`](super::NewTrailFile::statistics))
     /// whether rows may have no `event_time`.
     pub fn may_lack_times(statistics: &str) -> bool {
         serde_json::from_str::<BTreeMap<String, ColumnStatistics>>(statistics)

@@ -12,7 +12,7 @@ async fn the_catalog_can_be_looked_at_as_in_athena() {
     let databases = query(&engine, "SHOW DATABASES").await.unwrap();
     assert_eq!(
         databases.column("database_name"),
-        ["default", "iam", "k9", "kennel"]
+        ["cloudtrail", "default", "iam", "k9", "kennel"]
     );
     let tables = query(&engine, "SHOW TABLES IN k9 '*_latest'")
         .await

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    EventCategory, TrailKind,
+    EventCategory, TrailTable,
     record::Fields,
     scan::{Kind, Value},
     text::{entry, plain},
@@ -35,20 +35,20 @@ impl<'t> Record<'t, '_> {
     }
 
     /// What kind of record this says it is.
-    pub(crate) fn kind(&self) -> Option<TrailKind> {
+    pub(crate) fn kind(&self) -> Option<TrailTable> {
         let category = self.text(Slot::EventCategory);
         let event_type = self.text(Slot::EventType);
         match (category.as_deref(), event_type.as_deref()) {
             (Some("Insight"), _) | (None, Some("AwsCloudTrailInsight")) => {
-                Some(TrailKind::Insights)
+                Some(TrailTable::Insights)
             }
             (Some("NetworkActivity"), _) | (None, Some("AwsVpceEvent" | "AwsVpceEvents")) => {
-                Some(TrailKind::NetworkActivity)
+                Some(TrailTable::NetworkActivity)
             }
             (Some("Aggregated"), _) | (None, Some("AwsAggregatedEvent")) => {
-                Some(TrailKind::Aggregated)
+                Some(TrailTable::Aggregated)
             }
-            (Some("Management" | "Data"), _) => Some(TrailKind::Events),
+            (Some("Management" | "Data"), _) => Some(TrailTable::Events),
             _ => None,
         }
     }
@@ -59,12 +59,12 @@ impl<'t> Record<'t, '_> {
             return Some(category);
         }
         let derived = match self.kind() {
-            Some(TrailKind::Insights) => Some(EventCategory::Insight),
-            Some(TrailKind::NetworkActivity) => Some(EventCategory::NetworkActivity),
-            Some(TrailKind::Aggregated) => Some(EventCategory::Aggregated),
-            Some(TrailKind::Events) | None => self.old_category(),
+            Some(TrailTable::Insights) => Some(EventCategory::Insight),
+            Some(TrailTable::NetworkActivity) => Some(EventCategory::NetworkActivity),
+            Some(TrailTable::Aggregated) => Some(EventCategory::Aggregated),
+            Some(TrailTable::Events) | None => self.old_category(),
         };
-        derived.and_then(EventCategory::name).map(Cow::Borrowed)
+        derived.map(|category| Cow::Borrowed(category.as_str()))
     }
 
     /// Management or data, of a record that does not say so: `managementEvent` came with 1.06,

@@ -19,6 +19,7 @@ mod window;
 mod tests;
 
 use datafusion::arrow::array::RecordBatch;
+use kennel_cache::{EventCategory, TrailTable};
 
 pub use gzip::GzipError;
 
@@ -30,86 +31,6 @@ pub(crate) use derive::Record;
 pub(crate) use record::Unknown;
 pub(crate) use scan::{Kind, Value};
 pub(crate) use text::{compact, for_each_entry, json, plain};
-
-/// The kinds of records, each with a folder in the bucket and tables of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TrailKind {
-    /// Management and data events, of the folder `CloudTrail`.
-    Events,
-    /// Unusual rates of calls or errors, of `CloudTrail-Insight`.
-    Insights,
-    /// Calls through VPC endpoints, of `CloudTrail-NetworkActivity`.
-    NetworkActivity,
-    /// Data events counted in windows of time, of `CloudTrail-Aggregated`.
-    Aggregated,
-}
-
-impl TrailKind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Events,
-        Self::Insights,
-        Self::NetworkActivity,
-        Self::Aggregated,
-    ];
-
-    /// Its name in the manifest: `network_activity`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Events => "events",
-            Self::Insights => "insights",
-            Self::NetworkActivity => "network_activity",
-            Self::Aggregated => "aggregated",
-        }
-    }
-}
-
-/// Event categories, for counting what an object holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventCategory {
-    /// `Management`.
-    Management,
-    /// `Data`.
-    Data,
-    /// `NetworkActivity`.
-    NetworkActivity,
-    /// `Insight`.
-    Insight,
-    /// `Aggregated`.
-    Aggregated,
-    /// None is stated and none can be derived, or one that AWS has added since.
-    Unknown,
-}
-
-impl EventCategory {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Management,
-        Self::Data,
-        Self::NetworkActivity,
-        Self::Insight,
-        Self::Aggregated,
-        Self::Unknown,
-    ];
-
-    /// As records write it: `NetworkActivity`.
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Self::Management => Some("Management"),
-            Self::Data => Some("Data"),
-            Self::NetworkActivity => Some("NetworkActivity"),
-            Self::Insight => Some("Insight"),
-            Self::Aggregated => Some("Aggregated"),
-            Self::Unknown => None,
-        }
-    }
-
-    /// The category that a record's text names.
-    pub(crate) fn of(name: Option<&str>) -> Self {
-        let named = |category: &Self| category.name().is_some() && category.name() == name;
-        Self::ALL.into_iter().find(named).unwrap_or(Self::Unknown)
-    }
-}
 
 /// What an object's key says.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +44,7 @@ pub struct ObjectOrigin<'a> {
     /// The day of delivery: `2023/07/10`.
     pub day: Option<&'a str>,
     /// What kind of records the folder holds.
-    pub kind: TrailKind,
+    pub kind: TrailTable,
 }
 
 /// What one object may cost.
@@ -218,9 +139,9 @@ pub enum DecodeError {
     #[error("holds {} records in a folder of {} records", found.as_str(), expected.as_str())]
     WrongKind {
         /// Their kind.
-        found: TrailKind,
+        found: TrailTable,
         /// The folder's.
-        expected: TrailKind,
+        expected: TrailTable,
     },
 }
 

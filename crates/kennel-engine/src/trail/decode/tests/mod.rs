@@ -14,12 +14,12 @@ use datafusion::arrow::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-use super::{DecodeError, DecodeLimits, DecodeOutcome, Decoder, ObjectOrigin, TrailKind};
+use super::{DecodeError, DecodeLimits, DecodeOutcome, Decoder, ObjectOrigin, TrailTable};
 use crate::trail::builders::EventBuilders;
 
 const KEY: &str = "AWSLogs/012345678901/CloudTrail/us-east-1/2023/07/10/012345678901_CloudTrail_us-east-1_20230710T1145Z_7xgocspSowgK0Gto.json.gz";
 
-fn origin(kind: TrailKind) -> ObjectOrigin<'static> {
+fn origin(kind: TrailTable) -> ObjectOrigin<'static> {
     ObjectOrigin {
         key: KEY,
         account: Some("012345678901"),
@@ -32,7 +32,7 @@ fn origin(kind: TrailKind) -> ObjectOrigin<'static> {
 /// Decodes one object with given limits.
 fn decode_within(
     object: &[u8],
-    kind: TrailKind,
+    kind: TrailTable,
     limits: DecodeLimits,
 ) -> Result<(Vec<RecordBatch>, DecodeOutcome), DecodeError> {
     let mut batches = Vec::new();
@@ -55,7 +55,7 @@ fn decode_within(
 
 fn try_decode(object: impl AsRef<[u8]>) -> Result<(Rows, DecodeOutcome), DecodeError> {
     let (mut batches, outcome) =
-        decode_within(object.as_ref(), TrailKind::Events, DecodeLimits::default())?;
+        decode_within(object.as_ref(), TrailTable::Events, DecodeLimits::default())?;
     Ok((Rows(batches.remove(0)), outcome))
 }
 

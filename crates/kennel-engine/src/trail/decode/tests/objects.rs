@@ -112,7 +112,7 @@ fn what_expands_beyond_the_limit_is_refused_without_holding_it() {
         max_held_bytes: 64 << 10,
         ..DecodeLimits::default()
     };
-    let result = decode_within(&bomb, TrailKind::Events, limits);
+    let result = decode_within(&bomb, TrailTable::Events, limits);
     assert_eq!(
         result.unwrap_err(),
         DecodeError::Gzip(GzipError::TooLarge {
@@ -225,8 +225,8 @@ fn digests_and_other_kinds_in_the_wrong_folder_are_told() {
     assert_eq!(
         error(insight),
         DecodeError::WrongKind {
-            found: TrailKind::Insights,
-            expected: TrailKind::Events
+            found: TrailTable::Insights,
+            expected: TrailTable::Events
         }
     );
     // One among records of the right kind is counted.
@@ -343,7 +343,7 @@ fn a_large_object_is_read_in_pieces_and_in_bounded_memory() {
         max_batch_bytes: 1 << 20,
         ..DecodeLimits::default()
     };
-    let (batches, outcome) = decode_within(&gzip(&text), TrailKind::Events, limits).unwrap();
+    let (batches, outcome) = decode_within(&gzip(&text), TrailTable::Events, limits).unwrap();
     assert_eq!(outcome.record_count, 20_000);
     assert_eq!(outcome.expanded_bytes, text.len() as u64);
     assert_eq!(outcome.problems, []);
@@ -358,7 +358,7 @@ fn a_large_object_is_read_in_pieces_and_in_bounded_memory() {
         ..limits
     };
     assert_eq!(
-        decode_within(text.as_bytes(), TrailKind::Events, small).unwrap_err(),
+        decode_within(text.as_bytes(), TrailTable::Events, small).unwrap_err(),
         DecodeError::Gzip(GzipError::TooLarge {
             length: text.len(),
             max_expanded_bytes: 1000
@@ -371,12 +371,12 @@ fn a_large_object_is_read_in_pieces_and_in_bounded_memory() {
         "y".repeat(100_000),
         record_named("b")
     );
-    let (batches, outcome) = decode_within(&gzip(&huge), TrailKind::Events, limits).unwrap();
+    let (batches, outcome) = decode_within(&gzip(&huge), TrailTable::Events, limits).unwrap();
     assert_eq!(batches[0].num_rows(), 1);
     assert_eq!((outcome.problem_count, outcome.problems[0].index), (1, 1));
     assert!(outcome.problems[0].what.ends_with("than what may be held"));
     // In a text that is in memory anyway, the records behind it are read.
-    let (batches, outcome) = decode_within(huge.as_bytes(), TrailKind::Events, limits).unwrap();
+    let (batches, outcome) = decode_within(huge.as_bytes(), TrailTable::Events, limits).unwrap();
     assert_eq!(batches[0].num_rows(), 2);
     assert_eq!((outcome.problem_count, outcome.problems[0].index), (1, 1));
 }
@@ -390,7 +390,7 @@ fn other_kinds_have_the_same_columns() {
         (Rows(batches.remove(0)), outcome)
     };
     let (rows, outcome) = decode_kind(
-        TrailKind::Insights,
+        TrailTable::Insights,
         r#"{"Records":[{"eventVersion":"1.07","eventTime":"2023-07-10T11:45:00Z","awsRegion":"us-east-1","eventID":"i","eventType":"AwsCloudTrailInsight","recipientAccountId":"111122223333","sharedEventID":"s","insightDetails":{"state":"Start", "eventSource":"ec2.amazonaws.com","insightContext":{"statistics":{"baseline":{"average":0.0020}}}},"eventCategory":"Insight"}]}"#,
     );
     assert_eq!(
@@ -403,13 +403,13 @@ fn other_kinds_have_the_same_columns() {
         [(EventCategory::Insight, 1)]
     );
     let (rows, _) = decode_kind(
-        TrailKind::NetworkActivity,
+        TrailTable::NetworkActivity,
         r#"{"Records":[{"eventVersion":"1.09","userIdentity":{"type":"AWSAccount","principalId":"AIDAEXAMPLE","accountId":"444455556666"},"eventTime":"2023-07-10T11:45:00Z","eventSource":"kms.amazonaws.com","eventName":"Decrypt","errorCode":"VpceAccessDenied","eventType":"AwsVpceEvent","vpcEndpointId":"vpce-1","vpcEndpointAccountId":"111122223333","eventCategory":"NetworkActivity"}]}"#,
     );
     assert_eq!(rows.text("vpcendpointaccountid"), "111122223333");
     assert_eq!(rows.flag("is_denied"), Some(true));
     let (rows, outcome) = decode_kind(
-        TrailKind::Aggregated,
+        TrailTable::Aggregated,
         r#"[{"eventVersion":"1.0","accountId":"111122223333","eventId":"agg-1","eventCategory":"Aggregated","eventType":"AwsAggregatedEvent","awsRegion":"us-east-1","eventSource":"s3.amazonaws.com","timeWindow":{"windowStart":"2023-07-10T11:45:00Z","windowEnd":"2023-07-10T11:50:00Z","windowSize":"PT5M"},"summary":{"primaryDimension":{"dimension":"eventName","statistics":[{"name":"GetObject","value":12}]}}}]"#,
     );
     assert_eq!(rows.text("eventid"), "agg-1");
@@ -427,8 +427,9 @@ fn one_decoder_and_one_sink_serve_many_objects() {
     let mut decoder = Decoder::new(DecodeLimits::default());
     let mut sink = EventBuilders::new();
     let mut read = |object: &[u8]| {
-        decoder
-            .decode_object::<DecodeError>(object, &origin(TrailKind::Events), &mut sink, |_| Ok(()))
+        decoder.decode_object::<DecodeError>(object, &origin(TrailTable::Events), &mut sink, |_| {
+            Ok(())
+        })
     };
     let good = gzip(format!(r#"{{"Records":[{}]}}"#, record_named("a")));
     assert!(read(&good).is_ok());
@@ -450,7 +451,7 @@ fn a_key_without_account_region_and_day_leaves_those_columns_null() {
         account: None,
         region: None,
         day: None,
-        kind: TrailKind::Events,
+        kind: TrailTable::Events,
     };
     let mut sink = EventBuilders::new();
     Decoder::new(DecodeLimits::default())

@@ -156,10 +156,10 @@ proptest! {
         // What is held must hold the longest record, and be less than all.
         let longest = records.iter().map(String::len).max().unwrap_or_default();
         let limits = DecodeLimits { max_held_bytes: longest * 4 + held, ..DecodeLimits::default() };
-        let whole = decode_within(&gzip(&text), TrailKind::Events, DecodeLimits::default());
-        let pieces = decode_within(&gzip(&text), TrailKind::Events, limits);
+        let whole = decode_within(&gzip(&text), TrailTable::Events, DecodeLimits::default());
+        let pieces = decode_within(&gzip(&text), TrailTable::Events, limits);
         prop_assert_eq!(&whole, &pieces);
-        let plain = decode_within(text.as_bytes(), TrailKind::Events, DecodeLimits::default());
+        let plain = decode_within(text.as_bytes(), TrailTable::Events, DecodeLimits::default());
         match (whole, plain) {
             (Ok((whole, _)), Ok((plain, _))) => prop_assert_eq!(whole, plain),
             (whole, plain) => prop_assert_eq!(whole.is_err(), plain.is_err()),

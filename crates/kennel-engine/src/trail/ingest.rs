@@ -1,0 +1,261 @@
+//! A sync's side of ingesting: objects in, table files out, a batch at a time.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use datafusion::arrow::array::RecordBatch;
+use kennel_cache::{
+    Cache, DeliveryDay, EventCategory, NewTrailFile as NamedFile, SourceName, Stage, TrailFile,
+    TrailFlags, TrailFolder, TrailKey, TrailTable,
+};
+
+use super::{
+    CompactionPlan, NewTrailFile, TrailFileError, TrailTableFile, TrailWriteOptions,
+    builders::EventBuilders,
+    compact,
+    decode::{DecodeError, DecodeLimits, Decoder, ObjectOrigin},
+    plan_compaction, write_sorted,
+};
+
+/// The counting of [`NamedFile::level`]: as a batch wrote it.
+const LEVEL_RUN: u32 = 0;
+/// Merged, with duplicate flags.
+const LEVEL_COMPACTED: u32 = 1;
+
+/// What was read of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ingested {
+    /// Its records.
+    pub record_count: u64,
+    /// Its events by category; see [`kennel_cache::NewTrailObject::categories`].
+    pub categories: Vec<(EventCategory, u64)>,
+    /// What is odd about it.
+    pub flags: TrailFlags,
+    /// What of it could not be read, one line; `None` when all could.
+    pub problem: Option<String>,
+}
+
+/// Reads objects and collects their records until they are written.
+#[derive(Debug)]
+pub struct TrailIngester {
+    decoder: Decoder,
+    stage: Stage,
+    held: BTreeMap<TrailTable, Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    builders: EventBuilders,
+    /// What did not fit into one batch.
+    batches: Vec<RecordBatch>,
+    batch_bytes: usize,
+}
+
+impl Held {
+    fn take(&mut self, batch: RecordBatch) {
+        self.batch_bytes += batch.get_array_memory_size();
+        self.batches.push(batch);
+    }
+}
+
+impl TrailIngester {
+    /// An ingester that stages its files here.
+    pub fn new(stage: Stage, limits: DecodeLimits) -> Self {
+        Self {
+            decoder: Decoder::new(limits),
+            stage,
+            held: BTreeMap::new(),
+        }
+    }
+
+    /// Reads an object. What cannot be read of it is said in [`Ingested::problem`]; its other records count.
+    /// A digest has no records.
+    pub fn add(&mut self, key: &str, bytes: &[u8]) -> Ingested {
+        let Some(place) = TrailKey::parse(key) else {
+            return refused("its key is no CloudTrail file's".into());
+        };
+        let Some(table) = table_of(place.prefix.folder) else {
+            return Ingested::default();
+        };
+        let origin = ObjectOrigin {
+            key,
+            account: Some(place.prefix.account_id.as_str()),
+            region: Some(&place.prefix.region),
+            day: Some(place.day.as_str()),
+            kind: table,
+        };
+        let held = self.held.entry(table).or_default();
+        let mut full = Vec::new();
+        let decoded = self.decoder.decode_object::<DecodeError>(
+            bytes,
+            &origin,
+            &mut held.builders,
+            |batch| {
+                full.push(batch);
+                Ok(())
+            },
+        );
+        full.into_iter().for_each(|batch| held.take(batch));
+        let outcome = match decoded {
+            Ok(outcome) => outcome,
+            Err(error) => return refused(error.to_string()),
+        };
+        let mut categories = outcome.categories().collect::<Vec<_>>();
+        if categories.is_empty() {
+            categories.push((EventCategory::Unknown, 0));
+        }
+        Ingested {
+            record_count: outcome.record_count,
+            categories,
+            flags: TrailFlags {
+                several_members: outcome.members > 1,
+                damaged: outcome.problem_count > 0,
+                ..TrailFlags::default()
+            },
+            problem: outcome.problems.first().map(|first| {
+                let more = match outcome.problem_count {
+                    1 => String::new(),
+                    count => format!(", and {} more records", count - 1),
+                };
+                format!("record {}: {}{more}", first.index, first.what)
+            }),
+        }
+    }
+
+    /// Bytes of memory that records take which are not written yet.
+    pub fn held_bytes(&self) -> usize {
+        let held = self.held.values();
+        held.map(|held| held.batch_bytes + held.builders.memory_bytes())
+            .sum()
+    }
+
+    /// Writes what was collected, sorted, to table files; nothing is held afterwards.
+    ///
+    /// # Errors
+    /// [`TrailFileError`]; what was held is lost then, and no manifest names anything of it.
+    pub fn flush(&mut self) -> Result<Vec<NamedFile>, TrailFileError> {
+        let mut named = Vec::new();
+        for (table, mut held) in std::mem::take(&mut self.held) {
+            if !held.builders.is_empty() {
+                let rest = held.builders.finish();
+                held.take(rest);
+            }
+            let files = write_sorted(&held.batches, &self.stage, &TrailWriteOptions::run())?;
+            named.extend(files.into_iter().map(|file| name(file, table, LEVEL_RUN)));
+        }
+        Ok(named)
+    }
+}
+
+fn refused(what: String) -> Ingested {
+    Ingested {
+        categories: vec![(EventCategory::Unknown, 0)],
+        flags: TrailFlags {
+            damaged: true,
+            ..TrailFlags::default()
+        },
+        problem: Some(what),
+        ..Ingested::default()
+    }
+}
+
+fn table_of(folder: TrailFolder) -> Option<TrailTable> {
+    match folder {
+        TrailFolder::CloudTrail => Some(TrailTable::Events),
+        TrailFolder::Insight => Some(TrailTable::Insights),
+        TrailFolder::NetworkActivity => Some(TrailTable::NetworkActivity),
+        TrailFolder::Aggregated => Some(TrailTable::Aggregated),
+        TrailFolder::Digest => None,
+    }
+}
+
+fn name(file: NewTrailFile, table: TrailTable, level: u32) -> NamedFile {
+    let instant = |(first, last)| {
+        DateTime::from_timestamp_micros(first).zip(DateTime::from_timestamp_micros(last))
+    };
+    let day =
+        |(first, last): (String, String)| DeliveryDay::parse(&first).zip(DeliveryDay::parse(&last));
+    NamedFile {
+        table,
+        table_path: file.table_path,
+        size_bytes: file.size_bytes,
+        row_count: file.row_count,
+        event_time: file.event_time_micros.and_then(instant),
+        delivery_day: file.delivery_day.and_then(day),
+        columns: file.columns,
+        statistics: file.statistics,
+        level,
+    }
+}
+
+/// What a compaction made, for [`kennel_cache::TrailFinish`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// The compacted files.
+    pub files: Vec<NamedFile>,
+    /// Ids of the files whose rows are in them.
+    pub replaced_ids: Vec<i64>,
+    /// Their rows that are flagged as duplicates.
+    pub duplicate_count: u64,
+}
+
+/// Merges what a sync wrote with what lies near it, and flags duplicates.
+///
+/// Files of other sources are looked at and left as they are: an organisation's trail and an account's own
+/// deliver the same events to two buckets.
+///
+/// # Errors
+/// [`TrailFileError`]; nothing is replaced then.
+pub fn compact_trail(
+    cache: &Cache,
+    source: &SourceName,
+    stage: &Stage,
+) -> Result<Compacted, TrailFileError> {
+    let options = TrailWriteOptions::default();
+    let tables = cache.home().tables();
+    let pending = cache.pending_trail_files(source)?;
+    let mut compacted = Compacted::default();
+    for table in TrailTable::ALL {
+        let new = pending
+            .iter()
+            .filter(|file| file.file.table == table)
+            .map(table_file)
+            .collect::<Vec<_>>();
+        if new.is_empty() {
+            continue;
+        }
+        let (own, others): (Vec<_>, Vec<_>) = cache
+            .trail_files(table)?
+            .into_iter()
+            .partition(|file| file.source == *source);
+        let own = own.iter().map(table_file).collect::<Vec<_>>();
+        let CompactionPlan {
+            rewrite,
+            mut reference,
+        } = plan_compaction(&own, &new, options.max_file_bytes);
+        reference.extend(others.iter().map(table_file));
+        let plan = CompactionPlan { rewrite, reference };
+        let outcome = compact(&plan, &tables, stage, &options)?;
+        let files = outcome.new_files.into_iter();
+        compacted
+            .files
+            .extend(files.map(|file| name(file, table, LEVEL_COMPACTED)));
+        compacted.replaced_ids.extend(outcome.replaced_ids);
+        compacted.duplicate_count += outcome.duplicate_count;
+    }
+    Ok(compacted)
+}
+
+fn table_file(file: &TrailFile) -> TrailTableFile {
+    let TrailFile { id, file, .. } = file;
+    let times = file.event_time;
+    TrailTableFile {
+        id: *id,
+        table_path: file.table_path.clone(),
+        size_bytes: file.size_bytes,
+        row_count: file.row_count,
+        event_time_micros: times
+            .map(|(first, last)| (first.timestamp_micros(), last.timestamp_micros())),
+        may_lack_times: TrailTableFile::may_lack_times(&file.statistics),
+    }
+}
