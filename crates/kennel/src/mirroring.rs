@@ -2,19 +2,21 @@
 //!
 //! The mirror knows S3, the engine knows Parquet, the cache knows the disk; here they meet.
 
+pub(crate) mod trail;
+
 use std::{collections::HashMap, num::NonZero, path::PathBuf, thread};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 use globset::GlobSet;
 use kennel_cache::{
-    AccountId, Cache, CacheError, CacheWriter, CommitOutcome, CustomerId, FailureStage,
-    FetchedObject, KnownObject, NewReport, ReportKey, Stage, SyncCommit,
+    AccountId, Cache, CacheError, CacheWriter, CommitOutcome, CustomerId, DeliveryDay,
+    FailureStage, FetchedObject, KnownObject, NewReport, ReportKey, SourceKind, Stage, SyncCommit,
 };
 use kennel_engine::{IngestError, ingest_report};
 use kennel_mirror::{
-    CancelFlag, MirrorSettings, PlanOptions, Remote, RemoteObject, RequestCounts, SourceSettings,
-    SourceUrl, SyncObserver, SyncPlan, Wanted, plan,
+    CancelFlag, MirrorSettings, PlanOptions, Remote, RemoteObject, RequestCounts, Shrink,
+    SourceSettings, SourceUrl, SyncObserver, SyncPlan, TrailPlan, Wanted, plan,
 };
 
 use crate::{clock, context::Context, error::CliError, settings::Source};
@@ -30,6 +32,12 @@ pub(crate) struct Options {
     pub(crate) customers: Vec<CustomerId>,
     /// Only these accounts; all when empty.
     pub(crate) accounts: Vec<AccountId>,
+    /// Only these regions (CloudTrail); all when empty.
+    pub(crate) regions: Vec<String>,
+    /// First delivery day (CloudTrail).
+    pub(crate) since: Option<DeliveryDay>,
+    /// Last delivery day (CloudTrail).
+    pub(crate) until: Option<DeliveryDay>,
     /// Only keys that match; all when `None`.
     pub(crate) include: Option<GlobSet>,
     /// No keys that match.
@@ -46,6 +54,9 @@ impl Options {
     fn is_narrowed(&self) -> bool {
         !self.customers.is_empty()
             || !self.accounts.is_empty()
+            || !self.regions.is_empty()
+            || self.since.is_some()
+            || self.until.is_some()
             || self.include.is_some()
             || self.exclude.is_some()
     }
@@ -72,12 +83,73 @@ impl Options {
     }
 }
 
+/// What listing showed, beside what is to be fetched.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Looked {
+    /// Objects listed.
+    pub(crate) listed_count: u64,
+    /// Objects that are unchanged.
+    pub(crate) keep_count: u64,
+    /// Objects that are not kennel's.
+    pub(crate) left_alone_count: u64,
+    /// Objects that flags left out.
+    pub(crate) filtered_count: u64,
+    /// Objects in an archive class that must be restored before they can be read.
+    pub(crate) archived_count: u64,
+    /// Set when the listing lacks too much to be believed.
+    pub(crate) shrink_refused: Option<Shrink>,
+}
+
+impl From<&SyncPlan> for Looked {
+    fn from(plan: &SyncPlan) -> Self {
+        Self {
+            listed_count: plan.listed_count,
+            keep_count: plan.keep_count,
+            left_alone_count: plan.left_alone_count,
+            filtered_count: plan.filtered_count,
+            archived_count: plan.archived.len() as u64,
+            shrink_refused: plan.shrink_refused,
+        }
+    }
+}
+
+impl Looked {
+    fn add(&mut self, plan: &TrailPlan) {
+        self.listed_count += plan.listed_count;
+        self.keep_count += plan.keep_count;
+        self.left_alone_count += plan.left_alone_count;
+        self.filtered_count += plan.filtered_count;
+        self.archived_count += plan.archived_count;
+    }
+}
+
 /// What is to be done, and what finding out took.
 pub(crate) struct Planned {
-    /// The plan.
-    pub(crate) plan: SyncPlan,
+    /// Objects to fetch, by key.
+    pub(crate) fetch: Vec<RemoteObject>,
+    /// Their bytes.
+    pub(crate) fetch_bytes: u64,
+    /// Objects that an interrupted sync has fetched already.
+    pub(crate) adopt_count: u64,
+    /// Known objects that are no longer listed.
+    pub(crate) missing_count: u64,
+    /// Missing ones that are listed again.
+    pub(crate) reappeared_count: u64,
+    /// What else listing showed.
+    pub(crate) looked: Looked,
+    /// What could not be listed.
+    pub(crate) failures: Vec<(String, FailureStage, String)>,
     /// Requests made so far.
     pub(crate) requests: RequestCounts,
+}
+
+/// Records of a CloudTrail sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TrailCounts {
+    /// Records read.
+    pub(crate) record_count: u64,
+    /// Those of the files written now that another file has, too.
+    pub(crate) duplicate_count: u64,
 }
 
 /// What was done.
@@ -96,14 +168,16 @@ pub(crate) struct Synced {
     pub(crate) problems: Vec<(String, String)>,
     /// Keys that were deleted between listing and download.
     pub(crate) vanished: Vec<String>,
-    /// The plan, without the objects.
-    pub(crate) plan: SyncPlan,
+    /// What listing showed.
+    pub(crate) looked: Looked,
     /// What the commit made.
     pub(crate) commit: CommitOutcome,
     /// Requests made.
     pub(crate) requests: RequestCounts,
     /// What ended the downloads early.
     pub(crate) stopped: Option<CliError>,
+    /// Of a CloudTrail source.
+    pub(crate) trail: Option<TrailCounts>,
 }
 
 /// How a source's sync ended.
@@ -152,6 +226,9 @@ pub(crate) async fn plan_source(
     options: &Options,
     observer: &dyn SyncObserver,
 ) -> Result<Planned, CliError> {
+    if source.kind == SourceKind::CloudTrail {
+        return Box::pin(trail::plan_source(source, cache, options, observer)).await;
+    }
     let settings = source_settings(source)?;
     let remote = Remote::open(&settings, &options.mirror).await?;
     let plan = make_plan(
@@ -165,7 +242,13 @@ pub(crate) async fn plan_source(
     )
     .await?;
     Ok(Planned {
-        plan,
+        looked: Looked::from(&plan),
+        fetch: plan.fetch,
+        fetch_bytes: plan.fetch_bytes,
+        adopt_count: plan.adopt.len() as u64,
+        missing_count: plan.missing.len() as u64,
+        reappeared_count: plan.reappeared.len() as u64,
+        failures: Vec::new(),
         requests: remote.requests(),
     })
 }
@@ -223,6 +306,12 @@ pub(crate) async fn sync_source(
     observer: &dyn SyncObserver,
     cancel: &CancelFlag,
 ) -> Result<Outcome, CliError> {
+    if source.kind == SourceKind::CloudTrail {
+        return Box::pin(trail::sync_source(
+            source, writer, options, observer, cancel,
+        ))
+        .await;
+    }
     let started_at = clock::now();
     writer.register_source(&source.name, source.kind, &source.url)?;
     let settings = source_settings(source)?;
@@ -310,10 +399,11 @@ pub(crate) async fn sync_source(
         failures,
         problems: ingested.problems,
         vanished: fetch.vanished,
-        plan,
+        looked: Looked::from(&plan),
         commit: outcome,
         requests: remote.requests(),
         stopped,
+        trail: None,
     })))
 }
 

@@ -45,6 +45,12 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
         Err(error) => return Err(error.into()),
     };
     let Some(object) = object else {
+        if let Some(bytes) = cache.trail_object_bytes(&args.source, &args.key)? {
+            let mut out = cx.printer.stdout();
+            io::Write::write_all(&mut out, &bytes)?;
+            io::Write::flush(&mut out)?;
+            return Ok(Exit::Done);
+        }
         return Err(CliError::new(format!(
             "source `{}` has no object `{}`",
             args.source, args.key

@@ -110,6 +110,9 @@ async fn mirror(cx: &Context) -> Result<(), CliError> {
     let options = Options {
         customers: Vec::new(),
         accounts: Vec::new(),
+        regions: Vec::new(),
+        since: None,
+        until: None,
         include: None,
         exclude: None,
         allow_shrink: true,

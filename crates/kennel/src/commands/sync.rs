@@ -174,9 +174,18 @@ fn options(args: &Args, cx: &Context) -> Result<Options, CliError> {
             .map(Some)
             .map_err(|e| CliError::new("cannot use these globs together").cause(&e))
     };
+    let day = |flag: &str, text: &Option<String>| {
+        text.as_deref()
+            .map(|text| mirroring::trail::parse_day(text, cx.now()))
+            .transpose()
+            .map_err(|what| CliError::new(format!("{flag}: {what}")))
+    };
     Ok(Options {
         customers: args.customers.clone(),
         accounts: args.accounts.clone(),
+        regions: args.regions.clone(),
+        since: day("--since", &args.since)?,
+        until: day("--until", &args.until)?,
         include: set(&args.include)?,
         exclude: set(&args.exclude)?,
         allow_shrink: args.allow_shrink,
@@ -211,17 +220,6 @@ fn note_unused(args: &Args, sources: &[Source], cx: &Context) {
     }
 }
 
-/// Why a source is not mirrored by this version.
-fn unsupported(source: &Source) -> Option<CliError> {
-    (source.kind == SourceKind::CloudTrail).then(|| {
-        CliError::new(format!(
-            "source `{}`: this version of kennel mirrors k9 sources only",
-            source.name
-        ))
-        .hint("`kennel sync NAME` syncs one source; the CloudTrail source stays as it is")
-    })
-}
-
 async fn dry_run(
     args: &Args,
     sources: &[Source],
@@ -230,10 +228,6 @@ async fn dry_run(
 ) -> Result<Exit, CliError> {
     let mut outcomes = Outcomes::default();
     for source in sources {
-        if let Some(error) = unsupported(source) {
-            outcomes.failed(source, &error, args.json, cx);
-            continue;
-        }
         let cache = match Cache::open(cx.home()) {
             Err(CacheError::NotFound { .. }) => None,
             cache => Some(cache?),
@@ -260,7 +254,9 @@ async fn dry_run(
                 } else {
                     write_plan(source, &planned, cx)?;
                 }
-                outcomes.done(if planned.plan.shrink_refused.is_some() {
+                let is_partial =
+                    planned.looked.shrink_refused.is_some() || !planned.failures.is_empty();
+                outcomes.done(if is_partial {
                     Exit::Partial
                 } else {
                     Exit::Done
@@ -276,25 +272,25 @@ fn cost_usd(planned: &Planned, cx: &Context) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let thousands = |requests: u64| requests as f64 / 1000.0;
     thousands(planned.requests.list) * cx.settings.list_usd_per_1000.value
-        + thousands(planned.plan.fetch.len() as u64) * cx.settings.get_usd_per_1000.value
+        + thousands(planned.fetch.len() as u64) * cx.settings.get_usd_per_1000.value
 }
 
 fn write_plan(source: &Source, planned: &Planned, cx: &Context) -> Result<(), CliError> {
-    let plan = &planned.plan;
+    let (fetch, looked) = (&planned.fetch, &planned.looked);
     let mut out = cx.printer.stdout();
     writeln!(
         out,
         "{}: would fetch {} ({})",
         source.name,
-        counted(plan.fetch.len() as u64, "object"),
-        bytes(plan.fetch_bytes)
+        counted(fetch.len() as u64, "object"),
+        bytes(planned.fetch_bytes)
     )?;
     let named = if cx.printer.verbosity() > 0 {
         usize::MAX
     } else {
         NAMED_OBJECTS
     };
-    for object in plan.fetch.iter().take(named) {
+    for object in fetch.iter().take(named) {
         writeln!(
             out,
             "  {} ({})",
@@ -302,30 +298,30 @@ fn write_plan(source: &Source, planned: &Planned, cx: &Context) -> Result<(), Cl
             bytes(object.size_bytes)
         )?;
     }
-    if plan.fetch.len() > named {
+    if fetch.len() > named {
         writeln!(
             out,
             "  and {} more; -v names all",
-            grouped((plan.fetch.len() - named) as u64)
+            grouped((fetch.len() - named) as u64)
         )?;
     }
-    let mut counts = vec![format!("{} unchanged", grouped(plan.keep_count))];
+    let mut counts = vec![format!("{} unchanged", grouped(looked.keep_count))];
     for (count, words) in [
         (
-            plan.adopt.len() as u64,
+            planned.adopt_count,
             "fetched by an interrupted sync already",
         ),
         (
-            plan.missing.len() as u64,
+            planned.missing_count,
             "no longer listed: would be marked, not deleted",
         ),
-        (plan.reappeared.len() as u64, "listed again"),
+        (planned.reappeared_count, "listed again"),
         (
-            plan.archived.len() as u64,
+            looked.archived_count,
             "archived, not restored: cannot be read",
         ),
-        (plan.filtered_count, "left out by flags"),
-        (plan.left_alone_count, "not reports"),
+        (looked.filtered_count, "left out by flags"),
+        (looked.left_alone_count, "not kennel's"),
     ] {
         if count > 0 {
             counts.push(format!("{} {words}", grouped(count)));
@@ -336,13 +332,17 @@ fn write_plan(source: &Source, planned: &Planned, cx: &Context) -> Result<(), Cl
         out,
         "  requests: {} LIST made, {} GET to make; about ${:.4} at AWS's prices, plus transfer",
         grouped(planned.requests.list),
-        grouped(plan.fetch.len() as u64),
+        grouped(fetch.len() as u64),
         cost_usd(planned, cx),
     )?;
     out.flush()?;
-    if let Some(shrink) = &plan.shrink_refused {
+    if let Some(shrink) = &looked.shrink_refused {
         cx.printer.warn(&format!("{}: {shrink}", source.name));
         cx.printer.hint("`--allow-shrink` accepts this listing");
+    }
+    for (key, step, message) in &planned.failures {
+        let what = format!("{}: cannot {} {key}: {message}", source.name, step.as_str());
+        cx.printer.warn(&what);
     }
     Ok(())
 }
@@ -357,10 +357,6 @@ async fn sync_all(
     let mut writer = CacheWriter::open(cx.home(), cx.now())?;
     let mut outcomes = Outcomes::default();
     for source in sources {
-        if let Some(error) = unsupported(source) {
-            outcomes.failed(source, &error, args.json, cx);
-            continue;
-        }
         if args.rebuild_tables {
             let (count, failures) = mirroring::rebuild_tables(source, &mut writer, cx).await?;
             cx.printer.info(&format!(
@@ -447,7 +443,7 @@ fn exit_of(synced: &Synced) -> Exit {
     } else if synced.stopped.is_some()
         || !synced.failures.is_empty()
         || !synced.problems.is_empty()
-        || !synced.plan.archived.is_empty()
+        || synced.looked.archived_count > 0
     {
         Exit::Partial
     } else {
@@ -485,11 +481,14 @@ pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Cont
             synced.vanished.len() as u64,
             "deleted between listing and download",
         ),
-        (synced.plan.filtered_count, "left out by flags"),
+        (synced.looked.filtered_count, "left out by flags"),
     ] {
         if count > 0 {
             line.push_str(&format!(", {} {words}", grouped(count)));
         }
+    }
+    if let Some(trail) = synced.trail.filter(|trail| trail.record_count > 0) {
+        line.push_str(&format!(", {} events", grouped(trail.record_count)));
     }
     if let Some(id) = synced.commit.snapshot {
         line.push_str(&format!("; snapshot {id}"));
@@ -535,16 +534,16 @@ pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Cont
             source.name
         ));
     }
-    if !synced.plan.archived.is_empty() {
+    if synced.looked.archived_count > 0 {
         cx.printer.warn(&format!(
             "{}: {} archived and not restored",
             source.name,
-            counted(synced.plan.archived.len() as u64, "object")
+            counted(synced.looked.archived_count, "object")
         ));
         cx.printer
             .hint("`aws s3api restore-object` brings them back; the next sync fetches them");
     }
-    if synced.plan.shrink_refused.is_some() {
+    if synced.looked.shrink_refused.is_some() {
         cx.printer.hint("`--allow-shrink` accepts this listing");
     }
     if let Some(stopped) = &synced.stopped {
@@ -558,17 +557,17 @@ pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Cont
             .iter()
             .for_each(|hint| cx.printer.hint(hint));
     }
-    let filtered_count = synced.plan.filtered_count;
+    let filtered_count = synced.looked.filtered_count;
     if filtered_count > 0
-        && synced.plan.listed_count == synced.plan.left_alone_count + filtered_count
+        && synced.looked.listed_count == synced.looked.left_alone_count + filtered_count
     {
         cx.printer.warn(&format!(
             "{}: none of the reports that are listed is one that the flags let through",
             source.name
         ));
     }
-    if synced.plan.listed_count == synced.plan.left_alone_count
-        && synced.plan.shrink_refused.is_none()
+    if synced.looked.listed_count == synced.looked.left_alone_count
+        && synced.looked.shrink_refused.is_none()
     {
         cx.printer.warn(&format!(
             "{}: no k9 reports are listed under {}",

@@ -24,6 +24,11 @@ pub(super) struct Synced {
     problems: Vec<Problem>,
     vanished: Vec<String>,
     requests: Requests,
+    /// Records of a CloudTrail source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate_count: Option<u64>,
     error: Option<String>,
 }
 
@@ -73,9 +78,9 @@ impl Synced {
             unchanged_count: synced.unchanged_count,
             failed_count: synced.failures.len() as u64,
             missing_count: synced.commit.missing_count,
-            filtered_count: synced.plan.filtered_count,
-            left_alone_count: synced.plan.left_alone_count,
-            archived_count: synced.plan.archived.len() as u64,
+            filtered_count: synced.looked.filtered_count,
+            left_alone_count: synced.looked.left_alone_count,
+            archived_count: synced.looked.archived_count,
             snapshot: synced.commit.snapshot.map(|id| id.to_string()),
             failures: synced
                 .failures
@@ -96,6 +101,8 @@ impl Synced {
                 .collect(),
             vanished: synced.vanished.clone(),
             requests: (&synced.requests).into(),
+            event_count: synced.trail.map(|trail| trail.record_count),
+            duplicate_count: synced.trail.map(|trail| trail.duplicate_count),
             error: synced
                 .stopped
                 .as_ref()
@@ -136,7 +143,7 @@ struct Object {
 
 impl Planned {
     pub(super) fn new(source: &Source, planned: &mirroring::Planned, cx: &Context) -> Self {
-        let plan = &planned.plan;
+        let looked = &planned.looked;
         let object = |object: &kennel_mirror::RemoteObject| Object {
             key: object.key.clone(),
             size_bytes: object.size_bytes,
@@ -146,16 +153,16 @@ impl Planned {
             event: "plan",
             format: 1,
             source: source.name.to_string(),
-            fetch_count: plan.fetch.len() as u64,
-            fetch_bytes: plan.fetch_bytes,
-            adopt_count: plan.adopt.len() as u64,
-            unchanged_count: plan.keep_count,
-            missing_count: plan.missing.len() as u64,
-            filtered_count: plan.filtered_count,
-            left_alone_count: plan.left_alone_count,
-            archived_count: plan.archived.len() as u64,
-            shrink_refused: plan.shrink_refused.as_ref().map(ToString::to_string),
-            objects: plan.fetch.iter().map(object).collect(),
+            fetch_count: planned.fetch.len() as u64,
+            fetch_bytes: planned.fetch_bytes,
+            adopt_count: planned.adopt_count,
+            unchanged_count: looked.keep_count,
+            missing_count: planned.missing_count,
+            filtered_count: looked.filtered_count,
+            left_alone_count: looked.left_alone_count,
+            archived_count: looked.archived_count,
+            shrink_refused: looked.shrink_refused.as_ref().map(ToString::to_string),
+            objects: planned.fetch.iter().map(object).collect(),
             requests: (&planned.requests).into(),
             estimated_usd: cost_usd(planned, cx),
         }

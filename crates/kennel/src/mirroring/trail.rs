@@ -1,0 +1,502 @@
+//! One CloudTrail source, mirrored: find the prefixes, list what may be new, fetch into packs and table files batch by
+//! batch, and show it all at the end. A batch is one transaction, so that each object is ingested once whatever is
+//! killed when.
+
+use std::thread;
+
+use chrono::{DateTime, Utc};
+use kennel_cache::{
+    CacheWriter, DeliveryDay, FailureStage, FetchedObject, NewTrailObject, PackRange, PackWriter,
+    Sha256, TrailBatch, TrailFinish, TrailListed, TrailPrefix,
+};
+use kennel_engine::trail::{TrailIngester, compact_trail, decode::DecodeLimits};
+use kennel_mirror::{
+    CancelFlag, Content, Discovery, FetchOutcome, FetchedBytes, Remote, RemoteObject, SourceUrl,
+    SyncObserver, TrailFilter, TrailOptions, TrailPlan, plan_trail,
+};
+use tokio::sync::mpsc;
+
+use super::{Looked, Options, Outcome, Planned, Synced, TrailCounts, source_settings};
+use crate::{clock, error::CliError, settings::Source, text::parse_span};
+
+/// Prefixes that are planned and fetched together: bounds what a plan holds.
+const PREFIXES_AT_ONCE: usize = 256;
+/// Bytes of records in memory at which a batch is written.
+const BATCH_BYTES: usize = 96 << 20;
+/// Bytes of a pack at which a batch is written.
+const PACK_BYTES: u64 = 128 << 20;
+/// Objects of a batch: what a kill may lose.
+const BATCH_OBJECTS: usize = 20_000;
+/// Fetched objects that wait to be read.
+const WAITING: usize = 64;
+
+/// Reads `2026-03-01`, or a span back from now.
+pub(crate) fn parse_day(text: &str, now: DateTime<Utc>) -> Result<DeliveryDay, String> {
+    if let Ok(date) = text.trim().parse() {
+        return Ok(DeliveryDay::from_date(date));
+    }
+    let span = parse_span(text)
+        .map_err(|_| format!("`{text}` is no day (2026-03-01) and no span (90d)"))?;
+    let at = now
+        .checked_sub_signed(span)
+        .ok_or_else(|| format!("`{text}` reaches too far back"))?;
+    Ok(DeliveryDay::from_date(at.date_naive()))
+}
+
+fn filter(options: &Options) -> TrailFilter {
+    TrailFilter {
+        accounts: options.accounts.clone(),
+        folders: Vec::new(),
+        regions: options.regions.clone(),
+    }
+}
+
+fn trail_options(source: &Source, options: &Options) -> Result<TrailOptions, CliError> {
+    let configured = source
+        .since
+        .as_deref()
+        .map(|text| parse_day(text, clock::now()))
+        .transpose()
+        .map_err(CliError::new)?;
+    Ok(TrailOptions {
+        since: options.since.or(configured),
+        until: options.until,
+        full: options.full,
+        ..TrailOptions::default()
+    })
+}
+
+/// Where the source begins, as the mirror takes it.
+fn place(url: &SourceUrl) -> &str {
+    match url {
+        SourceUrl::S3 { prefix, .. } => prefix,
+        SourceUrl::File { .. } => "",
+    }
+}
+
+fn wants(options: &Options, key: &str) -> bool {
+    let admits = |globs: &Option<globset::GlobSet>| globs.as_ref().map(|g| g.is_match(key));
+    admits(&options.include) != Some(false) && admits(&options.exclude) != Some(true)
+}
+
+/// Lists what may be new and compares it with the cache; changes nothing.
+pub(super) async fn plan_source(
+    source: &Source,
+    cache: Option<&kennel_cache::Cache>,
+    options: &Options,
+    observer: &dyn SyncObserver,
+) -> Result<Planned, CliError> {
+    let settings = source_settings(source)?;
+    let remote = Remote::open(&settings, &options.mirror).await?;
+    let discovery = remote
+        .discover_trail(place(&settings.url), &filter(options))
+        .await?;
+    // Without a cache everything is new: an empty one in a folder that goes away says so.
+    let empty;
+    let nowhere = tempfile::tempdir().map_err(|e| CliError::new("cannot plan").cause(&e))?;
+    let cache = match cache.filter(|cache| cache.trail_prefixes(&source.name).is_ok()) {
+        Some(cache) => cache,
+        None => {
+            let mut writer = CacheWriter::open(&nowhere.path().join("home"), clock::now())?;
+            writer.register_source(&source.name, source.kind, &source.url)?;
+            empty = writer;
+            empty.cache()
+        }
+    };
+    let how = trail_options(source, options)?;
+    let wanted = |key: &str| wants(options, key);
+    let plans = plan_trail(
+        &remote,
+        cache,
+        &source.name,
+        &discovery.prefixes,
+        &how,
+        &wanted,
+        observer,
+    )
+    .await?;
+    let mut planned = Planned {
+        fetch: Vec::new(),
+        fetch_bytes: 0,
+        looked: Looked::default(),
+        adopt_count: 0,
+        missing_count: 0,
+        reappeared_count: 0,
+        failures: listing_failures(&discovery, &plans.failures),
+        requests: remote.requests(),
+    };
+    for plan in plans.plans {
+        planned.looked.add(&plan);
+        planned.fetch_bytes += plan.fetch_bytes;
+        planned.fetch.extend(plan.fetch);
+    }
+    Ok(planned)
+}
+
+type Failures = Vec<(String, FailureStage, String)>;
+
+fn listing_failures(
+    discovery: &Discovery,
+    plans: &[(TrailPrefix, kennel_mirror::MirrorError)],
+) -> Failures {
+    let one_line = |error| CliError::from_error(error).one_line();
+    let mut failures = Failures::new();
+    for (prefix, error) in &discovery.failures {
+        failures.push((prefix.clone(), FailureStage::List, one_line(error)));
+    }
+    for (prefix, error) in plans {
+        failures.push((prefix.prefix.clone(), FailureStage::List, one_line(error)));
+    }
+    if discovery.is_cut {
+        let what = "the search for AWSLogs was given up before it saw all folders; name the prefix in the source's url";
+        failures.push(("AWSLogs".into(), FailureStage::List, what.into()));
+    }
+    failures
+}
+
+/// What a sync has come to so far.
+#[derive(Default)]
+struct Course {
+    looked: Looked,
+    failures: Failures,
+    vanished: Vec<String>,
+    listed: Vec<TrailListed>,
+    refreshed: Vec<(String, DateTime<Utc>)>,
+    fetched_count: u64,
+    fetched_bytes: u64,
+    record_count: u64,
+    changed_count: u64,
+    stopped: Option<CliError>,
+    is_interrupted: bool,
+}
+
+/// Mirrors one source and shows what came.
+///
+/// # Errors
+/// The source as a whole failed. Batches that were committed are kept for the next sync.
+pub(super) async fn sync_source(
+    source: &Source,
+    writer: &mut CacheWriter,
+    options: &Options,
+    observer: &dyn SyncObserver,
+    cancel: &CancelFlag,
+) -> Result<Outcome, CliError> {
+    let started_at = clock::now();
+    writer.register_source(&source.name, source.kind, &source.url)?;
+    let settings = source_settings(source)?;
+    let remote = Remote::open(&settings, &options.mirror).await?;
+    let how = trail_options(source, options)?;
+    let wanted = |key: &str| wants(options, key);
+    let mut ingester = TrailIngester::new(writer.stage(), DecodeLimits::default());
+    let mut course = Course::default();
+    let finding = filter(options);
+    let discovery = tokio::select! {
+        found = remote.discover_trail(place(&settings.url), &finding) => found?,
+        () = cancel.cancelled() => return Ok(Outcome::Interrupted { fetched_count: 0 }),
+    };
+    course.failures = listing_failures(&discovery, &[]);
+    for prefixes in discovery.prefixes.chunks(PREFIXES_AT_ONCE) {
+        let planning = plan_trail(
+            &remote,
+            writer.cache(),
+            &source.name,
+            prefixes,
+            &how,
+            &wanted,
+            observer,
+        );
+        let plans = tokio::select! {
+            plans = planning => plans?,
+            () = cancel.cancelled() => {
+                course.is_interrupted = true;
+                break;
+            }
+        };
+        course
+            .failures
+            .extend(listing_failures(&Discovery::default(), &plans.failures));
+        let work = Work {
+            source,
+            remote: &remote,
+            observer,
+            cancel,
+        };
+        work.carry_out(plans.plans, writer, &mut ingester, &mut course)?;
+        if course.is_interrupted || course.stopped.is_some() {
+            break;
+        }
+    }
+    if course.is_interrupted {
+        return Ok(Outcome::Interrupted {
+            fetched_count: course.fetched_count,
+        });
+    }
+    finish(source, writer, options, started_at, course, &remote)
+}
+
+/// Compacts what came, and shows it.
+fn finish(
+    source: &Source,
+    writer: &mut CacheWriter,
+    options: &Options,
+    started_at: DateTime<Utc>,
+    course: Course,
+    remote: &Remote,
+) -> Result<Outcome, CliError> {
+    let stage = writer.stage();
+    let compacted =
+        tokio::task::block_in_place(|| compact_trail(writer.cache(), &source.name, &stage))
+            .map_err(|error| CliError::from_error(&error))?;
+    let is_whole = course.stopped.is_none() && !options.is_narrowed();
+    let commit = writer.finish_trail_sync(&TrailFinish {
+        source: source.name.clone(),
+        started_at,
+        taken_at: clock::now(),
+        listed: course.listed,
+        replaced_files: compacted.replaced_ids,
+        files: compacted.files,
+        refreshed: course.refreshed,
+        failures: course.failures.clone(),
+        covers_all: is_whole,
+        fetched_count: course.fetched_count,
+        fetched_bytes: course.fetched_bytes,
+        unchanged_count: course.looked.keep_count,
+        changed_count: course.changed_count,
+        error: course.stopped.as_ref().map(CliError::one_line),
+    })?;
+    Ok(Outcome::Synced(Box::new(Synced {
+        fetched_count: course.fetched_count,
+        fetched_bytes: course.fetched_bytes,
+        adopted_count: 0,
+        unchanged_count: course.looked.keep_count,
+        failures: course.failures,
+        problems: Vec::new(),
+        vanished: course.vanished,
+        looked: course.looked,
+        commit,
+        requests: remote.requests(),
+        stopped: course.stopped,
+        trail: Some(TrailCounts {
+            record_count: course.record_count,
+            duplicate_count: compacted.duplicate_count,
+        }),
+    })))
+}
+
+/// What carrying out plans needs.
+struct Work<'w> {
+    source: &'w Source,
+    remote: &'w Remote,
+    observer: &'w dyn SyncObserver,
+    cancel: &'w CancelFlag,
+}
+
+impl Work<'_> {
+    /// Fetches what plans name, while a thread of its own reads and commits what came.
+    fn carry_out(
+        &self,
+        mut plans: Vec<TrailPlan>,
+        writer: &mut CacheWriter,
+        ingester: &mut TrailIngester,
+        course: &mut Course,
+    ) -> Result<(), CliError> {
+        let mut objects = Vec::<RemoteObject>::new();
+        for plan in &mut plans {
+            course.looked.add(plan);
+            objects.append(&mut plan.fetch);
+        }
+        let stage = writer.stage();
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let runtime = tokio::runtime::Handle::current();
+        let (outcome, ingested) = tokio::task::block_in_place(|| {
+            thread::scope(|scope| {
+                let reading = scope.spawn(|| {
+                    Ingest {
+                        source: self.source,
+                        writer,
+                        ingester,
+                        course: &mut *course,
+                        batch: Batch::default(),
+                    }
+                    .run(receiver)
+                });
+                let fetching =
+                    self.remote
+                        .fetch_bytes(objects, &stage, self.observer, self.cancel, sender);
+                let outcome = runtime.block_on(fetching);
+                (outcome, reading.join())
+            })
+        });
+        match ingested {
+            Ok(ingested) => ingested?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        self.conclude(plans, outcome, course);
+        Ok(())
+    }
+
+    fn conclude(&self, plans: Vec<TrailPlan>, outcome: FetchOutcome, course: &mut Course) {
+        course.fetched_count += outcome.fetched;
+        course.fetched_bytes += outcome.bytes;
+        course.is_interrupted |= outcome.interrupted;
+        let (gone, failed): (Vec<_>, Vec<_>) = outcome
+            .failures
+            .into_iter()
+            .partition(|failure| failure.vanished);
+        course.vanished.extend(gone.into_iter().map(|f| f.key));
+        // What was not tried is not proved to be here.
+        let is_complete = !outcome.interrupted && outcome.stopped.is_none();
+        for plan in plans {
+            if is_complete {
+                let open = failed.iter().map(|failure| failure.key.as_str());
+                course.listed.extend(plan.listed(open));
+            }
+            course.refreshed.extend(plan.refresh);
+        }
+        course.failures.extend(failed.into_iter().map(|failure| {
+            let stage = match failure.stage {
+                "verify" => FailureStage::Verify,
+                _ => FailureStage::Fetch,
+            };
+            (failure.key, stage, failure.message)
+        }));
+        course.stopped = outcome.stopped.map(CliError::from);
+    }
+}
+
+/// Objects, and what was made of them, until the next commit.
+#[derive(Default)]
+struct Batch {
+    pack: Option<PackWriter>,
+    objects: Vec<(NewTrailObject, Option<PackRange>)>,
+    refreshed: Vec<FetchedObject>,
+}
+
+impl Batch {
+    fn pack_bytes(&self) -> u64 {
+        self.pack.as_ref().map_or(0, PackWriter::size_bytes)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.refreshed.is_empty()
+    }
+}
+
+/// Reads objects as they come, and commits them batch by batch.
+struct Ingest<'i> {
+    source: &'i Source,
+    writer: &'i mut CacheWriter,
+    ingester: &'i mut TrailIngester,
+    course: &'i mut Course,
+    batch: Batch,
+}
+
+impl Ingest<'_> {
+    fn run(mut self, mut objects: mpsc::Receiver<FetchedBytes>) -> Result<(), CliError> {
+        while let Some(fetched) = objects.blocking_recv() {
+            self.take(fetched)?;
+            let is_full = self.ingester.held_bytes() >= BATCH_BYTES
+                || self.batch.pack_bytes() >= PACK_BYTES
+                || self.batch.objects.len() >= BATCH_OBJECTS;
+            if is_full {
+                self.commit()?;
+            }
+        }
+        self.commit()
+    }
+
+    fn take(&mut self, fetched: FetchedBytes) -> Result<(), CliError> {
+        let FetchedBytes { object, content } = fetched;
+        let key = object.key.clone();
+        let known = self
+            .writer
+            .cache()
+            .trail_object(&self.source.name, &key)?
+            .map(|known| (known.object.sha256, known.object.size_bytes));
+        if known == Some((object.sha256, object.size_bytes)) {
+            self.batch.refreshed.push(object);
+            return Ok(());
+        }
+        let range = match self.source.keep_raw {
+            true => Some(content.append_to(self.pack()?)?),
+            false => None,
+        };
+        let ingested = match &content {
+            Content::Memory(bytes) => self.ingester.add(&key, bytes),
+            Content::File(_) => {
+                let mut bytes = Vec::new();
+                std::io::Read::read_to_end(&mut content.reader()?, &mut bytes)
+                    .map_err(|e| CliError::new(format!("cannot read back `{key}`")).cause(&e))?;
+                self.ingester.add(&key, &bytes)
+            }
+        };
+        if let Some(problem) = ingested.problem {
+            self.course
+                .failures
+                .push((key, FailureStage::Ingest, problem));
+        }
+        self.course.record_count += ingested.record_count;
+        let new = NewTrailObject {
+            object,
+            pack: None,
+            record_count: ingested.record_count,
+            flags: ingested.flags,
+            categories: ingested.categories,
+        };
+        self.batch.objects.push((new, range));
+        Ok(())
+    }
+
+    fn pack(&mut self) -> Result<&mut PackWriter, CliError> {
+        if self.batch.pack.is_none() {
+            self.batch.pack = Some(self.writer.stage().pack_writer()?);
+        }
+        Ok(self
+            .batch
+            .pack
+            .as_mut()
+            .expect("it was made the line before"))
+    }
+
+    fn commit(&mut self) -> Result<(), CliError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let files = self
+            .ingester
+            .flush()
+            .map_err(|error| CliError::from_error(&error))?;
+        let pack = batch.pack.map(PackWriter::finish).transpose()?;
+        let hash = pack.as_ref().map(|pack| pack.sha256);
+        let placed = |(mut new, range): (NewTrailObject, Option<PackRange>)| {
+            new.pack = hash.zip(range) as Option<(Sha256, PackRange)>;
+            new
+        };
+        let outcome = self.writer.commit_trail_batch(&TrailBatch {
+            source: self.source.name.clone(),
+            packs: pack.into_iter().collect(),
+            objects: batch.objects.into_iter().map(placed).collect(),
+            refreshed: batch.refreshed,
+            files,
+        })?;
+        self.course.changed_count += outcome.changed_count;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_named_or_counted_back() {
+        let now = "2026-03-03T12:00:00Z".parse().unwrap();
+        let day = |text| parse_day(text, now).map(|day| day.to_string());
+        assert_eq!(day("2026-03-01").unwrap(), "2026/03/01");
+        assert_eq!(day("90d").unwrap(), "2025/12/03");
+        assert_eq!(day("36h").unwrap(), "2026/03/02");
+        assert!(day("yesterday").is_err());
+        assert!(day("2026-13-01").is_err());
+    }
+}
