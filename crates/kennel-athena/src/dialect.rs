@@ -1,0 +1,153 @@
+//! Athena's grammar for sqlparser: what differs from its generic dialect.
+//!
+//! Types are read here ([`types`](crate::types)), since sqlparser has no hook for them: `CAST` and
+//! `TRY_CAST` are taken whole. What has no hook at all is done on the tokens or on the syntax tree.
+
+use std::any::TypeId;
+
+use datafusion::sql::sqlparser::{
+    ast::{CastKind, DataType, Expr, TypedString},
+    dialect::{Dialect, GenericDialect},
+    keywords::Keyword,
+    parser::{Parser, ParserError},
+    tokenizer::Token,
+};
+
+use crate::types;
+
+/// The dialect of Athena's engine 3 queries (Trino's).
+#[derive(Debug, Default, Clone, Copy)]
+pub struct AthenaDialect;
+
+impl Dialect for AthenaDialect {
+    /// Generic's: sqlparser reads `UNNEST` in `FROM` only for dialects that it knows by their type.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, character: char) -> bool {
+        character == '"' || character == '`'
+    }
+
+    fn is_identifier_start(&self, character: char) -> bool {
+        character.is_alphabetic() || character == '_'
+    }
+
+    fn is_identifier_part(&self, character: char) -> bool {
+        character.is_alphanumeric() || character == '_' || character == '@' || character == '$'
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_within_after_array_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_window_clause_named_window_reference(&self) -> bool {
+        true
+    }
+
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
+    fn supports_match_recognize(&self) -> bool {
+        true
+    }
+
+    fn supports_parens_around_table_factor(&self) -> bool {
+        true
+    }
+
+    fn supports_values_as_table_factor(&self) -> bool {
+        true
+    }
+
+    fn supports_left_associative_joins_without_parens(&self) -> bool {
+        true
+    }
+
+    fn supports_unicode_string_literal(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+
+    fn supports_explain_with_utility_options(&self) -> bool {
+        true
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        false
+    }
+
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+
+    /// `user` is the name of a field in many security tables.
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        keyword != Keyword::USER
+            && datafusion::sql::sqlparser::keywords::RESERVED_FOR_IDENTIFIER.contains(&keyword)
+    }
+
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let Token::Word(word) = &parser.peek_token_ref().token else {
+            return None;
+        };
+        if word.quote_style.is_some() {
+            return None;
+        }
+        let next = &parser.peek_nth_token_ref(1).token;
+        match (word.keyword, next) {
+            (Keyword::CAST, Token::LParen) => Some(cast(parser, CastKind::Cast)),
+            (Keyword::TRY_CAST, Token::LParen) => Some(cast(parser, CastKind::TryCast)),
+            (Keyword::JSON, Token::SingleQuotedString(_)) => Some(json_literal(parser)),
+            (Keyword::USER, next) if *next != Token::LParen => {
+                Some(parser.parse_identifier().map(Expr::Identifier))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserError> {
+    parser.next_token();
+    parser.expect_token(&Token::LParen)?;
+    let expr = parser.parse_expr()?;
+    parser.expect_keyword_is(Keyword::AS)?;
+    let data_type = types::parse(parser)?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Cast {
+        kind,
+        expr: Box::new(expr),
+        data_type,
+        array: false,
+        format: None,
+    })
+}
+
+fn json_literal(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    parser.next_token();
+    Ok(Expr::TypedString(TypedString {
+        data_type: DataType::JSON,
+        value: parser.parse_value()?,
+        uses_odbc_syntax: false,
+    }))
+}

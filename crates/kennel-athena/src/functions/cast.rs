@@ -1,0 +1,403 @@
+//! `CAST` and `TRY_CAST` as Trino means them.
+//!
+//! The rewrite turns `CAST(x AS t)` into `__cast(x, CAST(NULL AS t))`; the second argument carries the
+//! type, a third one the length of `varchar(n)` (negative for `char(n)`). Where DataFusion's own cast
+//! means the same, planning turns the call back into one, so that predicates still reach the scan.
+//!
+//! Source: Trino manual, "Conversion functions" and "Data types"; rows are cast by position.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::{
+        array::{
+            Array, ArrayRef, AsArray, ListArray, MapArray, StringArray, StringBuilder, StructArray,
+        },
+        compute::{CastOptions, cast_with_options},
+        datatypes::{DataType, Field, Float64Type, Int64Type, TimeUnit},
+        util::display::FormatOptions,
+    },
+    common::{ScalarValue, exec_err, internal_err},
+    error::Result,
+    logical_expr::{
+        Cast, ScalarUDF, TryCast,
+        simplify::{ExprSimplifyResult, SimplifyContext},
+    },
+    prelude::Expr,
+};
+
+use super::{
+    datetime::{text_to_time, time_to_text},
+    json,
+    scalar::{Call, Json, Kind, Spec, varchar},
+    type_name,
+};
+use crate::types::{self, is_text};
+
+pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
+    const PARAMS: &[Kind] = &[Kind::Any, Kind::Any, Kind::Integer];
+    let strict = Spec::new("__cast", PARAMS, target, |call| run(call, false)).at_least(2);
+    let safe = Spec::new("__try_cast", PARAMS, target, |call| run(call, true)).at_least(2);
+    vec![
+        Spec {
+            simplify: Some(|args, context| plain(args, context, false)),
+            ..strict
+        }
+        .build(),
+        Spec {
+            simplify: Some(|args, context| plain(args, context, true)),
+            ..safe
+        }
+        .build(),
+        Spec::new("typeof", &[Kind::Any], varchar, |call| {
+            let name = type_name(call.args[0].data_type());
+            Ok(Arc::new(StringArray::from(vec![name; call.rows])))
+        })
+        .build(),
+    ]
+}
+
+fn target(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [_, target, ..] => Ok(target.clone()),
+        _ => internal_err!("a cast without a type"),
+    }
+}
+
+fn run(call: &Call, safe: bool) -> Result<ArrayRef> {
+    let array = convert(&call.args[0], &call.return_type, safe)?;
+    let length = match call.constants.get(2) {
+        Some(Some(ScalarValue::Int64(Some(length)))) => *length,
+        _ => return Ok(array),
+    };
+    let wanted = usize::try_from(length.unsigned_abs()).unwrap_or(usize::MAX);
+    let texts = array.as_string::<i32>();
+    let mut result = StringBuilder::with_capacity(call.rows, 0);
+    for text in texts {
+        result.append_option(text.map(|text| {
+            let mut cut: String = text.chars().take(wanted).collect();
+            if length < 0 {
+                let blanks = wanted.saturating_sub(cut.chars().count()).min(65_536);
+                cut.extend(std::iter::repeat_n(' ', blanks));
+            }
+            cut
+        }));
+    }
+    Ok(Arc::new(result.finish()))
+}
+
+/// Turns the call into DataFusion's own cast where that means the same.
+fn plain(args: Vec<Expr>, context: &SimplifyContext, safe: bool) -> Result<ExprSimplifyResult> {
+    let [value, typed] = args.as_slice() else {
+        return Ok(ExprSimplifyResult::Original(args));
+    };
+    let (from, to) = (context.get_data_type(value)?, context.get_data_type(typed)?);
+    if from == to {
+        return Ok(ExprSimplifyResult::Simplified(value.clone()));
+    }
+    if !agrees(&from, &to) {
+        return Ok(ExprSimplifyResult::Original(args));
+    }
+    let value = Box::new(value.clone());
+    Ok(ExprSimplifyResult::Simplified(if safe {
+        Expr::TryCast(TryCast::new(value, to))
+    } else {
+        Expr::Cast(Cast::new(value, to))
+    }))
+}
+
+/// Does Arrow's cast between these types mean what Trino's does?
+fn agrees(from: &DataType, to: &DataType) -> bool {
+    let is_time = |data_type: &DataType| matches!(data_type, DataType::Timestamp(..));
+    match (from, to) {
+        (DataType::Null, _) => true,
+        (from, to) if is_text(from) => is_text(to) || to.is_integer(),
+        (from, to) if is_text(to) => {
+            from.is_integer() || *from == DataType::Boolean || *from == DataType::Date32
+        }
+        (from, to) if from.is_integer() => to.is_numeric() || *to == DataType::Boolean,
+        (from, to) if from.is_floating() => to.is_floating(),
+        (DataType::Boolean, to) => to.is_integer(),
+        (from, DataType::Date32) => is_time(from),
+        (DataType::Date32, to) => is_time(to),
+        // Instants as numbers are no Trino; DataFusion's meaning stays.
+        (from, to) if is_time(from) => is_time(to) || to.is_integer(),
+        _ => false,
+    }
+}
+
+/// Casts an array; what cannot be cast is an error, or null where `safe`.
+pub(super) fn convert(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
+    let from = array.data_type();
+    if from == to {
+        return Ok(Arc::clone(array));
+    }
+    match (from, to) {
+        (DataType::Null, _) => arrow_cast(array, to, safe),
+        (_, to) if *to == types::JSON => {
+            let texts = json::to_json(array)?;
+            Ok(Arc::new(datafusion::arrow::array::LargeStringArray::from(
+                texts,
+            )))
+        }
+        (from, to) if *from == types::JSON => {
+            json::from_json(Json::Large(array.as_string::<i64>()), array.len(), to, safe)
+        }
+        (from, to) if is_text(from) => from_text(array, to, safe),
+        (from, to) if is_text(to) => to_text(array, from),
+        (DataType::List(_), DataType::List(element)) => list(array, element, safe),
+        (DataType::Map(..), DataType::Map(entries, _)) => map(array, entries, safe),
+        (DataType::Struct(fields), DataType::Struct(_)) => row(array, fields.len(), to, safe),
+        (from, to) if is_fractional(from) && to.is_integer() => rounded(array, to, safe),
+        _ => arrow_cast(array, to, safe),
+    }
+}
+
+fn is_fractional(data_type: &DataType) -> bool {
+    data_type.is_floating() || data_type.is_decimal()
+}
+
+fn arrow_cast(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
+    let options = CastOptions {
+        safe,
+        format_options: FormatOptions::default(),
+    };
+    match cast_with_options(array, to, &options) {
+        Ok(array) => Ok(array),
+        Err(error) => exec_err!(
+            "Cannot cast {} to {}: {error}",
+            type_name(array.data_type()),
+            type_name(to)
+        ),
+    }
+}
+
+fn from_text(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
+    let texts = arrow_cast(array, &DataType::Utf8, false)?;
+    let unreadable = |text: &str| -> Result<()> {
+        exec_err!("Value cannot be cast to {}: {text}", type_name(to))
+    };
+    match to {
+        to if is_text(to) => arrow_cast(&texts, to, safe),
+        DataType::Timestamp(unit, zone) => {
+            text_to_time::timestamps(texts.as_string::<i32>(), *unit, zone.as_ref(), safe)
+        }
+        DataType::Date32 => {
+            let mut days = Vec::with_capacity(texts.len());
+            for text in texts.as_string::<i32>() {
+                let day = text.map(|text| (text, text_to_time::read_date(text)));
+                match day {
+                    Some((text, None)) if !safe => unreadable(text)?,
+                    _ => {}
+                }
+                days.push(day.and_then(|(_, day)| day));
+            }
+            Ok(Arc::new(datafusion::arrow::array::Date32Array::from(days)))
+        }
+        DataType::Float32 | DataType::Float64 | DataType::Boolean => {
+            let trimmed: StringArray = texts
+                .as_string::<i32>()
+                .iter()
+                .map(|text| text.map(str::trim))
+                .collect();
+            arrow_cast(&(Arc::new(trimmed) as ArrayRef), to, safe)
+        }
+        DataType::Binary => arrow_cast(&texts, to, safe),
+        DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
+            exec_err!(
+                "Cannot cast varchar to {}; `json_parse` reads JSON text",
+                type_name(to)
+            )
+        }
+        _ => arrow_cast(&texts, to, safe),
+    }
+}
+
+fn to_text(array: &ArrayRef, from: &DataType) -> Result<ArrayRef> {
+    match from {
+        DataType::Timestamp(unit, zone) => {
+            let values = arrow_cast(array, &DataType::Int64, false)?;
+            let values = values.as_primitive::<Int64Type>();
+            let mut result = StringBuilder::with_capacity(array.len(), 0);
+            for value in values {
+                result.append_option(
+                    value.map(|value| time_to_text::timestamp(value, *unit, zone.is_some())),
+                );
+            }
+            Ok(Arc::new(result.finish()))
+        }
+        from if from.is_floating() => {
+            let is_single = !matches!(from, DataType::Float64);
+            let values = arrow_cast(array, &DataType::Float64, false)?;
+            let singles = arrow_cast(array, &DataType::Float32, true)?;
+            let singles = singles.as_primitive::<datafusion::arrow::datatypes::Float32Type>();
+            let values = values.as_primitive::<Float64Type>();
+            let mut result = StringBuilder::with_capacity(array.len(), 0);
+            for row in 0..array.len() {
+                result.append_option(array.is_valid(row).then(|| {
+                    if is_single {
+                        let value = singles.value(row);
+                        java_number(f64::from(value), format!("{value:e}"))
+                    } else {
+                        let value = values.value(row);
+                        java_number(value, format!("{value:e}"))
+                    }
+                }));
+            }
+            Ok(Arc::new(result.finish()))
+        }
+        _ => arrow_cast(array, &DataType::Utf8, false),
+    }
+}
+
+/// A double as Java writes it: `1.0`, `1.0E10`, `1.0E-5`. `shortest` is Rust's `{:e}`.
+fn java_number(value: f64, shortest: String) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.into();
+    }
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if value != 0.0 && !(-3..7).contains(&exponent) {
+        let point = if mantissa.contains('.') { "" } else { ".0" };
+        return format!("{mantissa}{point}E{exponent}");
+    }
+    let (sign, digits) = match mantissa.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", mantissa),
+    };
+    let digits: String = digits.chars().filter(|c| *c != '.').collect();
+    let text = if exponent < 0 {
+        let zeros = "0".repeat(exponent.unsigned_abs() as usize - 1);
+        format!("0.{zeros}{digits}")
+    } else {
+        let whole = exponent as usize + 1;
+        let padded = format!("{digits:0<whole$}");
+        let (integer, fraction) = padded.split_at(whole);
+        format!(
+            "{integer}.{}",
+            if fraction.is_empty() { "0" } else { fraction }
+        )
+    };
+    format!("{sign}{text}")
+}
+
+/// Fractions become integers by rounding, half away from zero.
+fn rounded(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
+    if array.data_type().is_decimal() {
+        // Arrow rounds decimals of another scale so.
+        let whole = arrow_cast(array, &DataType::Decimal128(38, 0), safe)?;
+        return arrow_cast(&whole, to, safe);
+    }
+    let values = arrow_cast(array, &DataType::Float64, false)?;
+    let values = values.as_primitive::<Float64Type>();
+    let mut result = Vec::with_capacity(array.len());
+    for value in values {
+        let Some(value) = value else {
+            result.push(None);
+            continue;
+        };
+        let whole = value.round();
+        // 2^63 is a double, the largest bigint is not.
+        let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&whole);
+        if !fits && !safe {
+            return exec_err!("Cannot cast {value} to {}", type_name(to));
+        }
+        result.push(fits.then_some(whole as i64));
+    }
+    let integers: ArrayRef = Arc::new(datafusion::arrow::array::Int64Array::from(result));
+    arrow_cast(&integers, to, safe)
+}
+
+fn list(array: &ArrayRef, element: &Arc<Field>, safe: bool) -> Result<ArrayRef> {
+    let list = array.as_list::<i32>();
+    let values = convert(list.values(), element.data_type(), safe)?;
+    Ok(Arc::new(ListArray::try_new(
+        Arc::clone(element),
+        list.offsets().clone(),
+        values,
+        list.nulls().cloned(),
+    )?))
+}
+
+fn map(array: &ArrayRef, entries: &Arc<Field>, safe: bool) -> Result<ArrayRef> {
+    let map = array.as_map();
+    let DataType::Struct(entry) = entries.data_type() else {
+        return internal_err!("a map without entries");
+    };
+    let keys = convert(map.keys(), entry[0].data_type(), false)?;
+    let values = convert(map.values(), entry[1].data_type(), safe)?;
+    let columns = StructArray::try_new(entry.clone(), vec![keys, values], None)?;
+    Ok(Arc::new(MapArray::try_new(
+        Arc::clone(entries),
+        map.offsets().clone(),
+        columns,
+        map.nulls().cloned(),
+        false,
+    )?))
+}
+
+fn row(array: &ArrayRef, given: usize, to: &DataType, safe: bool) -> Result<ArrayRef> {
+    let DataType::Struct(fields) = to else {
+        return internal_err!("a row without fields");
+    };
+    if given != fields.len() {
+        return exec_err!(
+            "Cannot cast {} to {}",
+            type_name(array.data_type()),
+            type_name(to)
+        );
+    }
+    let row = array.as_struct();
+    let columns = row
+        .columns()
+        .iter()
+        .zip(fields)
+        .map(|(column, field)| convert(column, field.data_type(), safe))
+        .collect::<Result<Vec<_>>>()?;
+    let nulls = row.nulls().cloned();
+    Ok(Arc::new(StructArray::try_new(
+        fields.clone(),
+        columns,
+        nulls,
+    )?))
+}
+
+/// Number of digits that a unit has after the point.
+pub(super) fn digits(unit: TimeUnit) -> u32 {
+    match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_are_written_as_java_writes_them() {
+        let cases = [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (1e10, "1.0E10"),
+            (1e7, "1.0E7"),
+            (9_999_999.5, "9999999.5"),
+            (0.001, "0.001"),
+            (0.000_123, "1.23E-4"),
+            (-123.456, "-123.456"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+            (100.0, "100.0"),
+            (1.5e-300, "1.5E-300"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(java_number(value, format!("{value:e}")), expected);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `greatest` and `least`: null as soon as one argument is null, where DataFusion ignores nulls.
+//!
+//! Source: Trino manual, "Comparison functions and operators".
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef, make_comparator},
+        compute::{SortOptions, cast, interleave},
+        datatypes::DataType,
+    },
+    common::plan_err,
+    error::Result,
+    logical_expr::{ScalarUDF, type_coercion::binary::comparison_coercion},
+};
+
+use super::scalar::{Call, Kind, Spec};
+
+pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
+    [
+        Spec::new("greatest", &[Kind::Any], common, |call| extreme(call, true)).variadic(),
+        Spec::new("least", &[Kind::Any], common, |call| extreme(call, false)).variadic(),
+    ]
+    .map(Spec::build)
+    .into()
+}
+
+fn common(given: &[DataType]) -> Result<DataType> {
+    let mut types = given.iter();
+    let Some(first) = types.next() else {
+        return plan_err!("greatest and least take at least one argument");
+    };
+    types.try_fold(first.clone(), |common, given| {
+        comparison_coercion(&common, given).map_or_else(
+            || {
+                let (a, b) = (super::type_name(&common), super::type_name(given));
+                plan_err!("{a} and {b} cannot be compared")
+            },
+            Ok,
+        )
+    })
+}
+
+fn extreme(call: &Call, greatest: bool) -> Result<ArrayRef> {
+    let columns = call
+        .args
+        .iter()
+        .map(|array| Ok(cast(array, &call.return_type)?))
+        .collect::<Result<Vec<_>>>()?;
+    let mut best: Vec<(usize, usize)> = (0..call.rows).map(|row| (0, row)).collect();
+    for index in 1..columns.len() {
+        for earlier in 0..index {
+            let options = SortOptions::default();
+            let compare =
+                make_comparator(columns[index].as_ref(), columns[earlier].as_ref(), options)?;
+            for (row, best) in best
+                .iter_mut()
+                .enumerate()
+                .filter(|(_, best)| best.0 == earlier)
+            {
+                let is_null = columns[index].is_null(row);
+                let order = compare(row, row);
+                let wins = if greatest {
+                    order.is_gt()
+                } else {
+                    order.is_lt()
+                };
+                if columns[earlier].is_valid(row) && (is_null || wins) {
+                    best.0 = index;
+                }
+            }
+        }
+    }
+    let arrays: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
+    Ok(interleave(&arrays, &best)?)
+}

@@ -1,0 +1,182 @@
+//! `date_add`, `date_diff` and `date_trunc`, by units that are named.
+
+use std::sync::Arc;
+
+use chrono::{Datelike, Months, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef, AsArray, Int64Builder},
+        datatypes::{DataType, Int64Type},
+    },
+    common::{exec_datafusion_err, exec_err, plan_err},
+    error::Result,
+    logical_expr::ScalarUDF,
+};
+
+use super::moment::Moments;
+use crate::functions::scalar::{Call, Kind, Spec, bigint};
+
+pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
+    let third = |given: &[DataType]| match given {
+        [_, _, moment] => Ok(moment.clone()),
+        _ => plan_err!("date_add takes a unit, a number and a date or timestamp"),
+    };
+    let second = |given: &[DataType]| match given {
+        [_, moment] => Ok(moment.clone()),
+        _ => plan_err!("date_trunc takes a unit and a date or timestamp"),
+    };
+    [
+        Spec::new(
+            "date_add",
+            &[Kind::Text, Kind::Integer, Kind::Moment],
+            third,
+            add,
+        ),
+        Spec::new(
+            "date_diff",
+            &[Kind::Text, Kind::Moment, Kind::Moment],
+            bigint,
+            diff,
+        ),
+        Spec::new("date_trunc", &[Kind::Text, Kind::Moment], second, trunc),
+    ]
+    .map(Spec::build)
+    .into()
+}
+
+/// A unit of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Millis(i64),
+    Months(i64),
+}
+
+const DAY: i64 = 86_400_000;
+
+fn unit(name: &str, is_date: bool) -> Result<Unit> {
+    let unit = match name.to_ascii_lowercase().as_str() {
+        "millisecond" => Unit::Millis(1),
+        "second" => Unit::Millis(1000),
+        "minute" => Unit::Millis(60_000),
+        "hour" => Unit::Millis(3_600_000),
+        "day" => Unit::Millis(DAY),
+        "week" => Unit::Millis(7 * DAY),
+        "month" => Unit::Months(1),
+        "quarter" => Unit::Months(3),
+        "year" => Unit::Months(12),
+        _ => return exec_err!("'{name}' is not a valid unit of time"),
+    };
+    match unit {
+        Unit::Millis(millis) if is_date && millis < DAY => {
+            exec_err!("'{name}' is not a valid DATE field")
+        }
+        unit => Ok(unit),
+    }
+}
+
+/// A month later is the same day, or the last one of a month that is too short.
+fn shifted(time: NaiveDateTime, unit: Unit, count: i64) -> Option<NaiveDateTime> {
+    match unit {
+        Unit::Millis(millis) => {
+            time.checked_add_signed(TimeDelta::try_milliseconds(count.checked_mul(millis)?)?)
+        }
+        Unit::Months(months) => {
+            let months = count.checked_mul(months)?;
+            let size = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
+            if months < 0 {
+                time.checked_sub_months(size)
+            } else {
+                time.checked_add_months(size)
+            }
+        }
+    }
+}
+
+fn add(call: &Call) -> Result<ArrayRef> {
+    let names = call.text(0);
+    let counts = call.args[1].as_primitive::<Int64Type>();
+    let moments = Moments::new(&call.args[2])?;
+    let mut result = Vec::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let (true, true, Some(time)) =
+            (names.is_valid(row), counts.is_valid(row), moments.get(row))
+        else {
+            result.push(None);
+            continue;
+        };
+        let unit = unit(names.value(row), moments.is_date())?;
+        let count = counts.value(row);
+        let shifted = shifted(time, unit, count).ok_or_else(|| {
+            exec_datafusion_err!("{time} and {count} {}s is out of range", names.value(row))
+        })?;
+        result.push(Some(shifted));
+    }
+    moments.of_same_type(result)
+}
+
+/// Whole units from `from` to `to`; negative when `to` is earlier.
+fn between(from: NaiveDateTime, to: NaiveDateTime, unit: Unit) -> Option<i64> {
+    match unit {
+        Unit::Millis(millis) => Some((to - from).num_milliseconds() / millis),
+        Unit::Months(months) => {
+            if to < from {
+                return between(to, from, unit).map(|count| -count);
+            }
+            let month =
+                |time: NaiveDateTime| i64::from(time.year()) * 12 + i64::from(time.month0());
+            let mut whole = month(to) - month(from);
+            if shifted(from, Unit::Months(1), whole)? > to {
+                whole -= 1;
+            }
+            Some(whole / months)
+        }
+    }
+}
+
+fn diff(call: &Call) -> Result<ArrayRef> {
+    let names = call.text(0);
+    let (from, to) = (Moments::new(&call.args[1])?, Moments::new(&call.args[2])?);
+    let are_dates = from.is_date() && to.is_date();
+    let mut result = Int64Builder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let (true, Some(from), Some(to)) = (names.is_valid(row), from.get(row), to.get(row)) else {
+            result.append_null();
+            continue;
+        };
+        result.append_option(between(from, to, unit(names.value(row), are_dates)?));
+    }
+    Ok(Arc::new(result.finish()))
+}
+
+fn truncated(time: NaiveDateTime, name: &str, is_date: bool) -> Result<Option<NaiveDateTime>> {
+    unit(name, is_date)?;
+    let date = time.date();
+    let midnight = date.and_time(NaiveTime::MIN);
+    let at = |month: u32| date.with_day(1).and_then(|day| day.with_month(month));
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "millisecond" => time.with_nanosecond(time.nanosecond() / 1_000_000 * 1_000_000),
+        "second" => time.with_nanosecond(0),
+        "minute" => date.and_hms_opt(time.hour(), time.minute(), 0),
+        "hour" => date.and_hms_opt(time.hour(), 0, 0),
+        "day" => Some(midnight),
+        "week" => midnight.checked_sub_signed(TimeDelta::days(i64::from(
+            date.weekday().num_days_from_monday(),
+        ))),
+        "month" => at(date.month()).map(|day| day.and_time(NaiveTime::MIN)),
+        "quarter" => at(date.month0() / 3 * 3 + 1).map(|day| day.and_time(NaiveTime::MIN)),
+        _ => at(1).map(|day| day.and_time(NaiveTime::MIN)),
+    })
+}
+
+fn trunc(call: &Call) -> Result<ArrayRef> {
+    let names = call.text(0);
+    let moments = Moments::new(&call.args[1])?;
+    let mut result = Vec::with_capacity(call.rows);
+    for row in 0..call.rows {
+        result.push(match moments.get(row).filter(|_| names.is_valid(row)) {
+            Some(time) => truncated(time, names.value(row), moments.is_date())?,
+            None => None,
+        });
+    }
+    moments.of_same_type(result)
+}

@@ -1,0 +1,232 @@
+//! Trino's functions of dates and times.
+//!
+//! A timestamp with time zone is an instant in UTC: the zone that a text had is not kept.
+//!
+//! Source: Trino manual, "Date and time functions and operators".
+
+mod arithmetic;
+mod moment;
+mod parts;
+mod patterns;
+pub(crate) mod text_to_time;
+pub(crate) mod time_to_text;
+
+use std::sync::Arc;
+
+use chrono::{NaiveDate, NaiveTime};
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, StringBuilder},
+        compute::cast,
+        datatypes::{DataType, Float64Type, Int64Type, TimeUnit},
+    },
+    common::{exec_err, plan_err},
+    error::Result,
+    logical_expr::ScalarUDF,
+};
+use moment::Moments;
+pub(super) use parts::part;
+
+use super::scalar::{Call, Kind, Spec, double, varchar};
+use crate::types::{UTC, is_text, zoned};
+
+pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
+    const TEXT: &[Kind] = &[Kind::Text];
+    const MOMENT: &[Kind] = &[Kind::Moment];
+    let mut all: Vec<_> = [
+        Spec::new(
+            "from_iso8601_timestamp",
+            TEXT,
+            |_| Ok(zoned()),
+            |call| from_iso8601(call, TimeUnit::Millisecond),
+        ),
+        Spec::new("from_iso8601_timestamp_nanos", TEXT, zoned_nanos, |call| {
+            from_iso8601(call, TimeUnit::Nanosecond)
+        }),
+        Spec::new("from_iso8601_date", TEXT, date_type, from_iso8601_date),
+        Spec::new("to_iso8601", MOMENT, varchar, to_iso8601),
+        Spec::new("date", &[Kind::Any], date_of, date),
+        Spec::new(
+            "from_unixtime",
+            &[Kind::Double],
+            |_| Ok(zoned()),
+            from_unixtime,
+        ),
+        Spec::new("to_unixtime", MOMENT, double, to_unixtime),
+        Spec::new(
+            "to_milliseconds",
+            &[Kind::Any],
+            super::scalar::bigint,
+            to_milliseconds,
+        ),
+        Spec::new("last_day_of_month", MOMENT, date_type, last_day_of_month),
+    ]
+    .map(Spec::build)
+    .into();
+    all.extend(arithmetic::functions());
+    all.extend(parts::functions());
+    all.extend(patterns::functions());
+    all
+}
+
+fn date_type(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Date32)
+}
+
+fn zoned_nanos(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Timestamp(TimeUnit::Nanosecond, Some(UTC.into())))
+}
+
+fn from_iso8601(call: &Call, unit: TimeUnit) -> Result<ArrayRef> {
+    let mut values = Vec::with_capacity(call.rows);
+    for text in call.text(0) {
+        let Some(text) = text else {
+            values.push(None);
+            continue;
+        };
+        // Finer digits are cut, not rounded, as Joda cuts them.
+        let value = text_to_time::read_iso(text)
+            .and_then(|written| written.utc())
+            .and_then(|time| {
+                let nanos = time.and_utc().timestamp_nanos_opt();
+                match unit {
+                    TimeUnit::Millisecond => Some(time.and_utc().timestamp_millis()),
+                    _ => nanos,
+                }
+            });
+        if value.is_none() {
+            return exec_err!("Invalid format: \"{text}\" is no ISO 8601 timestamp");
+        }
+        values.push(value);
+    }
+    Ok(text_to_time::array(values, unit, Some(&UTC.into())))
+}
+
+fn from_iso8601_date(call: &Call) -> Result<ArrayRef> {
+    let mut values = Vec::with_capacity(call.rows);
+    for text in call.text(0) {
+        let read = text.map(|text| (text, text_to_time::read_iso(text)));
+        match read {
+            Some((text, None)) => {
+                return exec_err!("Invalid format: \"{text}\" is no ISO 8601 date");
+            }
+            Some((_, Some(written))) => values.push(Some(text_to_time::days(written.local.date()))),
+            None => values.push(None),
+        }
+    }
+    Ok(Arc::new(Date32Array::from(values)))
+}
+
+fn to_iso8601(call: &Call) -> Result<ArrayRef> {
+    let array = &call.args[0];
+    let DataType::Timestamp(unit, zone) = array.data_type() else {
+        return Ok(cast(array, &DataType::Utf8)?);
+    };
+    let values = cast(array, &DataType::Int64)?;
+    let mut result = StringBuilder::with_capacity(call.rows, 0);
+    for value in values.as_primitive::<Int64Type>() {
+        result.append_option(value.map(|value| time_to_text::iso(value, *unit, zone.is_some())));
+    }
+    Ok(Arc::new(result.finish()))
+}
+
+fn date_of(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) | DataType::Null] => {
+            Ok(DataType::Date32)
+        }
+        [given] if is_text(given) => Ok(DataType::Date32),
+        [given] => plan_err!(
+            "Unexpected parameters ({}) for function date",
+            super::type_name(given)
+        ),
+        _ => plan_err!("function date takes one argument"),
+    }
+}
+
+fn date(call: &Call) -> Result<ArrayRef> {
+    super::cast::convert(&call.args[0], &DataType::Date32, false)
+}
+
+fn from_unixtime(call: &Call) -> Result<ArrayRef> {
+    let mut values = Vec::with_capacity(call.rows);
+    for seconds in call.args[0].as_primitive::<Float64Type>() {
+        values.push(match seconds {
+            None => None,
+            Some(seconds) => {
+                let millis = (seconds * 1000.0).round();
+                // Beyond what the calendar can show.
+                if !(-8.0e15..8.0e15).contains(&millis) {
+                    return exec_err!("Timestamp is out of range: {seconds}");
+                }
+                Some(millis as i64)
+            }
+        });
+    }
+    Ok(text_to_time::array(
+        values,
+        TimeUnit::Millisecond,
+        Some(&UTC.into()),
+    ))
+}
+
+fn to_unixtime(call: &Call) -> Result<ArrayRef> {
+    let moments = Moments::new(&call.args[0])?;
+    let seconds: Float64Array = (0..call.rows)
+        .map(|row| {
+            moments
+                .get(row)
+                .map(|time| time.and_utc().timestamp_micros() as f64 / 1e6)
+        })
+        .collect();
+    Ok(Arc::new(seconds))
+}
+
+fn to_milliseconds(call: &Call) -> Result<ArrayRef> {
+    use datafusion::arrow::datatypes::{
+        IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit,
+    };
+    let array = &call.args[0];
+    let millis: datafusion::arrow::array::Int64Array = match array.data_type() {
+        DataType::Interval(IntervalUnit::MonthDayNano) => array
+            .as_primitive::<IntervalMonthDayNanoType>()
+            .iter()
+            .map(|i| i.map(|i| i64::from(i.days) * 86_400_000 + i.nanoseconds / 1_000_000))
+            .collect(),
+        DataType::Interval(IntervalUnit::DayTime) => array
+            .as_primitive::<IntervalDayTimeType>()
+            .iter()
+            .map(|i| i.map(|i| i64::from(i.days) * 86_400_000 + i64::from(i.milliseconds)))
+            .collect(),
+        DataType::Duration(_) => {
+            let millis = cast(array, &DataType::Duration(TimeUnit::Millisecond))?;
+            return Ok(cast(&millis, &DataType::Int64)?);
+        }
+        other => {
+            return exec_err!(
+                "to_milliseconds takes an interval, not {}",
+                super::type_name(other)
+            );
+        }
+    };
+    Ok(Arc::new(millis))
+}
+
+fn last_day_of_month(call: &Call) -> Result<ArrayRef> {
+    use chrono::Datelike;
+    let moments = Moments::new(&call.args[0])?;
+    let last = |time: chrono::NaiveDateTime| {
+        let (year, month) = match time.month() {
+            12 => (time.year() + 1, 1),
+            month => (time.year(), month + 1),
+        };
+        NaiveDate::from_ymd_opt(year, month, 1)?
+            .and_time(NaiveTime::MIN)
+            .date()
+            .pred_opt()
+    };
+    let days: Date32Array = (0..call.rows)
+        .map(|row| moments.get(row).and_then(last).map(text_to_time::days))
+        .collect();
+    Ok(Arc::new(days))
+}

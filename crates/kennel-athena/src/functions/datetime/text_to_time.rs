@@ -1,0 +1,395 @@
+//! Text as dates and instants: by the rules of `CAST`, and by ISO 8601.
+//!
+//! Source: Trino manual, "Date and time functions"; ISO forms as Joda's `dateTimeParser` reads them.
+
+use std::sync::Arc;
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
+use datafusion::{
+    arrow::{
+        array::{
+            Array, ArrayRef, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+            TimestampNanosecondArray, TimestampSecondArray, timezone::Tz,
+        },
+        datatypes::TimeUnit,
+    },
+    common::exec_err,
+    error::Result,
+};
+
+/// A point in time as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Date and time of day, in the zone that is written beside them.
+    pub(crate) local: NaiveDateTime,
+    /// The offset of that zone at that time.
+    pub(crate) offset_seconds: Option<i32>,
+    /// Digits written after the seconds' point, at most nine.
+    pub(crate) digits: u8,
+}
+
+impl Written {
+    /// The same in UTC; a time without zone is in UTC already.
+    pub(crate) fn utc(&self) -> Option<NaiveDateTime> {
+        let offset = TimeDelta::seconds(i64::from(self.offset_seconds.unwrap_or(0)));
+        self.local.checked_sub_signed(offset)
+    }
+}
+
+/// Walks over text that consists of numbers and signs.
+struct Cursor<'a>(&'a str);
+
+impl Cursor<'_> {
+    fn sign(&mut self, sign: char) -> bool {
+        match self.0.strip_prefix(sign) {
+            Some(rest) => {
+                self.0 = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Digits, `least` to `most` of them.
+    fn number(&mut self, least: usize, most: usize) -> Option<u32> {
+        let length = self.digit_count().min(most);
+        if length < least {
+            return None;
+        }
+        let number = self.0[..length].parse().ok()?;
+        self.0 = &self.0[length..];
+        Some(number)
+    }
+
+    fn digit_count(&self) -> usize {
+        self.0.bytes().take_while(u8::is_ascii_digit).count()
+    }
+
+    /// Digits after a point as billionths, and how many there were (nine at most count).
+    fn fraction(&mut self) -> Option<(u64, u8)> {
+        let length = self.digit_count();
+        if length == 0 {
+            return None;
+        }
+        let counted = length.min(9);
+        let value: u64 = self.0[..counted].parse().ok()?;
+        self.0 = &self.0[length..];
+        let digits = u8::try_from(counted).ok()?;
+        Some((value * 10_u64.pow(9 - u32::from(digits)), digits))
+    }
+}
+
+/// Reads a timestamp as `CAST` does: `2026-3-1 4:05:06.789 UTC`, a `T` for the blank allowed.
+pub(crate) fn read(text: &str) -> Option<Written> {
+    let mut cursor = Cursor(text.trim());
+    let date = read_ymd(&mut cursor)?;
+    if cursor.0.is_empty() {
+        let local = date.and_time(NaiveTime::MIN);
+        return Some(Written {
+            local,
+            offset_seconds: None,
+            digits: 0,
+        });
+    }
+    if !cursor.sign(' ') && !cursor.sign('T') {
+        return None;
+    }
+    cursor.0 = cursor.0.trim_start();
+    let hour = cursor.number(1, 2)?;
+    if !cursor.sign(':') {
+        return None;
+    }
+    let minute = cursor.number(1, 2)?;
+    let (mut second, mut nanos, mut digits) = (0, 0, 0);
+    if cursor.sign(':') {
+        second = cursor.number(1, 2)?;
+        if cursor.sign('.') {
+            (nanos, digits) = cursor.fraction()?;
+        }
+    }
+    let time = NaiveTime::from_hms_nano_opt(hour, minute, second, u32::try_from(nanos).ok()?)?;
+    let local = date.and_time(time);
+    let offset_seconds = match cursor.0.trim() {
+        "" => None,
+        zone => Some(zone_offset(zone, local)?),
+    };
+    Some(Written {
+        local,
+        offset_seconds,
+        digits,
+    })
+}
+
+fn read_ymd(cursor: &mut Cursor<'_>) -> Option<NaiveDate> {
+    let negative = cursor.sign('-');
+    let year = i32::try_from(cursor.number(1, 6)?).ok()?;
+    if !cursor.sign('-') {
+        return None;
+    }
+    let month = cursor.number(1, 2)?;
+    if !cursor.sign('-') {
+        return None;
+    }
+    let day = cursor.number(1, 2)?;
+    NaiveDate::from_ymd_opt(if negative { -year } else { year }, month, day)
+}
+
+/// Reads a date as `CAST` does; days since 1970-01-01.
+pub(crate) fn read_date(text: &str) -> Option<i32> {
+    let mut cursor = Cursor(text.trim());
+    let date = read_ymd(&mut cursor)?;
+    cursor.0.is_empty().then(|| days(date))
+}
+
+/// Days since 1970-01-01.
+pub(crate) fn days(date: NaiveDate) -> i32 {
+    date.num_days_from_ce() - 719_163
+}
+
+/// The offset of a zone (`UTC`, `+01:00`, `Europe/Berlin`) at a local time, in seconds.
+pub(crate) fn zone_offset(zone: &str, local: NaiveDateTime) -> Option<i32> {
+    if zone.eq_ignore_ascii_case("z") || zone.eq_ignore_ascii_case("utc") {
+        return Some(0);
+    }
+    let zone: Tz = zone.parse().ok()?;
+    // A time that the clock skipped has no offset; the one after it is taken, as Java does.
+    let found = zone
+        .offset_from_local_datetime(&local)
+        .earliest()
+        .or_else(|| {
+            let later = local.checked_add_signed(TimeDelta::hours(1))?;
+            zone.offset_from_local_datetime(&later).earliest()
+        })?;
+    Some(chrono::Offset::fix(&found).local_minus_utc())
+}
+
+/// Reads ISO 8601: dates by month, by week or by day of the year, times down to any part.
+pub(super) fn read_iso(text: &str) -> Option<Written> {
+    let mut cursor = Cursor(text);
+    let date = iso_date(&mut cursor)?;
+    let mut nanos = 0;
+    let mut digits = 0;
+    if cursor.sign('T') && !cursor.0.is_empty() {
+        (nanos, digits) = iso_time(&mut cursor)?;
+    }
+    let local = date
+        .and_time(NaiveTime::MIN)
+        .checked_add_signed(TimeDelta::nanoseconds(i64::try_from(nanos).ok()?))?;
+    let offset_seconds = iso_offset(&mut cursor)?;
+    cursor.0.is_empty().then_some(Written {
+        local,
+        offset_seconds,
+        digits,
+    })
+}
+
+fn iso_date(cursor: &mut Cursor<'_>) -> Option<NaiveDate> {
+    let negative = cursor.sign('-');
+    if !negative {
+        cursor.sign('+');
+    }
+    let year = i32::try_from(cursor.number(1, 6)?).ok()?;
+    let year = if negative { -year } else { year };
+    if !cursor.sign('-') {
+        return NaiveDate::from_ymd_opt(year, 1, 1);
+    }
+    if cursor.sign('W') {
+        let week = cursor.number(1, 2)?;
+        let day = if cursor.sign('-') {
+            cursor.number(1, 1)?
+        } else {
+            1
+        };
+        let day = day.checked_sub(1).filter(|day| *day < 7)?;
+        let weekday = chrono::Weekday::try_from(u8::try_from(day).ok()?).ok()?;
+        return NaiveDate::from_isoywd_opt(year, week, weekday);
+    }
+    if cursor.digit_count() == 3 {
+        return NaiveDate::from_yo_opt(year, cursor.number(3, 3)?);
+    }
+    let month = cursor.number(1, 2)?;
+    let day = if cursor.sign('-') {
+        cursor.number(1, 2)?
+    } else {
+        1
+    };
+    NaiveDate::from_ymd_opt(year, month, day)
+}
+
+/// Nanoseconds since midnight, and the digits after the seconds' point.
+fn iso_time(cursor: &mut Cursor<'_>) -> Option<(u64, u8)> {
+    const LIMITS: [(u32, u64); 3] = [(24, 3600), (60, 60), (60, 1)];
+    let mut nanos = 0_u64;
+    for (index, (limit, seconds)) in LIMITS.into_iter().enumerate() {
+        if index > 0 && !cursor.sign(':') {
+            break;
+        }
+        let number = cursor.number(1, 2).filter(|number| *number < limit)?;
+        nanos += u64::from(number) * seconds * 1_000_000_000;
+        if cursor.sign('.') || cursor.sign(',') {
+            let (fraction, digits) = cursor.fraction()?;
+            let digits = if seconds == 1 { digits } else { 0 };
+            return Some((nanos + fraction * seconds, digits));
+        }
+    }
+    Some((nanos, 0))
+}
+
+/// `Z`, `+01:00`, `+0100`, `+01`, or nothing. The outer `None` is for anything else.
+#[expect(
+    clippy::option_option,
+    reason = "no offset and a wrong one are different answers"
+)]
+fn iso_offset(cursor: &mut Cursor<'_>) -> Option<Option<i32>> {
+    if cursor.0.is_empty() {
+        return Some(None);
+    }
+    if cursor.sign('Z') || cursor.sign('z') {
+        return Some(Some(0));
+    }
+    let sign = if cursor.sign('-') {
+        -1
+    } else if cursor.sign('+') {
+        1
+    } else {
+        return None;
+    };
+    let hours = cursor.number(2, 2).filter(|hours| *hours < 24)?;
+    let minutes = if cursor.sign(':') || cursor.digit_count() > 0 {
+        cursor.number(2, 2).filter(|minutes| *minutes < 60)?
+    } else {
+        0
+    };
+    Some(Some(
+        sign * i32::try_from(hours * 3600 + minutes * 60).ok()?,
+    ))
+}
+
+/// The number of `unit`s since 1970; finer parts are rounded, half up, as `CAST` does.
+pub(crate) fn units(time: NaiveDateTime, unit: TimeUnit) -> Option<i64> {
+    let nanos = i128::from(time.and_utc().timestamp()) * 1_000_000_000
+        + i128::from(time.and_utc().timestamp_subsec_nanos());
+    let per_unit = i128::from(10_u64.pow(9 - super::super::cast::digits(unit)));
+    i64::try_from((nanos + per_unit / 2).div_euclid(per_unit)).ok()
+}
+
+/// Texts as timestamps; one that is none is an error, or null where `safe`.
+pub(crate) fn timestamps(
+    texts: &StringArray,
+    unit: TimeUnit,
+    zone: Option<&Arc<str>>,
+    safe: bool,
+) -> Result<ArrayRef> {
+    let mut values = Vec::with_capacity(texts.len());
+    for text in texts {
+        let Some(text) = text else {
+            values.push(None);
+            continue;
+        };
+        // Without zone the written clock counts, whatever zone stands beside it.
+        let value = read(text)
+            .and_then(|written| {
+                if zone.is_some() {
+                    written.utc()
+                } else {
+                    Some(written.local)
+                }
+            })
+            .and_then(|time| units(time, unit));
+        if value.is_none() && !safe {
+            let kind = if zone.is_some() {
+                "timestamp with time zone"
+            } else {
+                "timestamp"
+            };
+            return exec_err!("Value cannot be cast to {kind}: {text}");
+        }
+        values.push(value);
+    }
+    Ok(array(values, unit, zone))
+}
+
+/// An array of timestamps from numbers of `unit`s.
+pub(crate) fn array(values: Vec<Option<i64>>, unit: TimeUnit, zone: Option<&Arc<str>>) -> ArrayRef {
+    let zone = zone.cloned();
+    match unit {
+        TimeUnit::Second => Arc::new(TimestampSecondArray::from(values).with_timezone_opt(zone)),
+        TimeUnit::Millisecond => {
+            Arc::new(TimestampMillisecondArray::from(values).with_timezone_opt(zone))
+        }
+        TimeUnit::Microsecond => {
+            Arc::new(TimestampMicrosecondArray::from(values).with_timezone_opt(zone))
+        }
+        TimeUnit::Nanosecond => {
+            Arc::new(TimestampNanosecondArray::from(values).with_timezone_opt(zone))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(written: Option<Written>) -> String {
+        written.map_or_else(
+            || "none".into(),
+            |w| format!("{} {:?} {}", w.local, w.offset_seconds, w.digits),
+        )
+    }
+
+    #[test]
+    fn cast_reads_what_trino_reads() {
+        let cases = [
+            ("2026-03-01", "2026-03-01 00:00:00 None 0"),
+            (" 2026-3-1 4:05 ", "2026-03-01 04:05:00 None 0"),
+            ("2026-03-01 04:05:06.78", "2026-03-01 04:05:06.780 None 2"),
+            ("2026-03-01T04:05:06Z", "2026-03-01 04:05:06 Some(0) 0"),
+            (
+                "2026-03-01 04:05:06 +01:00",
+                "2026-03-01 04:05:06 Some(3600) 0",
+            ),
+            (
+                "2026-07-01 04:05:06 Europe/Berlin",
+                "2026-07-01 04:05:06 Some(7200) 0",
+            ),
+            ("2026-03-01 04:05:06 Nowhere/City", "none"),
+            ("2026-02-30", "none"),
+            ("2026-03-01 25:00", "none"),
+            ("20260301", "none"),
+            ("", "none"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(shown(read(text)), expected, "{text}");
+        }
+        assert_eq!(read_date("1970-01-02"), Some(1));
+        assert_eq!(read_date("1970-01-02 00:00"), None);
+    }
+
+    #[test]
+    fn iso_dates_are_read_in_all_their_forms() {
+        let cases = [
+            ("2026", "2026-01-01 00:00:00 None 0"),
+            ("2026-03", "2026-03-01 00:00:00 None 0"),
+            ("2026-W02-3", "2026-01-07 00:00:00 None 0"),
+            ("2026-060", "2026-03-01 00:00:00 None 0"),
+            ("2026-03-01T04", "2026-03-01 04:00:00 None 0"),
+            ("2026-03-01T04:30.5Z", "2026-03-01 04:30:30 Some(0) 0"),
+            (
+                "2026-03-01T04:05:06.123456789+0530",
+                "2026-03-01 04:05:06.123456789 Some(19800) 9",
+            ),
+            (
+                "2026-03-01T04:05:06-08",
+                "2026-03-01 04:05:06 Some(-28800) 0",
+            ),
+            ("2026-03-01 04:05:06", "none"),
+            ("2026-03-01T24:00:00", "none"),
+            ("2026-03-01T04:05:06 UTC", "none"),
+            ("2026-13-01", "none"),
+            ("now", "none"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(shown(read_iso(text)), expected, "{text}");
+        }
+    }
+}

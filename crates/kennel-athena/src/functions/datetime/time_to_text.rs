@@ -1,0 +1,78 @@
+//! Instants as text: by the rules of `CAST`, and as ISO 8601.
+
+use chrono::{DateTime, NaiveDateTime};
+use datafusion::arrow::datatypes::TimeUnit;
+
+/// The instant that is `value` units after 1970; `None` beyond the calendar.
+pub(crate) fn instant(value: i64, unit: TimeUnit) -> Option<NaiveDateTime> {
+    Some(
+        match unit {
+            TimeUnit::Second => DateTime::from_timestamp(value, 0)?,
+            TimeUnit::Millisecond => DateTime::from_timestamp_millis(value)?,
+            TimeUnit::Microsecond => DateTime::from_timestamp_micros(value)?,
+            TimeUnit::Nanosecond => DateTime::from_timestamp_nanos(value),
+        }
+        .naive_utc(),
+    )
+}
+
+/// A timestamp as `CAST(x AS varchar)` writes it.
+///
+/// The columns of an Athena table have three digits, and here they may be kept in a finer unit: what
+/// is finer than three digits is written only where it is not zero.
+pub(crate) fn timestamp(value: i64, unit: TimeUnit, is_zoned: bool) -> String {
+    let Some(time) = instant(value, unit) else {
+        return value.to_string();
+    };
+    let nanos = time.and_utc().timestamp_subsec_nanos();
+    let form = match unit {
+        TimeUnit::Second => "%Y-%m-%d %H:%M:%S",
+        _ if nanos.is_multiple_of(1_000_000) => "%Y-%m-%d %H:%M:%S%.3f",
+        _ if nanos.is_multiple_of(1000) => "%Y-%m-%d %H:%M:%S%.6f",
+        _ => "%Y-%m-%d %H:%M:%S%.9f",
+    };
+    let zone = if is_zoned { " UTC" } else { "" };
+    format!("{}{zone}", time.format(form))
+}
+
+/// A timestamp as `to_iso8601` writes it.
+pub(super) fn iso(value: i64, unit: TimeUnit, is_zoned: bool) -> String {
+    let text = timestamp(value, unit, false).replacen(' ', "T", 1);
+    if is_zoned { text + "Z" } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_follow_the_unit_and_the_value() {
+        let second = 1_772_338_506;
+        let cases = [
+            (second, TimeUnit::Second, "2026-03-01 04:15:06 UTC"),
+            (
+                second * 1000,
+                TimeUnit::Millisecond,
+                "2026-03-01 04:15:06.000 UTC",
+            ),
+            (
+                second * 1_000_000 + 120_000,
+                TimeUnit::Microsecond,
+                "2026-03-01 04:15:06.120 UTC",
+            ),
+            (
+                second * 1_000_000 + 1,
+                TimeUnit::Microsecond,
+                "2026-03-01 04:15:06.000001 UTC",
+            ),
+            (-1, TimeUnit::Millisecond, "1969-12-31 23:59:59.999 UTC"),
+        ];
+        for (value, unit, expected) in cases {
+            assert_eq!(timestamp(value, unit, true), expected);
+        }
+        assert_eq!(
+            iso(0, TimeUnit::Millisecond, true),
+            "1970-01-01T00:00:00.000Z"
+        );
+    }
+}

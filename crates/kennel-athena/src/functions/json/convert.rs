@@ -1,0 +1,367 @@
+//! `CAST` from JSON to any type, and from any type to JSON.
+//!
+//! A JSON array becomes an `ARRAY`, or a `ROW` by position; an object a `MAP`, or a `ROW` by name.
+//! Source: Trino manual, "JSON functions and operators", sections "Cast to JSON" and "Cast from JSON".
+
+use std::{collections::HashMap, sync::Arc};
+
+use datafusion::{
+    arrow::{
+        array::{
+            Array, ArrayRef, AsArray, ListArray, MapArray, StringArray, StructArray, new_null_array,
+        },
+        buffer::{NullBuffer, OffsetBuffer},
+        compute::cast,
+        datatypes::{DataType, Field, Fields},
+    },
+    common::{exec_datafusion_err, exec_err, not_impl_err},
+    error::Result,
+};
+
+use super::{
+    Json,
+    scan::{Malformed, Reader, Start, compact, quote, unquote},
+};
+use crate::{
+    functions::{cast::convert, type_name},
+    types,
+};
+
+/// JSON values, as written, as values of `target`; null for JSON's null.
+///
+/// # Errors
+/// An execution error for the first value that is no such value, unless `safe`: then it is null.
+pub(in crate::functions) fn from_json(
+    json: Json<'_>,
+    rows: usize,
+    target: &DataType,
+    safe: bool,
+) -> Result<ArrayRef> {
+    let values: Vec<_> = (0..rows).map(|row| json.get(row)).collect();
+    read(&values, target, safe)
+}
+
+fn wrong(text: &str, target: &DataType) -> datafusion::error::DataFusionError {
+    let shown: String = text.chars().take(60).collect();
+    exec_datafusion_err!("Cannot cast to {}. {shown}", type_name(target))
+}
+
+/// `None` for what is JSON's null, or is absent.
+fn present(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| Reader::new(text).start() != Ok(Start::Null))
+}
+
+fn read(values: &[Option<&str>], target: &DataType, safe: bool) -> Result<ArrayRef> {
+    match target {
+        target if *target == types::JSON => {
+            let compacted = values.iter().map(|text| {
+                text.map(|text| {
+                    let mut out = String::new();
+                    compact(&mut Reader::new(text), false, &mut out)
+                        .map(|()| out)
+                        .map_err(|Malformed| wrong(text, target))
+                })
+                .transpose()
+            });
+            let array: datafusion::arrow::array::LargeStringArray =
+                compacted.collect::<Result<_>>()?;
+            Ok(Arc::new(array))
+        }
+        DataType::List(element) => read_list(values, element, target, safe),
+        DataType::Map(entries, _) => read_map(values, entries, target, safe),
+        DataType::Struct(fields) => read_row(values, fields, target, safe),
+        _ => read_scalar(values, target, safe),
+    }
+}
+
+/// Scalars go through their text, by the rules of a cast from varchar.
+fn read_scalar(values: &[Option<&str>], target: &DataType, safe: bool) -> Result<ArrayRef> {
+    let mut texts = Vec::with_capacity(values.len());
+    for &value in values {
+        let Some(text) = present(value) else {
+            texts.push(None);
+            continue;
+        };
+        let mut reader = Reader::new(text);
+        let scalar = match reader.start() {
+            Ok(Start::Text) => reader.skip().map(unquote).ok(),
+            Ok(start) if start.is_scalar() => {
+                reader.skip().ok().map(|text| number(text, start, target))
+            }
+            _ => None,
+        };
+        if scalar.is_none() && !safe {
+            return Err(wrong(text, target));
+        }
+        texts.push(scalar);
+    }
+    let texts: ArrayRef = Arc::new(StringArray::from(texts));
+    convert(&texts, target, safe)
+}
+
+/// `1.0` and `true` as integers, `1` as a boolean: Trino casts between them.
+fn number(text: &str, start: Start, target: &DataType) -> String {
+    let is_boolean = matches!(start, Start::True | Start::False);
+    match target {
+        target if target.is_numeric() && is_boolean => u8::from(start == Start::True).to_string(),
+        target if target.is_integer() && text.contains(['.', 'e', 'E']) => text
+            .parse::<f64>()
+            .map_or_else(|_| text.to_owned(), |number| format!("{}", number.round())),
+        DataType::Boolean if start == Start::Number => text
+            .parse::<f64>()
+            .map_or_else(|_| text.to_owned(), |number| (number != 0.0).to_string()),
+        _ => text.to_owned(),
+    }
+}
+
+type Items<'a> = (Vec<Option<&'a str>>, Vec<usize>, Vec<bool>);
+
+fn read_list(
+    values: &[Option<&str>],
+    element: &Arc<Field>,
+    target: &DataType,
+    safe: bool,
+) -> Result<ArrayRef> {
+    let (mut items, mut lengths, mut valid): Items<'_> = (vec![], vec![], vec![]);
+    for &value in values {
+        let before = items.len();
+        let is_list = match present(value).map(|text| elements(text, &mut items)) {
+            None => false,
+            Some(Ok(())) => true,
+            Some(Err(Malformed)) if safe => false,
+            Some(Err(Malformed)) => return Err(wrong(value.unwrap_or(""), target)),
+        };
+        if !is_list {
+            items.truncate(before);
+        }
+        lengths.push(items.len() - before);
+        valid.push(is_list);
+    }
+    let items = read(&items, element.data_type(), safe)?;
+    Ok(Arc::new(ListArray::try_new(
+        Arc::clone(element),
+        OffsetBuffer::from_lengths(lengths),
+        items,
+        Some(NullBuffer::from(valid)),
+    )?))
+}
+
+fn elements<'a>(text: &'a str, items: &mut Vec<Option<&'a str>>) -> Result<(), Malformed> {
+    let mut reader = Reader::new(text);
+    let mut more = reader.start().and_then(|_| reader.enter(Start::Array))?;
+    while more {
+        items.push(Some(reader.skip()?));
+        more = reader.more(Start::Array)?;
+    }
+    Ok(())
+}
+
+/// Keys (quoted) and values of an object.
+fn members(text: &str) -> Result<Vec<(&str, &str)>, Malformed> {
+    let mut reader = Reader::new(text);
+    let mut members = Vec::new();
+    let mut more = reader.start().and_then(|_| reader.enter(Start::Object))?;
+    while more {
+        members.push((reader.key()?, reader.skip()?));
+        more = reader.more(Start::Object)?;
+    }
+    Ok(members)
+}
+
+fn read_map(
+    values: &[Option<&str>],
+    entries: &Arc<Field>,
+    target: &DataType,
+    safe: bool,
+) -> Result<ArrayRef> {
+    let DataType::Struct(entry) = entries.data_type() else {
+        return not_impl_err!("a map without entries");
+    };
+    let (mut keys, mut items, mut lengths, mut valid) = (vec![], vec![], vec![], vec![]);
+    for &value in values {
+        let read = match present(value).map(members) {
+            None => None,
+            Some(Ok(members)) => Some(members),
+            Some(Err(Malformed)) if safe => None,
+            Some(Err(Malformed)) => return Err(wrong(value.unwrap_or(""), target)),
+        };
+        valid.push(read.is_some());
+        let members = read.unwrap_or_default();
+        lengths.push(members.len());
+        for (key, item) in members {
+            keys.push(Some(key));
+            items.push(Some(item));
+        }
+    }
+    let keys = read(&keys, entry[0].data_type(), false)?;
+    let items = read(&items, entry[1].data_type(), safe)?;
+    let columns = StructArray::try_new(entry.clone(), vec![keys, items], None)?;
+    Ok(Arc::new(MapArray::try_new(
+        Arc::clone(entries),
+        OffsetBuffer::from_lengths(lengths),
+        columns,
+        Some(NullBuffer::from(valid)),
+        false,
+    )?))
+}
+
+fn read_row(
+    values: &[Option<&str>],
+    fields: &Fields,
+    target: &DataType,
+    safe: bool,
+) -> Result<ArrayRef> {
+    let mut columns: Vec<Vec<Option<&str>>> = vec![Vec::with_capacity(values.len()); fields.len()];
+    let mut valid = Vec::with_capacity(values.len());
+    for &value in values {
+        let mut by_position = Vec::new();
+        let row = match present(value) {
+            None => None,
+            Some(text) if elements(text, &mut by_position).is_ok() => Some(by_position),
+            Some(text) => match members(text) {
+                Ok(members) => {
+                    let by_name: HashMap<String, &str> = members
+                        .into_iter()
+                        .map(|(key, value)| (unquote(key).to_lowercase(), value))
+                        .collect();
+                    let named =
+                        |field: &Arc<Field>| by_name.get(&field.name().to_lowercase()).copied();
+                    Some(fields.iter().map(named).collect())
+                }
+                Err(Malformed) if safe => None,
+                Err(Malformed) => return Err(wrong(text, target)),
+            },
+        };
+        valid.push(row.is_some());
+        let row = row.unwrap_or_default();
+        for (index, column) in columns.iter_mut().enumerate() {
+            column.push(row.get(index).copied().flatten());
+        }
+    }
+    if fields.is_empty() {
+        return Ok(new_null_array(target, values.len()));
+    }
+    let columns = columns
+        .iter()
+        .zip(fields)
+        .map(|(column, field)| read(column, field.data_type(), safe))
+        .collect::<Result<Vec<_>>>()?;
+    let nulls = Some(NullBuffer::from(valid));
+    Ok(Arc::new(StructArray::try_new(
+        fields.clone(),
+        columns,
+        nulls,
+    )?))
+}
+
+/// One JSON text per value; null for null.
+pub(in crate::functions) fn to_json(array: &ArrayRef) -> Result<Vec<Option<String>>> {
+    let written = write(array)?;
+    Ok(written
+        .into_iter()
+        .enumerate()
+        .map(|(row, text)| array.is_valid(row).then_some(text))
+        .collect())
+}
+
+/// One JSON text per value; `null` for null.
+fn write(array: &ArrayRef) -> Result<Vec<String>> {
+    let null = || "null".to_owned();
+    let rows = 0..array.len();
+    let each = |write: &dyn Fn(usize) -> String| {
+        let texts = rows.clone().map(|row| {
+            if array.is_valid(row) {
+                write(row)
+            } else {
+                null()
+            }
+        });
+        Ok(texts.collect())
+    };
+    match array.data_type() {
+        data_type if *data_type == types::JSON => {
+            let texts = array.as_string::<i64>();
+            each(&|row| texts.value(row).to_owned())
+        }
+        DataType::Boolean => each(&|row| array.as_boolean().value(row).to_string()),
+        DataType::Null => Ok(vec![null(); array.len()]),
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let items = write(list.values())?;
+            let offsets = list.value_offsets();
+            each(&|row| {
+                let range = offsets[row] as usize..offsets[row + 1] as usize;
+                format!("[{}]", items[range].join(","))
+            })
+        }
+        DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+            let element = match array.data_type() {
+                DataType::LargeList(field) | DataType::FixedSizeList(field, _) => Arc::clone(field),
+                other => return exec_err!("{other} is no array"),
+            };
+            write(&cast(array, &DataType::List(element))?)
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let keys = cast(map.keys(), &DataType::Utf8)?;
+            let keys = keys.as_string::<i32>();
+            let values = write(map.values())?;
+            let offsets = map.value_offsets();
+            each(&|row| {
+                let range = offsets[row] as usize..offsets[row + 1] as usize;
+                object(range.map(|at| (keys.value(at), values[at].as_str())), true)
+            })
+        }
+        DataType::Struct(fields) => {
+            let row_array = array.as_struct();
+            let columns = row_array
+                .columns()
+                .iter()
+                .map(write)
+                .collect::<Result<Vec<_>>>()?;
+            each(&|row| {
+                let named = fields.iter().zip(&columns);
+                object(
+                    named.map(|(field, column)| (field.name().as_str(), column[row].as_str())),
+                    false,
+                )
+            })
+        }
+        data_type if data_type.is_numeric() => {
+            let texts = convert(array, &DataType::Utf8, false)?;
+            let texts = texts.as_string::<i32>();
+            each(&|row| match texts.value(row) {
+                // JSON has no such numbers.
+                text @ ("NaN" | "Infinity" | "-Infinity") => format!("\"{text}\""),
+                text => text.to_owned(),
+            })
+        }
+        _ => {
+            let texts = convert(array, &DataType::Utf8, false)?;
+            let texts = texts.as_string::<i32>();
+            each(&|row| {
+                let mut out = String::new();
+                quote(texts.value(row), &mut out);
+                out
+            })
+        }
+    }
+}
+
+fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>, sorted: bool) -> String {
+    let mut members: Vec<_> = members.collect();
+    if sorted {
+        members.sort_by_key(|(key, _)| *key);
+    }
+    let mut out = String::from("{");
+    for (index, (key, value)) in members.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        quote(key, &mut out);
+        out.push(':');
+        out.push_str(value);
+    }
+    out.push('}');
+    out
+}

@@ -1,0 +1,151 @@
+//! Trino's functions for DataFusion: the registry. One family per file.
+//!
+//! A name that DataFusion has too is registered only where the meaning differs.
+
+mod aggregates;
+mod arrays;
+mod cast;
+mod comparison;
+mod datetime;
+mod json;
+mod maps;
+mod math;
+mod regexp;
+mod scalar;
+mod text;
+mod tried;
+
+pub(crate) use datetime::text_to_time;
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::{DataType, TimeUnit},
+    logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF},
+};
+
+use crate::types;
+
+/// All scalar functions.
+pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
+    [
+        arrays::functions(),
+        cast::functions(),
+        comparison::functions(),
+        datetime::functions(),
+        json::functions(),
+        maps::functions(),
+        math::functions(),
+        regexp::functions(),
+        text::functions(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// All aggregate functions.
+pub(crate) fn aggregate() -> Vec<Arc<AggregateUDF>> {
+    aggregates::functions()
+}
+
+/// All functions of lambdas.
+pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
+    tried::functions()
+}
+
+/// `a[n]`: an error where DataFusion gives null.
+pub(crate) fn array_subscript() -> Arc<ScalarUDF> {
+    arrays::subscript()
+}
+
+/// `m[k]`: an error where DataFusion gives null.
+pub(crate) fn map_subscript() -> Arc<ScalarUDF> {
+    maps::subscript()
+}
+
+/// The positions of the longest of several arrays.
+pub(crate) fn ordinals() -> Arc<ScalarUDF> {
+    arrays::ordinals()
+}
+
+/// `substr` and `substring` in every spelling.
+pub(crate) fn substr() -> Arc<ScalarUDF> {
+    text::substr()
+}
+
+/// The function for a field of `EXTRACT`.
+pub(crate) fn date_part(unit: &str) -> Option<Arc<ScalarUDF>> {
+    datetime::part(unit)
+}
+
+/// A function that cannot be typed: planning ends with `message`.
+pub(crate) fn refused(message: &str) -> Arc<ScalarUDF> {
+    scalar::refused(message)
+}
+
+/// Trino's name of a type.
+pub(crate) fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Null => "unknown".into(),
+        DataType::Boolean => "boolean".into(),
+        DataType::Int8 => "tinyint".into(),
+        DataType::Int16 | DataType::UInt8 => "smallint".into(),
+        DataType::Int32 | DataType::UInt16 => "integer".into(),
+        DataType::Int64 | DataType::UInt32 => "bigint".into(),
+        DataType::UInt64 => "decimal(20,0)".into(),
+        DataType::Float16 | DataType::Float32 => "real".into(),
+        DataType::Float64 => "double".into(),
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => format!("decimal({precision},{scale})"),
+        DataType::Date32 | DataType::Date64 => "date".into(),
+        DataType::Time32(_) | DataType::Time64(_) => "time".into(),
+        DataType::Timestamp(unit, zone) => {
+            let digits = match unit {
+                TimeUnit::Second => 0,
+                TimeUnit::Millisecond => 3,
+                TimeUnit::Microsecond => 6,
+                TimeUnit::Nanosecond => 9,
+            };
+            let zone = if zone.is_some() {
+                " with time zone"
+            } else {
+                ""
+            };
+            format!("timestamp({digits}){zone}")
+        }
+        DataType::Interval(_) | DataType::Duration(_) => "interval".into(),
+        data_type if *data_type == types::JSON => "json".into(),
+        data_type if types::is_text(data_type) => "varchar".into(),
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => "varbinary".into(),
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element)
+        | DataType::FixedSizeList(element, _) => {
+            format!("array({})", type_name(element.data_type()))
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(entry) => {
+                let types: Vec<_> = entry
+                    .iter()
+                    .map(|field| type_name(field.data_type()))
+                    .collect();
+                format!("map({})", types.join(", "))
+            }
+            _ => "map".into(),
+        },
+        DataType::Struct(fields) => {
+            let fields = fields
+                .iter()
+                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
+            format!("row({})", fields.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string().to_lowercase(),
+    }
+}

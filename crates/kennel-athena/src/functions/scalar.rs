@@ -1,0 +1,425 @@
+//! How a scalar function is written here: its parameters' kinds, its type, one plain `fn`.
+//!
+//! Arguments are checked and normalised while planning (text becomes `Utf8`, any integer `Int64`,
+//! arrays `List`), so that a function meets one Arrow type per kind. A call whose arguments are all
+//! constants is evaluated over one row, which lets DataFusion fold it.
+
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef, AsArray, StringArray},
+        compute::cast,
+        datatypes::{DataType, Field, TimeUnit},
+    },
+    common::{ScalarValue, internal_err, plan_err},
+    error::Result,
+    logical_expr::{
+        ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+        simplify::{ExprSimplifyResult, SimplifyContext},
+    },
+    prelude::Expr,
+};
+
+use super::type_name;
+use crate::types;
+
+/// What an argument may be, and the Arrow type in which the function meets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Text: `Utf8`.
+    Text,
+    /// JSON (`LargeUtf8`), or text that holds JSON (`Utf8`).
+    Json,
+    /// Any integer: `Int64`.
+    Integer,
+    /// Any number: `Float64`.
+    Double,
+    /// Any number, as it is.
+    Number,
+    /// A date or a timestamp, as it is.
+    Moment,
+    /// An array: `List`.
+    Array,
+    /// A map, as it is.
+    Map,
+    /// Anything, as it is.
+    Any,
+}
+
+impl Kind {
+    fn accept(self, given: &DataType) -> Option<DataType> {
+        let is_number = given.is_numeric();
+        Some(match self {
+            Self::Any => given.clone(),
+            Self::Text if types::is_text(given) || *given == DataType::Null => DataType::Utf8,
+            Self::Json if *given == types::JSON => types::JSON,
+            Self::Json if types::is_text(given) || *given == DataType::Null => DataType::Utf8,
+            Self::Integer if given.is_integer() || *given == DataType::Null => DataType::Int64,
+            Self::Double if is_number || *given == DataType::Null => DataType::Float64,
+            Self::Number if is_number => given.clone(),
+            Self::Number if *given == DataType::Null => DataType::Int64,
+            Self::Moment => match given {
+                DataType::Date32 | DataType::Timestamp(..) => given.clone(),
+                DataType::Date64 => DataType::Date32,
+                DataType::Null => DataType::Timestamp(TimeUnit::Millisecond, None),
+                _ => return None,
+            },
+            Self::Array => match given {
+                DataType::List(_) => given.clone(),
+                DataType::LargeList(element)
+                | DataType::ListView(element)
+                | DataType::LargeListView(element)
+                | DataType::FixedSizeList(element, _) => DataType::List(Arc::clone(element)),
+                DataType::Null => DataType::new_list(DataType::Null, true),
+                _ => return None,
+            },
+            Self::Map if matches!(given, DataType::Map(..)) => given.clone(),
+            _ => return None,
+        })
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Text => "varchar",
+            Self::Json => "json or varchar",
+            Self::Integer => "bigint",
+            Self::Double | Self::Number => "a number",
+            Self::Moment => "date or timestamp",
+            Self::Array => "array",
+            Self::Map => "map",
+            Self::Any => "anything",
+        }
+    }
+}
+
+/// The arguments of one call over one batch.
+pub(super) struct Call {
+    /// The arguments; each has `rows` values.
+    pub(super) args: Vec<ArrayRef>,
+    /// Which arguments are constants.
+    pub(super) constants: Vec<Option<ScalarValue>>,
+    /// Number of rows.
+    pub(super) rows: usize,
+    /// The type to return.
+    pub(super) return_type: DataType,
+}
+
+impl Call {
+    /// Argument `index` as text; its kind must be [`Kind::Text`].
+    pub(super) fn text(&self, index: usize) -> &StringArray {
+        self.args[index].as_string::<i32>()
+    }
+
+    /// The text of JSON or text.
+    pub(super) fn json(&self, index: usize) -> Json<'_> {
+        let array = &self.args[index];
+        if *array.data_type() == types::JSON {
+            Json::Large(array.as_string::<i64>())
+        } else {
+            Json::Small(array.as_string::<i32>())
+        }
+    }
+
+    /// The constant text of argument `index`: outer `None` when it is no constant.
+    pub(super) fn constant_text(&self, index: usize) -> Option<Option<&str>> {
+        self.constants[index]
+            .as_ref()
+            .map(|value| value.try_as_str().flatten())
+    }
+
+    /// Is argument `index` there, and not null in `row`?
+    pub(super) fn is_valid(&self, index: usize, row: usize) -> bool {
+        self.args
+            .get(index)
+            .is_some_and(|array| array.is_valid(row))
+    }
+}
+
+/// A column of JSON texts, typed or not.
+#[derive(Clone, Copy)]
+pub(super) enum Json<'a> {
+    Small(&'a StringArray),
+    Large(&'a datafusion::arrow::array::LargeStringArray),
+}
+
+impl<'a> Json<'a> {
+    /// The text in `row`, unless it is null.
+    pub(super) fn get(self, row: usize) -> Option<&'a str> {
+        match self {
+            Self::Small(array) => array.is_valid(row).then(|| array.value(row)),
+            Self::Large(array) => array.is_valid(row).then(|| array.value(row)),
+        }
+    }
+}
+
+/// What makes a function.
+#[derive(Clone)]
+pub(super) struct Spec {
+    /// Trino's name.
+    pub(super) name: &'static str,
+    /// Other names of the same.
+    pub(super) aliases: &'static [&'static str],
+    /// Kinds of the parameters; the last one repeats where `variadic`.
+    pub(super) params: &'static [Kind],
+    /// How many must be given.
+    pub(super) least: usize,
+    /// Whether more may be given.
+    pub(super) variadic: bool,
+    /// The type of the result.
+    pub(super) returns: fn(&[DataType]) -> Result<DataType>,
+    /// The result: one value per row.
+    pub(super) run: fn(&Call) -> Result<ArrayRef>,
+    /// An expression that means the same and that DataFusion knows better.
+    pub(super) simplify: Option<fn(Vec<Expr>, &SimplifyContext) -> Result<ExprSimplifyResult>>,
+}
+
+impl Spec {
+    /// A function that takes exactly `params`.
+    pub(super) const fn new(
+        name: &'static str,
+        params: &'static [Kind],
+        returns: fn(&[DataType]) -> Result<DataType>,
+        run: fn(&Call) -> Result<ArrayRef>,
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            params,
+            least: params.len(),
+            variadic: false,
+            returns,
+            run,
+            simplify: None,
+        }
+    }
+
+    /// The same with fewer arguments allowed.
+    pub(super) const fn at_least(mut self, least: usize) -> Self {
+        self.least = least;
+        self
+    }
+
+    /// The same, its last parameter repeated as often as wanted.
+    pub(super) const fn variadic(mut self) -> Self {
+        self.variadic = true;
+        self
+    }
+
+    /// The same under further names.
+    pub(super) const fn also(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// The function, for a session.
+    pub(super) fn build(self) -> Arc<ScalarUDF> {
+        let aliases = self.aliases.iter().map(|&alias| alias.to_owned()).collect();
+        Arc::new(ScalarUDF::new_from_impl(Function {
+            spec: self,
+            aliases,
+            signature: Signature::user_defined(Volatility::Immutable),
+        }))
+    }
+}
+
+struct Function {
+    spec: Spec,
+    aliases: Vec<String>,
+    signature: Signature,
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Function")
+            .field("name", &self.spec.name)
+            .finish()
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.spec.name == other.spec.name
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.spec.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.spec.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        let spec = &self.spec;
+        let fits = given.len() >= spec.least && (spec.variadic || given.len() <= spec.params.len());
+        let kinds = (0..given.len()).map(|i| spec.params.get(i).or(spec.params.last()));
+        let accepted: Option<Vec<_>> = given
+            .iter()
+            .zip(kinds)
+            .map(|(given, kind)| kind.and_then(|kind| kind.accept(given)))
+            .collect();
+        if let (true, Some(types)) = (fits, accepted) {
+            return Ok(types);
+        }
+        let given: Vec<_> = given.iter().map(type_name).collect();
+        let wanted: Vec<_> = spec.params.iter().map(|kind| kind.word()).collect();
+        plan_err!(
+            "Unexpected parameters ({}) for function {}. Expected: {}({}{})",
+            given.join(", "),
+            spec.name,
+            spec.name,
+            wanted.join(", "),
+            if spec.variadic { ", …" } else { "" }
+        )
+    }
+
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        (self.spec.returns)(given)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let is_constant = args
+            .args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let rows = if is_constant { 1 } else { args.number_rows };
+        let constants = args
+            .args
+            .iter()
+            .map(|arg| match arg {
+                ColumnarValue::Scalar(value) => Some(value.clone()),
+                ColumnarValue::Array(_) => None,
+            })
+            .collect();
+        let call = Call {
+            args: args
+                .args
+                .into_iter()
+                .map(|arg| arg.into_array(rows))
+                .collect::<Result<_>>()?,
+            constants,
+            rows,
+            return_type: args.return_field.data_type().clone(),
+        };
+        let result = (self.spec.run)(&call)?;
+        if result.len() != rows {
+            return internal_err!(
+                "{} returned {} rows for {rows}",
+                self.spec.name,
+                result.len()
+            );
+        }
+        // Kinds of nested types differ in the names of fields only; the plan's names win.
+        let result = if result.data_type() == &call.return_type {
+            result
+        } else {
+            cast(&result, &call.return_type)?
+        };
+        if is_constant {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &result, 0,
+            )?));
+        }
+        Ok(ColumnarValue::Array(result))
+    }
+
+    fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        match self.spec.simplify {
+            Some(simplify) => simplify(args, context),
+            None => Ok(ExprSimplifyResult::Original(args)),
+        }
+    }
+}
+
+pub(super) fn boolean(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Boolean)
+}
+
+pub(super) fn bigint(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Int64)
+}
+
+pub(super) fn double(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Float64)
+}
+
+pub(super) fn varchar(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Utf8)
+}
+
+pub(super) fn json(_: &[DataType]) -> Result<DataType> {
+    Ok(types::JSON)
+}
+
+/// The type of the first argument.
+pub(super) fn same(given: &[DataType]) -> Result<DataType> {
+    match given.first() {
+        Some(first) => Ok(first.clone()),
+        None => internal_err!("a function of one argument was called with none"),
+    }
+}
+
+/// The type of the elements of the first argument.
+pub(super) fn element(given: &[DataType]) -> Result<DataType> {
+    match given.first() {
+        Some(DataType::List(element)) => Ok(element.data_type().clone()),
+        other => internal_err!("expected an array, got {other:?}"),
+    }
+}
+
+pub(super) fn varchar_array(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::List(Arc::new(Field::new_list_field(
+        DataType::Utf8,
+        true,
+    ))))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Refused {
+    message: String,
+    signature: Signature,
+}
+
+/// See [`super::refused`].
+pub(super) fn refused(message: &str) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(Refused {
+        message: message.to_owned(),
+        signature: Signature::nullary(Volatility::Immutable),
+    }))
+}
+
+impl ScalarUDFImpl for Refused {
+    fn name(&self) -> &str {
+        "__refused"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        plan_err!("{}", self.message)
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        plan_err!("{}", self.message)
+    }
+}

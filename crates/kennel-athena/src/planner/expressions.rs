@@ -1,0 +1,150 @@
+//! Paths, subscripts and the operators that DataFusion would bind to its own functions.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::{DataType, Field, Fields},
+    common::{Column, DFSchema, ScalarValue, TableReference, plan_datafusion_err, plan_err},
+    error::Result,
+    logical_expr::{
+        Expr, ExprSchemable, GetFieldAccess, ScalarUDF,
+        expr::ScalarFunction,
+        lit,
+        planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr},
+    },
+};
+
+use crate::functions;
+
+/// Plans expressions with Athena's meanings.
+#[derive(Debug)]
+pub(crate) struct AthenaExpressions;
+
+fn call(function: Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
+}
+
+fn get_field(expr: Expr, name: &str) -> Expr {
+    call(
+        datafusion::functions::core::get_field(),
+        vec![expr, lit(name)],
+    )
+}
+
+/// The field of that name, whatever its letter case; an exact match wins.
+fn find_field<'a>(fields: &'a Fields, name: &str) -> Result<&'a Field> {
+    let found = fields
+        .iter()
+        .find(|field| field.name() == name)
+        .or_else(|| {
+            fields
+                .iter()
+                .find(|field| field.name().eq_ignore_ascii_case(name))
+        });
+    match found {
+        Some(field) => Ok(field),
+        None => {
+            let known: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();
+            plan_err!("No field named '{name}'. Fields are: {}", known.join(", "))
+        }
+    }
+}
+
+impl ExprPlanner for AthenaExpressions {
+    fn plan_field_access(
+        &self,
+        access: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let data_type = access.expr.get_type(schema)?;
+        let key = match &access.field_access {
+            GetFieldAccess::NamedStructField { name } => Expr::Literal(name.clone(), None),
+            GetFieldAccess::ListIndex { key } => key.as_ref().clone(),
+            GetFieldAccess::ListRange { .. } => return Ok(PlannerResult::Original(access)),
+        };
+        let planned = match &data_type {
+            DataType::Struct(fields) => row_field(access.expr, fields, &key)?,
+            DataType::Map(..) => call(functions::map_subscript(), vec![access.expr, key]),
+            DataType::List(_)
+            | DataType::LargeList(_)
+            | DataType::FixedSizeList(..)
+            | DataType::ListView(_)
+            | DataType::LargeListView(_) => {
+                call(functions::array_subscript(), vec![access.expr, key])
+            }
+            other => {
+                return plan_err!(
+                    "a subscript needs an array, a map or a row, not {}",
+                    functions::type_name(other)
+                );
+            }
+        };
+        Ok(PlannerResult::Planned(planned))
+    }
+
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested_names: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        let mut expr = Expr::Column(Column::from((qualifier, field)));
+        let mut data_type = field.data_type();
+        for name in nested_names {
+            let found = match data_type {
+                DataType::Struct(fields) => find_field(fields, name),
+                other => plan_err!("`.{name}` needs a row, not {}", functions::type_name(other)),
+            };
+            match found {
+                Ok(field) => {
+                    expr = get_field(expr, field.name());
+                    data_type = field.data_type();
+                }
+                // An error from here would be swallowed: a function that has no type carries it.
+                Err(error) => {
+                    let message = error.strip_backtrace();
+                    let message = message
+                        .strip_prefix("Error during planning: ")
+                        .unwrap_or(&message);
+                    return Ok(PlannerResult::Planned(call(
+                        functions::refused(message),
+                        vec![],
+                    )));
+                }
+            }
+        }
+        Ok(PlannerResult::Planned(expr))
+    }
+
+    fn plan_substring(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(functions::substr(), args)))
+    }
+
+    fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        let [Expr::Literal(ScalarValue::Utf8(Some(unit)), _), value] = args.as_slice() else {
+            return Ok(PlannerResult::Original(args));
+        };
+        let unit = unit.trim_matches(['\'', '"']).to_lowercase();
+        let function = functions::date_part(&unit)
+            .ok_or_else(|| plan_datafusion_err!("EXTRACT knows no field `{unit}`"))?;
+        Ok(PlannerResult::Planned(call(function, vec![value.clone()])))
+    }
+}
+
+/// A field by its name, or by its number counted from 1.
+fn row_field(expr: Expr, fields: &Fields, key: &Expr) -> Result<Expr> {
+    let field = match key {
+        Expr::Literal(ScalarValue::Utf8(Some(name)), _) => find_field(fields, name)?,
+        Expr::Literal(ScalarValue::Int64(Some(number)), _) => {
+            let index = usize::try_from(*number)
+                .ok()
+                .and_then(|number| number.checked_sub(1));
+            match index.and_then(|index| fields.get(index)) {
+                Some(field) => field,
+                None => return plan_err!("a row of {} fields has no field {number}", fields.len()),
+            }
+        }
+        _ => return plan_err!("the subscript of a row must be a constant"),
+    };
+    Ok(get_field(expr, field.name()))
+}

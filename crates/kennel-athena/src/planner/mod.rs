@@ -1,0 +1,7 @@
+//! DataFusion's planning hooks: what needs the types of columns.
+
+mod expressions;
+mod relations;
+
+pub(crate) use expressions::AthenaExpressions;
+pub(crate) use relations::AthenaRelations;

@@ -1,0 +1,258 @@
+//! `UNNEST` in `FROM`: arrays, maps and arrays of rows, beside what stands before them.
+//!
+//! [`rewrite`](crate::rewrite) puts each `UNNEST` and its left side into a join of its own. The plan
+//! is: the left columns and the arrays, one `Unnest` over the arrays, then the left columns and the
+//! elements under the names of the alias.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use datafusion::{
+    arrow::datatypes::DataType,
+    common::{Column, NullHandling, TableReference, UnnestOptions, plan_err},
+    error::Result,
+    logical_expr::{
+        Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
+        expr::ScalarFunction,
+        lit,
+        planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning},
+    },
+    sql::sqlparser::ast::{
+        Expr as SqlExpr, JoinConstraint, JoinOperator, TableAlias, TableFactor, Value,
+    },
+};
+
+use crate::functions;
+
+/// Plans `UNNEST`.
+#[derive(Debug, Default)]
+pub(crate) struct AthenaRelations {
+    /// Makes the names of the arrays unique, or two `UNNEST`s of a query would collide.
+    unnests: AtomicU64,
+}
+
+impl RelationPlanner for AthenaRelations {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        match relation {
+            TableFactor::UNNEST { .. } => {
+                let left = LogicalPlanBuilder::empty(true).build()?;
+                self.unnest(left, relation, NullHandling::Drop, context)
+            }
+            TableFactor::NestedJoin {
+                mut table_with_joins,
+                alias: None,
+            } if matches!(table_with_joins.joins.as_slice(),
+                    [join] if matches!(join.relation, TableFactor::UNNEST { .. })) =>
+            {
+                let Some(join) = table_with_joins.joins.pop() else {
+                    return plan_err!("UNNEST has no left side");
+                };
+                let nulls = null_handling(&join.join_operator)?;
+                let left = context.plan(table_with_joins.relation)?;
+                self.unnest(left, join.relation, nulls, context)
+            }
+            other => Ok(RelationPlanning::Original(Box::new(other))),
+        }
+    }
+}
+
+/// Whether a row without elements stays.
+fn null_handling(operator: &JoinOperator) -> Result<NullHandling> {
+    let is_true = |constraint: &JoinConstraint| match constraint {
+        JoinConstraint::None => true,
+        JoinConstraint::On(SqlExpr::Value(value)) => value.value == Value::Boolean(true),
+        _ => false,
+    };
+    match operator {
+        JoinOperator::CrossJoin(JoinConstraint::None) => Ok(NullHandling::Drop),
+        JoinOperator::Inner(on) | JoinOperator::Join(on) if is_true(on) => Ok(NullHandling::Drop),
+        JoinOperator::Left(on) | JoinOperator::LeftOuter(on) if is_true(on) => {
+            Ok(NullHandling::PreserveAndExpandEmpty)
+        }
+        _ => plan_err!("UNNEST can be joined by CROSS JOIN, or by JOIN and LEFT JOIN … ON true"),
+    }
+}
+
+/// One array of an `UNNEST`, and what its elements become.
+struct Array {
+    /// The array under a name of its own.
+    expr: Expr,
+    name: String,
+    /// The fields, when the elements are rows.
+    fields: Vec<String>,
+    /// A map's key and value are two columns always.
+    is_map: bool,
+}
+
+impl AthenaRelations {
+    fn unnest(
+        &self,
+        left: LogicalPlan,
+        unnest: TableFactor,
+        nulls: NullHandling,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        let TableFactor::UNNEST {
+            alias,
+            array_exprs,
+            with_ordinality,
+            ..
+        } = unnest
+        else {
+            return Ok(RelationPlanning::Original(Box::new(unnest)));
+        };
+        let number = self.unnests.fetch_add(1, Ordering::Relaxed);
+        let mut arrays = Vec::with_capacity(array_exprs.len() + 1);
+        for (index, sql) in array_exprs.into_iter().enumerate() {
+            let expr = context.sql_to_expr(sql, left.schema())?;
+            let name = format!("__unnest_{number}_{index}");
+            arrays.push(array(expr, name, &left)?);
+        }
+        let ordinality = with_ordinality.then(|| {
+            let lists = arrays.iter().map(|array| array.expr.clone()).collect();
+            Array {
+                expr: Expr::ScalarFunction(ScalarFunction::new_udf(functions::ordinals(), lists)),
+                name: format!("__unnest_{number}_ordinality"),
+                fields: vec![],
+                is_map: false,
+            }
+        });
+        let columns = columns(&arrays, ordinality.as_ref(), alias.as_ref(), context)?;
+        let mut kept: Vec<_> = left
+            .schema()
+            .columns()
+            .into_iter()
+            .map(Expr::Column)
+            .collect();
+        let all = arrays.iter().chain(&ordinality);
+        let inputs = all
+            .clone()
+            .map(|array| array.expr.clone().alias(array.name.clone()));
+        let inputs: Vec<_> = kept.iter().cloned().chain(inputs).collect();
+        let unnested: Vec<_> = all
+            .map(|array| Column::from_name(array.name.clone()))
+            .collect();
+        let options = UnnestOptions::new().with_null_handling(nulls);
+        kept.extend(columns);
+        let plan = LogicalPlanBuilder::from(left)
+            .project(inputs)?
+            .unnest_columns_with_options(unnested, options)?
+            .project(kept)?
+            .build()?;
+        let planned = PlannedRelation::new(plan, None);
+        Ok(RelationPlanning::Planned(Box::new(planned)))
+    }
+}
+
+fn array(expr: Expr, name: String, left: &LogicalPlan) -> Result<Array> {
+    let row_fields = |element: &DataType| match element {
+        DataType::Struct(fields) => fields.iter().map(|field| field.name().clone()).collect(),
+        _ => vec![],
+    };
+    let data_type = expr.get_type(left.schema())?;
+    let (expr, fields, is_map) = match &data_type {
+        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
+            (expr, row_fields(field.data_type()), false)
+        }
+        DataType::Map(entries, _) => {
+            let entries_of = datafusion::functions_nested::map_entries::map_entries_udf();
+            let call = Expr::ScalarFunction(ScalarFunction::new_udf(entries_of, vec![expr]));
+            let entry = match call.get_type(left.schema())? {
+                DataType::List(field) => row_fields(field.data_type()),
+                _ => row_fields(entries.data_type()),
+            };
+            (call, entry, true)
+        }
+        other => {
+            return plan_err!(
+                "UNNEST takes arrays and maps, not {}",
+                functions::type_name(other)
+            );
+        }
+    };
+    Ok(Array {
+        expr,
+        name,
+        fields,
+        is_map,
+    })
+}
+
+/// The elements under their names.
+///
+/// An element that is a row is one column where the alias names just one (as in AWS's examples), and
+/// as many as it has fields otherwise (as in Trino's manual).
+fn columns(
+    arrays: &[Array],
+    ordinality: Option<&Array>,
+    alias: Option<&TableAlias>,
+    context: &dyn RelationPlannerContext,
+) -> Result<Vec<Expr>> {
+    let names: Vec<_> = alias
+        .iter()
+        .flat_map(|alias| &alias.columns)
+        .map(|column| context.normalize_ident(column.name.clone()))
+        .collect();
+    let extra = usize::from(ordinality.is_some());
+    let whole = extra
+        + arrays
+            .iter()
+            .map(|array| if array.is_map { 2 } else { 1 })
+            .sum::<usize>();
+    let spread = extra
+        + arrays
+            .iter()
+            .map(|array| array.fields.len().max(1))
+            .sum::<usize>();
+    let spreads = match names.len() {
+        0 => true,
+        given if given == whole => false,
+        given if given == spread => true,
+        given => {
+            let wanted = if whole == spread {
+                whole.to_string()
+            } else {
+                format!("{whole} or {spread}")
+            };
+            return plan_err!("the alias of UNNEST has {given} columns, and there are {wanted}");
+        }
+    };
+    let mut items: Vec<(Expr, String)> = Vec::with_capacity(spread);
+    for array in arrays {
+        let element = Expr::Column(Column::from_name(array.name.clone()));
+        if array.fields.is_empty() || !(spreads || array.is_map) {
+            let name = format!("_col{}", items.len());
+            items.push((element, name));
+            continue;
+        }
+        for field in &array.fields {
+            let get = datafusion::functions::core::get_field();
+            let args = vec![element.clone(), lit(field.clone())];
+            let expr = Expr::ScalarFunction(ScalarFunction::new_udf(get, args));
+            items.push((expr, field.to_lowercase()));
+        }
+    }
+    if let Some(ordinality) = ordinality {
+        let name = "ordinality".to_owned();
+        items.push((
+            Expr::Column(Column::from_name(ordinality.name.clone())),
+            name,
+        ));
+    }
+    let qualifier = alias.map(|alias| {
+        TableReference::bare(Arc::<str>::from(
+            context.normalize_ident(alias.name.clone()),
+        ))
+    });
+    let named = items.into_iter().enumerate().map(|(index, (expr, own))| {
+        let name = names.get(index).cloned().unwrap_or(own);
+        expr.alias_qualified(qualifier.clone(), name)
+    });
+    Ok(named.collect())
+}

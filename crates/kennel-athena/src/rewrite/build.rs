@@ -1,0 +1,97 @@
+//! Pieces of syntax tree, made shortly.
+
+use datafusion::sql::sqlparser::{
+    ast::{
+        CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+        FunctionArgumentList, FunctionArguments, Ident, LambdaFunction, LambdaFunctionParameter,
+        LambdaSyntax, ObjectName, OneOrManyWithParens, Value,
+        helpers::attached_token::AttachedToken,
+    },
+    tokenizer::Span,
+};
+
+pub(super) fn number(text: &str) -> Expr {
+    Expr::value(Value::Number(text.into(), false))
+}
+
+pub(super) fn text(text: &str) -> Expr {
+    Expr::value(Value::SingleQuotedString(text.into()))
+}
+
+pub(super) fn null() -> Expr {
+    Expr::value(Value::Null)
+}
+
+pub(super) fn plain_cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args
+        .into_iter()
+        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
+        .collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+pub(super) fn case(condition: Expr, result: Expr, else_result: Option<Expr>) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result }],
+        else_result: else_result.map(Box::new),
+    }
+}
+
+pub(super) fn lambda(parameter: Ident, body: Expr) -> Expr {
+    Expr::Lambda(LambdaFunction {
+        params: OneOrManyWithParens::One(LambdaFunctionParameter {
+            name: parameter,
+            data_type: None,
+        }),
+        body: Box::new(body),
+        syntax: LambdaSyntax::Arrow,
+    })
+}
+
+/// The arguments of a call that has only plain ones.
+pub(super) fn plain_args(function: &Function) -> Option<Vec<&Expr>> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
+        return None;
+    }
+    list.args
+        .iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect()
+}
+
+/// An identifier that stands where `span` is.
+pub(super) fn ident_at(name: &str, span: Span) -> Ident {
+    Ident::with_span(span, name)
+}

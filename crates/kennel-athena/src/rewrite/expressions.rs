@@ -1,0 +1,266 @@
+//! Expressions: casts, literals, paths, and the functions that are another form of syntax.
+
+use datafusion::sql::sqlparser::{
+    ast::{
+        AccessExpr, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function,
+        FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+        Spanned, Subscript, TimezoneInfo, TypedString,
+    },
+    tokenizer::Span,
+};
+
+use super::{
+    Rewriter,
+    build::{call, case, ident_at, lambda, null, number, plain_args, plain_cast, text},
+};
+use crate::{ParseError, functions::text_to_time};
+
+/// Trino's names for functions that DataFusion has under another one, with the same meaning.
+const RENAMED: [(&str, &str); 9] = [
+    ("arbitrary", "any_value"),
+    ("every", "bool_and"),
+    ("variance", "var_samp"),
+    ("stddev_samp", "stddev"),
+    ("filter", "array_filter"),
+    ("transform", "array_transform"),
+    ("any_match", "array_any_match"),
+    ("approx_percentile", "approx_percentile_cont"),
+    ("listagg", "string_agg"),
+];
+
+impl Rewriter {
+    pub(super) fn rewrite_expr(&self, expr: &mut Expr) -> Result<(), ParseError> {
+        match expr {
+            Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => {
+                self.rewrite_path(expr)
+            }
+            Expr::Cast { .. } => rewrite_cast(expr),
+            Expr::TypedString(_) => return rewrite_literal(expr),
+            // DataFusion plans the literal's elements without the lambda's parameters.
+            Expr::Array(array) => *expr = call("make_array", std::mem::take(&mut array.elem)),
+            Expr::Function(_) => return rewrite_function(expr),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Writes fields as subscripts where DataFusion does not take them after a point: after a
+    /// subscript or a call, of a lambda's parameter, and of a column of an outer select.
+    fn rewrite_path(&self, expr: &mut Expr) {
+        let (mut idents, chain) = match expr {
+            Expr::CompoundIdentifier(parts) => (std::mem::take(parts), vec![]),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let mut chain = std::mem::take(access_chain);
+                let Expr::Identifier(first) = root.as_ref() else {
+                    chain.iter_mut().for_each(subscript);
+                    *access_chain = chain;
+                    return;
+                };
+                let mut idents = vec![first.clone()];
+                let points = chain
+                    .iter()
+                    .take_while(|access| matches!(access, AccessExpr::Dot(Expr::Identifier(_))))
+                    .count();
+                idents.extend(chain.drain(..points).filter_map(|access| match access {
+                    AccessExpr::Dot(Expr::Identifier(ident)) => Some(ident),
+                    _ => None,
+                }));
+                (idents, chain)
+            }
+            _ => return,
+        };
+        let first = idents
+            .first()
+            .map(|ident| ident.value.to_lowercase())
+            .unwrap_or_default();
+        let kept = if self.is_parameter(&first) {
+            1
+        } else if self.is_outer(&first) {
+            2.min(idents.len())
+        } else {
+            idents.len()
+        };
+        let fields = idents.split_off(kept);
+        let mut chain: Vec<_> = fields
+            .into_iter()
+            .map(|ident| AccessExpr::Dot(Expr::Identifier(ident)))
+            .chain(chain)
+            .collect();
+        chain.iter_mut().for_each(subscript);
+        let is_path = idents.len() > 1;
+        if chain.is_empty() {
+            *expr = match idents.pop() {
+                Some(ident) if !is_path => Expr::Identifier(ident),
+                Some(ident) => {
+                    idents.push(ident);
+                    Expr::CompoundIdentifier(idents)
+                }
+                None => return,
+            };
+            return;
+        }
+        let root = if is_path {
+            Expr::CompoundIdentifier(idents)
+        } else {
+            idents.pop().map_or_else(null, Expr::Identifier)
+        };
+        *expr = Expr::CompoundFieldAccess {
+            root: Box::new(root),
+            access_chain: chain,
+        };
+    }
+}
+
+/// `.field` as `['field']`.
+fn subscript(access: &mut AccessExpr) {
+    if let AccessExpr::Dot(Expr::Identifier(ident)) = access {
+        *access = AccessExpr::Subscript(Subscript::Index {
+            index: text(&ident.value.to_lowercase()),
+        });
+    }
+}
+
+/// `CAST(x AS t)` as `__cast(x, CAST(NULL AS t))`, whose meaning is Trino's and which becomes a plain
+/// cast again where both mean the same.
+fn rewrite_cast(expr: &mut Expr) {
+    let Expr::Cast {
+        kind,
+        expr: inner,
+        data_type,
+        ..
+    } = expr
+    else {
+        return;
+    };
+    let name = match kind {
+        CastKind::TryCast | CastKind::SafeCast => "__try_cast",
+        CastKind::Cast | CastKind::DoubleColon => "__cast",
+    };
+    let inner = std::mem::replace(inner.as_mut(), null());
+    *expr = cast_call(name, inner, data_type);
+}
+
+fn cast_call(name: &str, inner: Expr, data_type: &DataType) -> Expr {
+    let length = match data_type {
+        DataType::Varchar(Some(length)) | DataType::CharacterVarying(Some(length)) => {
+            Some((length, ""))
+        }
+        DataType::Char(Some(length)) | DataType::Character(Some(length)) => Some((length, "-")),
+        _ => None,
+    };
+    let mut args = vec![inner, plain_cast(null(), data_type.clone())];
+    // A negative length stands for `char(n)`, which fills up with blanks.
+    if let Some((CharacterLength::IntegerLength { length, .. }, sign)) = length {
+        args.push(number(&format!("{sign}{length}")));
+    }
+    call(name, args)
+}
+
+/// Typed literals whose text DataFusion would read otherwise.
+fn rewrite_literal(expr: &mut Expr) -> Result<(), ParseError> {
+    let span = expr.span();
+    let Expr::TypedString(TypedString {
+        data_type, value, ..
+    }) = expr
+    else {
+        return Ok(());
+    };
+    let Some(written) = value.clone().into_string() else {
+        return Ok(());
+    };
+    match data_type {
+        DataType::JSON => *expr = call("json_parse", vec![text(&written)]),
+        DataType::Timestamp(None, _) => {
+            let Some(read) = text_to_time::read(&written) else {
+                let message = format!("`{written}` is not a timestamp");
+                return Err(ParseError::at(span, message));
+            };
+            let zone = if read.offset_seconds.is_some() {
+                TimezoneInfo::WithTimeZone
+            } else {
+                TimezoneInfo::None
+            };
+            let data_type = DataType::Timestamp(Some(u64::from(read.digits)), zone);
+            *expr = cast_call("__cast", text(&written), &data_type);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn rewrite_function(expr: &mut Expr) -> Result<(), ParseError> {
+    let span = expr.span();
+    let Expr::Function(function) = expr else {
+        return Ok(());
+    };
+    let [part] = function.name.0.as_slice() else {
+        return Ok(());
+    };
+    let Some(ident) = part.as_ident() else {
+        return Ok(());
+    };
+    let name = ident.value.to_lowercase();
+    if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
+        function.name = ObjectName::from(vec![ident_at(ours, ident.span)]);
+        return Ok(());
+    }
+    match name.as_str() {
+        "current_timestamp" | "now" => {
+            let zoned = DataType::Timestamp(Some(3), TimezoneInfo::WithTimeZone);
+            *expr = plain_cast(call("now", vec![]), zoned);
+        }
+        "localtimestamp" => {
+            let plain = DataType::Timestamp(Some(3), TimezoneInfo::None);
+            *expr = plain_cast(call("now", vec![]), plain);
+        }
+        "count_if" => count_if(function, span)?,
+        "if" => {
+            let args = plain_args(function).unwrap_or_default();
+            *expr = match args.as_slice() {
+                [condition, result] => case((*condition).clone(), (*result).clone(), None),
+                [condition, result, otherwise] => case(
+                    (*condition).clone(),
+                    (*result).clone(),
+                    Some((*otherwise).clone()),
+                ),
+                _ => {
+                    let message = "`if` takes a condition and one or two values";
+                    return Err(ParseError::at(span, message));
+                }
+            };
+        }
+        "try" => {
+            let args = plain_args(function).unwrap_or_default();
+            let [tried] = args.as_slice() else {
+                return Err(ParseError::at(span, "`try` takes one expression"));
+            };
+            *expr = call("__try", vec![lambda(Ident::new("__row"), (*tried).clone())]);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `count_if(x)` as `count(*) FILTER (WHERE x)`.
+fn count_if(function: &mut Function, span: Span) -> Result<(), ParseError> {
+    let condition = match plain_args(function).as_deref() {
+        Some([condition]) => (*condition).clone(),
+        _ => return Err(ParseError::at(span, "`count_if` takes one condition")),
+    };
+    let condition = Expr::Nested(Box::new(condition));
+    function.filter = Some(Box::new(match function.filter.take() {
+        None => condition,
+        Some(filter) => Expr::BinaryOp {
+            left: Box::new(Expr::Nested(filter)),
+            op: BinaryOperator::And,
+            right: Box::new(condition),
+        },
+    }));
+    function.name = ObjectName::from(vec![ident_at("count", span)]);
+    function.args = FunctionArguments::List(FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)],
+        clauses: vec![],
+    });
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The names of result columns, as Trino gives them.
+//!
+//! A column keeps its name, a field of a row gives its own (`useridentity.arn` is `arn`), any other
+//! expression without alias is `_colN`, counted from 0. Trino allows two columns of one name, which
+//! DataFusion refuses: the later one is marked here, and [`output`](crate::output) takes the mark off.
+
+use std::collections::BTreeSet;
+
+use datafusion::sql::sqlparser::{
+    ast::{AccessExpr, Expr, Ident, OrderBy, OrderByKind, Select, SelectItem, Spanned},
+    tokenizer::Span,
+};
+
+/// Stands between a repeated name and the number that makes it unique.
+pub(crate) const DUPLICATE_MARK: char = '\u{1}';
+
+/// What an item without alias is called.
+enum Name {
+    /// A plain column: DataFusion calls it the same.
+    Column(String),
+    /// The last part of a path.
+    Field(String),
+    /// No name of its own.
+    None,
+}
+
+fn name_of(expr: &Expr, relations: &[Vec<String>]) -> Name {
+    match expr {
+        Expr::Identifier(ident) => Name::Column(ident.value.to_lowercase()),
+        Expr::Nested(inner) => match name_of(inner, relations) {
+            Name::None => Name::None,
+            Name::Column(name) | Name::Field(name) => Name::Field(name),
+        },
+        Expr::CompoundIdentifier(parts) => {
+            let parts: Vec<_> = parts.iter().map(|part| part.value.to_lowercase()).collect();
+            let Some((last, qualifier)) = parts.split_last() else {
+                return Name::None;
+            };
+            let is_column = relations
+                .iter()
+                .any(|relation| relation.ends_with(qualifier));
+            if is_column {
+                Name::Column(last.clone())
+            } else {
+                Name::Field(last.clone())
+            }
+        }
+        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(ident))) => {
+                Name::Field(ident.value.to_lowercase())
+            }
+            _ => Name::None,
+        },
+        _ => Name::None,
+    }
+}
+
+/// Gives each item of the select list the name that Trino gives it.
+pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
+    let has_star = select
+        .projection
+        .iter()
+        .any(|item| matches!(item, SelectItem::Wildcard(_)));
+    let starred = select
+        .projection
+        .iter()
+        .any(|item| matches!(item, SelectItem::QualifiedWildcard(..)));
+    let mut seen = BTreeSet::new();
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let (name, is_plain) = match item {
+            SelectItem::UnnamedExpr(expr) => match name_of(expr, relations) {
+                Name::Column(name) => (name, true),
+                Name::Field(name) => (name, false),
+                Name::None => (format!("_col{index}"), false),
+            },
+            SelectItem::ExprWithAlias { alias, .. } => {
+                let name = alias.value.to_lowercase();
+                if !seen.insert(name.clone()) {
+                    alias.value = marked(&name, index);
+                    alias.quote_style = Some('"');
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        // A plain column beside `*` is in the result twice; which one `t.*` holds is only sure
+        // where there is one relation.
+        let repeats =
+            !seen.insert(name.clone()) || is_plain && (has_star || starred && relations.len() == 1);
+        if is_plain && !repeats {
+            continue;
+        }
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
+        let span = expr.span();
+        let expr = std::mem::replace(expr, super::build::null());
+        let name = if repeats { marked(&name, index) } else { name };
+        let alias = quoted(&name, span);
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+}
+
+fn marked(name: &str, index: usize) -> String {
+    format!("{name}{DUPLICATE_MARK}{index}")
+}
+
+/// DataFusion folds names without quotes, and splits some at points.
+fn quoted(name: &str, span: Span) -> Ident {
+    Ident::with_quote_and_span('"', span, name)
+}
+
+/// Lets `ORDER BY` of a `SELECT DISTINCT` name the column where it repeats its expression.
+pub(super) fn order_by_aliases(select: &Select, order_by: Option<&mut OrderBy>) {
+    let Some(OrderBy {
+        kind: OrderByKind::Expressions(keys),
+        ..
+    }) = order_by
+    else {
+        return;
+    };
+    if select.distinct.is_none() {
+        return;
+    }
+    let relations = super::from::names(&select.from);
+    for key in keys {
+        for (index, item) in select.projection.iter().enumerate() {
+            let name = match item {
+                SelectItem::ExprWithAlias { expr, alias } if *expr == key.expr => {
+                    alias.value.to_lowercase()
+                }
+                SelectItem::UnnamedExpr(expr) if *expr == key.expr => {
+                    match name_of(expr, &relations) {
+                        Name::Column(_) => continue,
+                        Name::Field(name) => name,
+                        Name::None => format!("_col{index}"),
+                    }
+                }
+                _ => continue,
+            };
+            key.expr = Expr::Identifier(quoted(&name, key.expr.span()));
+            break;
+        }
+    }
+}

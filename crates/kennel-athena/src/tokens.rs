@@ -1,0 +1,163 @@
+//! What must be done before parsing, on the tokens: for it sqlparser has no hook.
+//!
+//! Tokens keep the place where they stand in the text, so that errors point there.
+
+use datafusion::sql::sqlparser::{
+    keywords::Keyword,
+    tokenizer::{Token, TokenWithSpan, Word},
+};
+
+use crate::ParseError;
+
+/// Removes blanks and comments, folds quoted names to lower case (Athena compares names without
+/// case), numbers `?`, and refuses time travel.
+///
+/// # Errors
+/// [`ParseError`] for `FOR TIMESTAMP AS OF` and `FOR VERSION AS OF`: an answer from the newest
+/// state would be a wrong one.
+pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, ParseError> {
+    let mut tokens: Vec<_> = tokens
+        .into_iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_)))
+        .collect();
+    refuse_time_travel(&tokens)?;
+    let mut question_marks = 0;
+    for token in &mut tokens {
+        match &mut token.token {
+            Token::Word(word) if word.quote_style.is_some() => {
+                word.value = word.value.to_lowercase();
+            }
+            Token::Placeholder(text) if text == "?" => {
+                question_marks += 1;
+                *text = format!("${question_marks}");
+            }
+            Token::Question => {
+                question_marks += 1;
+                token.token = Token::Placeholder(format!("${question_marks}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(bracket_values(tokens))
+}
+
+fn refuse_time_travel(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
+    let is = |token: &TokenWithSpan, keywords: &[Keyword]| match &token.token {
+        Token::Word(word) => word.quote_style.is_none() && keywords.contains(&word.keyword),
+        _ => false,
+    };
+    let kinds = [Keyword::TIMESTAMP, Keyword::VERSION, Keyword::SYSTEM_TIME];
+    for window in tokens.windows(4) {
+        let [first, kind, r#as, of] = window else {
+            continue;
+        };
+        if is(first, &[Keyword::FOR])
+            && is(kind, &kinds)
+            && is(r#as, &[Keyword::AS])
+            && is(of, &[Keyword::OF])
+        {
+            let mut span = first.span;
+            span.end = of.span.end;
+            return Err(ParseError::at(
+                span,
+                "a table of an earlier time is not supported here",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Writes `VALUES 1, 2` as `VALUES (1), (2)`: sqlparser knows only rows in brackets.
+///
+/// Rows in brackets are left alone: an item that starts with one is taken for a row.
+fn bracket_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut result = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_values = matches!(
+            &token.token,
+            Token::Word(Word {
+                quote_style: None,
+                keyword: Keyword::VALUES,
+                ..
+            })
+        );
+        let place = token.span;
+        let follows_period = matches!(
+            result.last(),
+            Some(TokenWithSpan {
+                token: Token::Period,
+                ..
+            })
+        );
+        result.push(token);
+        let bare = is_values
+            && !follows_period
+            && tokens.peek().is_some_and(|next| starts_value(&next.token));
+        if !bare {
+            continue;
+        }
+        let sign = |token| TokenWithSpan { token, span: place };
+        result.push(sign(Token::LParen));
+        let mut depth = 0_usize;
+        while let Some(next) = tokens.peek() {
+            match next.token {
+                Token::LParen | Token::LBracket => depth += 1,
+                Token::RParen | Token::RBracket if depth == 0 => break,
+                Token::RParen | Token::RBracket => depth -= 1,
+                Token::SemiColon | Token::EOF => break,
+                Token::Word(Word {
+                    quote_style: None,
+                    keyword,
+                    ..
+                }) if depth == 0 && ends_values(keyword) => break,
+                _ => {}
+            }
+            let is_comma = depth == 0 && next.token == Token::Comma;
+            let Some(next) = tokens.next() else { break };
+            if is_comma {
+                result.extend([sign(Token::RParen), next, sign(Token::LParen)]);
+            } else {
+                result.push(next);
+            }
+        }
+        result.push(sign(Token::RParen));
+    }
+    result
+}
+
+fn starts_value(token: &Token) -> bool {
+    match token {
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::Minus | Token::Plus => true,
+        Token::Word(word) => {
+            word.quote_style.is_none()
+                && matches!(
+                    word.keyword,
+                    Keyword::NULL
+                        | Keyword::TRUE
+                        | Keyword::FALSE
+                        | Keyword::DATE
+                        | Keyword::TIMESTAMP
+                        | Keyword::ARRAY
+                        | Keyword::MAP
+                        | Keyword::CAST
+                        | Keyword::INTERVAL
+                        | Keyword::JSON
+                )
+        }
+        _ => false,
+    }
+}
+
+fn ends_values(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::UNION
+            | Keyword::EXCEPT
+            | Keyword::INTERSECT
+            | Keyword::ORDER
+            | Keyword::LIMIT
+            | Keyword::OFFSET
+            | Keyword::FETCH
+    )
+}

@@ -1,0 +1,196 @@
+//! Trino's types as written in a query: read into sqlparser's, turned into Arrow's.
+//!
+//! `json` is `LargeUtf8` and text is `Utf8`: so the two stay apart in every plan, without metadata
+//! that aggregates, `CASE` or `UNNEST` would lose.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit},
+    error::Result,
+    logical_expr::planner::TypePlanner,
+    sql::sqlparser::{
+        ast::{
+            ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, StructBracketKind, StructField,
+            TimezoneInfo,
+        },
+        keywords::Keyword,
+        parser::{Parser, ParserError},
+        tokenizer::Token,
+    },
+};
+
+/// The zone of every timestamp with time zone: they are kept in UTC.
+pub(crate) const UTC: &str = "+00:00";
+
+/// Timestamp with time zone, as Trino's functions return it.
+pub(crate) fn zoned() -> DataType {
+    DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()))
+}
+
+/// The type of JSON values.
+pub(crate) const JSON: DataType = DataType::LargeUtf8;
+
+/// Is this text (and not JSON)?
+pub(crate) fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+/// Reads a type where the parser stands.
+pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<SqlType, ParserError> {
+    let Token::Word(word) = &parser.peek_token_ref().token else {
+        return parser.parse_data_type();
+    };
+    let name = word.value.to_ascii_lowercase();
+    let opens = parser.peek_nth_token_ref(1).token == Token::LParen;
+    match name.as_str() {
+        "array" if opens => {
+            open(parser)?;
+            let element = parse(parser)?;
+            parser.expect_token(&Token::RParen)?;
+            Ok(SqlType::Array(ArrayElemTypeDef::AngleBracket(Box::new(
+                element,
+            ))))
+        }
+        "map" if opens => {
+            open(parser)?;
+            let key = parse(parser)?;
+            parser.expect_token(&Token::Comma)?;
+            let value = parse(parser)?;
+            parser.expect_token(&Token::RParen)?;
+            Ok(SqlType::Map(Box::new(key), Box::new(value)))
+        }
+        "row" if opens => {
+            open(parser)?;
+            let fields = parser.parse_comma_separated(row_field)?;
+            parser.expect_token(&Token::RParen)?;
+            Ok(SqlType::Struct(fields, StructBracketKind::Parentheses))
+        }
+        "json" => {
+            parser.next_token();
+            Ok(SqlType::JSON)
+        }
+        // Hive's spelling of text.
+        "string" => {
+            parser.next_token();
+            Ok(SqlType::Varchar(None))
+        }
+        _ => parser.parse_data_type(),
+    }
+}
+
+fn open(parser: &mut Parser<'_>) -> Result<(), ParserError> {
+    parser.next_token();
+    parser.expect_token(&Token::LParen).map(|_| ())
+}
+
+/// `name type`, or a type alone.
+fn row_field(parser: &mut Parser<'_>) -> Result<StructField, ParserError> {
+    let words = |n: usize| match &parser.peek_nth_token_ref(n).token {
+        Token::Word(word) => Some((word.keyword, word.quote_style.is_some())),
+        _ => None,
+    };
+    let is_named = match (words(0), words(1)) {
+        (Some((_, true)), Some(_)) => true,
+        (Some((first, false)), Some((second, _))) => !matches!(
+            (first, second),
+            (Keyword::DOUBLE, Keyword::PRECISION)
+                | (
+                    Keyword::TIMESTAMP | Keyword::TIME,
+                    Keyword::WITH | Keyword::WITHOUT
+                )
+                | (Keyword::INTERVAL, Keyword::DAY | Keyword::YEAR)
+        ),
+        _ => false,
+    };
+    let field_name = is_named.then(|| parser.parse_identifier()).transpose()?;
+    Ok(StructField {
+        field_name,
+        field_type: parse(parser)?,
+        options: None,
+    })
+}
+
+/// Turns the types that DataFusion does not have, or has otherwise, into Arrow's.
+#[derive(Debug)]
+pub(crate) struct AthenaTypes;
+
+impl TypePlanner for AthenaTypes {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        Ok(arrow_type(sql_type).map(|data_type| Arc::new(Field::new("", data_type, true))))
+    }
+}
+
+/// The Arrow type of a type; `None` where DataFusion's own choice is right.
+fn arrow_type(sql_type: &SqlType) -> Option<DataType> {
+    Some(match sql_type {
+        SqlType::JSON => JSON,
+        SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Text | SqlType::String(_) => {
+            DataType::Utf8
+        }
+        SqlType::Varbinary(_) => DataType::Binary,
+        SqlType::Boolean => DataType::Boolean,
+        SqlType::TinyInt(None) => DataType::Int8,
+        SqlType::SmallInt(None) => DataType::Int16,
+        SqlType::Int(None) | SqlType::Integer(None) => DataType::Int32,
+        SqlType::BigInt(None) => DataType::Int64,
+        SqlType::Real => DataType::Float32,
+        SqlType::Double(_) | SqlType::DoublePrecision => DataType::Float64,
+        SqlType::Date => DataType::Date32,
+        SqlType::Decimal(ExactNumberInfo::None) => DataType::Decimal128(38, 0),
+        SqlType::Decimal(ExactNumberInfo::Precision(precision)) => DataType::Decimal128(
+            u8::try_from(*precision)
+                .ok()
+                .filter(|p| (1..=38).contains(p))?,
+            0,
+        ),
+        SqlType::Decimal(ExactNumberInfo::PrecisionAndScale(precision, scale)) => {
+            let precision = u8::try_from(*precision)
+                .ok()
+                .filter(|p| (1..=38).contains(p))?;
+            DataType::Decimal128(precision, i8::try_from(*scale).ok()?)
+        }
+        SqlType::Timestamp(precision, zone) => {
+            let unit = match precision {
+                Some(0) => TimeUnit::Second,
+                // Trino's default is three digits.
+                None | Some(1..=3) => TimeUnit::Millisecond,
+                Some(4..=6) => TimeUnit::Microsecond,
+                Some(_) => TimeUnit::Nanosecond,
+            };
+            let is_zoned = matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz);
+            DataType::Timestamp(unit, is_zoned.then(|| UTC.into()))
+        }
+        SqlType::Array(ArrayElemTypeDef::AngleBracket(element)) => {
+            DataType::new_list(arrow_type(element)?, true)
+        }
+        SqlType::Map(key, value) => map_type(arrow_type(key)?, arrow_type(value)?),
+        SqlType::Struct(fields, _) => {
+            let fields = fields.iter().enumerate().map(|(index, field)| {
+                let name = field
+                    .field_name
+                    .as_ref()
+                    .map_or_else(|| format!("c{index}"), |name| name.value.to_lowercase());
+                Some(Field::new(name, arrow_type(&field.field_type)?, true))
+            });
+            DataType::Struct(fields.collect::<Option<Fields>>()?)
+        }
+        _ => return None,
+    })
+}
+
+/// Arrow's map, with the names that Arrow and Parquet use.
+pub(crate) fn map_type(key: DataType, value: DataType) -> DataType {
+    let entry = Fields::from(vec![
+        Field::new("key", key, false),
+        Field::new("value", value, true),
+    ]);
+    DataType::Map(
+        Arc::new(Field::new("entries", DataType::Struct(entry), false)),
+        false,
+    )
+}

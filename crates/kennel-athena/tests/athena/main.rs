@@ -1,0 +1,5 @@
+//! Runs `slt/*.slt`: one file, one session.
+
+mod events;
+mod harness;
+mod spans;
