@@ -155,6 +155,11 @@ fn array(expr: Expr, name: String, left: &LogicalPlan) -> Result<Array> {
         DataType::Struct(fields) => fields.iter().map(|field| field.name().clone()).collect(),
         _ => vec![],
     };
+    if expr.contains_outer() {
+        return plan_err!(
+            "UNNEST of a column of an outer query is supported in EXISTS only; CROSS JOIN UNNEST in the outer query does the rest"
+        );
+    }
     let data_type = expr.get_type(left.schema())?;
     let (expr, fields, is_map) = match &data_type {
         DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {

@@ -7,7 +7,10 @@
 use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::{
-    ast::{AccessExpr, Expr, Ident, OrderBy, OrderByKind, Select, SelectItem, Spanned},
+    ast::{
+        AccessExpr, Expr, Ident, OrderBy, OrderByKind, Select, SelectItem,
+        SelectItemQualifiedWildcardKind, Spanned,
+    },
     tokenizer::Span,
 };
 
@@ -61,15 +64,16 @@ pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
         .projection
         .iter()
         .any(|item| matches!(item, SelectItem::Wildcard(_)));
-    let starred = select
-        .projection
-        .iter()
-        .any(|item| matches!(item, SelectItem::QualifiedWildcard(..)));
+    let starred: Vec<_> = select.projection.iter().filter_map(starred).collect();
     let mut seen = BTreeSet::new();
     for (index, item) in select.projection.iter_mut().enumerate() {
+        let mut in_star = has_star;
         let (name, is_plain) = match item {
             SelectItem::UnnamedExpr(expr) => match name_of(expr, relations) {
-                Name::Column(name) => (name, true),
+                Name::Column(name) => {
+                    in_star |= is_starred(expr, &starred, relations);
+                    (name, true)
+                }
                 Name::Field(name) => (name, false),
                 Name::None => (format!("_col{index}"), false),
             },
@@ -83,10 +87,8 @@ pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
             }
             _ => continue,
         };
-        // A plain column beside `*` is in the result twice; which one `t.*` holds is only sure
-        // where there is one relation.
-        let repeats =
-            !seen.insert(name.clone()) || is_plain && (has_star || starred && relations.len() == 1);
+        // A plain column beside the star of its relation is in the result twice.
+        let repeats = !seen.insert(name.clone()) || is_plain && in_star;
         if is_plain && !repeats {
             continue;
         }
@@ -98,6 +100,29 @@ pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
         let name = if repeats { marked(&name, index) } else { name };
         let alias = quoted(&name, span);
         *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+}
+
+/// The relation of `t.*`.
+fn starred(item: &SelectItem) -> Option<String> {
+    let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item
+    else {
+        return None;
+    };
+    let last = name.0.last().and_then(|part| part.as_ident())?;
+    Some(last.value.to_lowercase())
+}
+
+/// Does a star beside this column show it, too? Without qualifier that is only sure where there is
+/// one relation.
+fn is_starred(expr: &Expr, starred: &[String], relations: &[Vec<String>]) -> bool {
+    match expr {
+        Expr::CompoundIdentifier(parts) => parts.iter().rev().nth(1).is_some_and(|relation| {
+            starred
+                .iter()
+                .any(|star| star.eq_ignore_ascii_case(&relation.value))
+        }),
+        _ => !starred.is_empty() && relations.len() == 1,
     }
 }
 

@@ -78,12 +78,14 @@ impl From<DataFusionError> for Failure {
     }
 }
 
-/// One letter per type: text, integer, real (with decimals and doubles), or anything else.
+/// One letter per type: text and booleans, integers, other numbers, or anything else.
 fn letter(data_type: &DataType) -> DefaultColumnType {
     match data_type {
         data_type if data_type.is_integer() => DefaultColumnType::Integer,
         data_type if data_type.is_numeric() => DefaultColumnType::FloatingPoint,
-        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => DefaultColumnType::Text,
+        DataType::Boolean | DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => {
+            DefaultColumnType::Text
+        }
         _ => DefaultColumnType::Any,
     }
 }

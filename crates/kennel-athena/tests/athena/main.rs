@@ -2,4 +2,5 @@
 
 mod events;
 mod harness;
+mod headings;
 mod spans;

@@ -5,6 +5,7 @@
 //! Source: Trino manual, "Date and time functions and operators".
 
 mod arithmetic;
+mod joda;
 mod moment;
 mod parts;
 mod patterns;
@@ -64,6 +65,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     .map(Spec::build)
     .into();
     all.extend(arithmetic::functions());
+    all.extend(joda::functions());
     all.extend(parts::functions());
     all.extend(patterns::functions());
     all

@@ -38,7 +38,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     .into()
 }
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -52,7 +52,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = [
+pub(super) const WEEKDAYS: [&str; 7] = [
     "Monday",
     "Tuesday",
     "Wednesday",
@@ -170,21 +170,41 @@ fn constant_pieces(call: &Call, index: usize) -> Result<Option<Vec<Piece>>> {
 
 /// What was read so far.
 #[derive(Default)]
-struct Fields {
-    year: Option<i32>,
-    month: Option<u32>,
-    day: Option<u32>,
-    ordinal: Option<u32>,
-    hour: Option<u32>,
-    hour12: Option<u32>,
-    is_pm: bool,
-    minute: u32,
-    second: u32,
-    nanos: u32,
+pub(super) struct Fields {
+    pub(super) year: Option<i32>,
+    pub(super) month: Option<u32>,
+    pub(super) day: Option<u32>,
+    pub(super) ordinal: Option<u32>,
+    pub(super) hour: Option<u32>,
+    pub(super) hour12: Option<u32>,
+    pub(super) is_pm: bool,
+    pub(super) minute: u32,
+    pub(super) second: u32,
+    pub(super) nanos: u32,
+}
+
+impl Fields {
+    /// The moment; what was not given is that of 1970-01-01 00:00.
+    pub(super) fn moment(&self) -> Option<NaiveDateTime> {
+        let year = self.year.unwrap_or(1970);
+        let date = match self.ordinal {
+            Some(ordinal) => NaiveDate::from_yo_opt(year, ordinal)?,
+            None => NaiveDate::from_ymd_opt(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?,
+        };
+        let hour = match (self.hour, self.hour12) {
+            (Some(hour), _) => hour,
+            (None, Some(hour)) if (1..=12).contains(&hour) => {
+                hour % 12 + if self.is_pm { 12 } else { 0 }
+            }
+            (None, Some(_)) => return None,
+            (None, None) => 0,
+        };
+        date.and_hms_nano_opt(hour, self.minute, self.second, self.nanos)
+    }
 }
 
 /// Digits at the beginning: at least one, at most `most`.
-fn number(text: &mut &str, most: usize) -> Option<u32> {
+pub(super) fn number(text: &mut &str, most: usize) -> Option<u32> {
     let length = text
         .bytes()
         .take(most)
@@ -196,7 +216,7 @@ fn number(text: &mut &str, most: usize) -> Option<u32> {
 }
 
 /// One of `names` at the beginning, whole or its first three letters, in any letter case.
-fn name(text: &mut &str, names: &[&str], short: bool) -> Option<u32> {
+pub(super) fn name(text: &mut &str, names: &[&str], short: bool) -> Option<u32> {
     let position = names.iter().position(|name| {
         let name = if short { &name[..3] } else { name };
         text.get(..name.len())
@@ -214,7 +234,7 @@ fn read_field(field: char, text: &mut &str, fields: &mut Fields) -> Option<()> {
             if negative {
                 *text = &text[1..];
             }
-            let year = i32::try_from(number(text, 9)?).ok()?;
+            let year = i32::try_from(number(text, 4)?).ok()?;
             fields.year = Some(if negative { -year } else { year });
         }
         'y' => {
@@ -260,20 +280,7 @@ fn parsed(text: &str, pieces: &[Piece]) -> Option<NaiveDateTime> {
     if !rest.is_empty() {
         return None;
     }
-    let year = fields.year.unwrap_or(1970);
-    let date = match fields.ordinal {
-        Some(ordinal) => NaiveDate::from_yo_opt(year, ordinal)?,
-        None => NaiveDate::from_ymd_opt(year, fields.month.unwrap_or(1), fields.day.unwrap_or(1))?,
-    };
-    let hour = match (fields.hour, fields.hour12) {
-        (Some(hour), _) => hour,
-        (None, Some(hour)) if (1..=12).contains(&hour) => {
-            hour % 12 + if fields.is_pm { 12 } else { 0 }
-        }
-        (None, Some(_)) => return None,
-        (None, None) => 0,
-    };
-    date.and_hms_nano_opt(hour, fields.minute, fields.second, fields.nanos)
+    fields.moment()
 }
 
 fn date_parse(call: &Call) -> Result<ArrayRef> {

@@ -236,10 +236,6 @@ fn iso_time(cursor: &mut Cursor<'_>) -> Option<(u64, u8)> {
 }
 
 /// `Z`, `+01:00`, `+0100`, `+01`, or nothing. The outer `None` is for anything else.
-#[expect(
-    clippy::option_option,
-    reason = "no offset and a wrong one are different answers"
-)]
 fn iso_offset(cursor: &mut Cursor<'_>) -> Option<Option<i32>> {
     if cursor.0.is_empty() {
         return Some(None);

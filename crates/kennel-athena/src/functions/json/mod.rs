@@ -297,10 +297,17 @@ fn is_scalar(call: &Call) -> Result<ArrayRef> {
     let json = call.json(0);
     let mut result = BooleanBuilder::with_capacity(call.rows);
     for row in 0..call.rows {
-        let start = json
-            .get(row)
-            .and_then(|text| Reader::new(text).start().ok());
-        result.append_option(start.map(Start::is_scalar));
+        let is_scalar = |text| {
+            let mut reader = Reader::new(text);
+            let start = reader
+                .start()
+                .and_then(|start| reader.skip().map(|_| start));
+            match start {
+                Ok(start) if reader.at_end() => Ok(start.is_scalar()),
+                _ => exec_err!("Cannot convert value to JSON: '{text}'"),
+            }
+        };
+        result.append_option(json.get(row).map(is_scalar).transpose()?);
     }
     Ok(Arc::new(result.finish()))
 }
