@@ -1,7 +1,7 @@
 //! What can go wrong with a question. Facts only; hints are the front door's.
 
 use datafusion::{common::Diagnostic, error::DataFusionError};
-use kennel_athena::statement::StatementError;
+use kennel_athena::{ParseError, statement::StatementError};
 use kennel_cache::CacheError;
 
 /// A place in the SQL text: lines and columns count from 1, columns in characters.
@@ -171,6 +171,22 @@ impl From<(StatementError, &str)> for EngineError {
             line,
             column,
             length: 1,
+        });
+        Self::Sql {
+            message: error.to_string(),
+            sql: sql.into(),
+            place,
+            suggestion: None,
+        }
+    }
+}
+
+impl From<(ParseError, &str)> for EngineError {
+    fn from((error, sql): (ParseError, &str)) -> Self {
+        let place = error.place().map(|(line, column)| SqlPlace {
+            line,
+            column,
+            length: error.length,
         });
         Self::Sql {
             message: error.to_string(),

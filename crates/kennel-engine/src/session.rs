@@ -273,7 +273,7 @@ impl Engine {
     }
 }
 
-/// Makes a session: the catalog, Athena's settings, the store under which table files lie.
+/// Makes a session: the catalog, Athena's SQL, the store under which table files lie.
 fn context(
     shared: &Arc<Shared>,
     tables: Option<PathBuf>,
@@ -287,18 +287,14 @@ fn context(
         config = config.with_target_partitions(threads);
     }
     let options = config.options_mut();
-    options.sql_parser.collect_spans = true;
-    options.sql_parser.default_null_ordering = "nulls_last".into();
-    options.sql_parser.map_string_types_to_utf8view = false;
-    options.execution.time_zone = Some("+00:00".into());
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     let runtime = RuntimeEnvBuilder::new().build_arc()?;
-    let state = SessionStateBuilder::new()
+    let builder = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_default_features()
-        .build();
+        .with_default_features();
+    let state = kennel_athena::session(builder).build();
     let context = SessionContext::new_with_state(state);
     context.register_catalog(CATALOG, Arc::new(Catalog::new(Arc::clone(shared))));
     if let Some(tables) = tables.filter(|tables| tables.is_dir()) {
@@ -324,16 +320,10 @@ async fn answer(
     }
     let state = context.state();
     let failed = |error| EngineError::from_datafusion(error, sql, &table_names(shared));
-    let mut parsed = state
-        .sql_to_statement(sql, &datafusion::config::Dialect::Generic)
-        .map_err(failed)?;
-    let innermost = match &mut parsed {
-        ParsedStatement::Explain(explain) => explain.statement.as_mut(),
-        other => other,
-    };
-    if let ParsedStatement::Statement(statement) = innermost {
-        params::substitute(statement, bound)?;
-    }
+    let mut statement =
+        kennel_athena::parse(sql).map_err(|error| EngineError::from((error, sql)))?;
+    params::substitute(&mut statement, bound)?;
+    let parsed = ParsedStatement::Statement(Box::new(statement));
     let plan = match state.statement_to_plan(parsed).await {
         Ok(plan) => plan,
         Err(error) => {
@@ -358,6 +348,7 @@ async fn answer(
         .await
         .map_err(failed)?;
     let stream = execute_stream(physical, context.task_ctx()).map_err(failed)?;
+    let stream = kennel_athena::output::rename(stream);
     Ok(Answer {
         schema: stream.schema(),
         stream,
@@ -412,9 +403,10 @@ fn refuse_writes(plan: &LogicalPlan) -> Result<(), EngineError> {
 async fn names_near(context: &SessionContext, shared: &Arc<Shared>, sql: &str) -> Vec<String> {
     let mut names = table_names(shared);
     let state = context.state();
-    let Ok(parsed) = state.sql_to_statement(sql, &datafusion::config::Dialect::Generic) else {
+    let Ok(statement) = kennel_athena::parse(sql) else {
         return names;
     };
+    let parsed = ParsedStatement::Statement(Box::new(statement));
     for table in state.resolve_table_references(&parsed).unwrap_or_default() {
         if let Ok(provider) = context.table_provider(table).await {
             names.extend(
