@@ -22,10 +22,6 @@ use super::{
     type_name,
 };
 
-pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    vec![]
-}
-
 /// `m[k]`.
 pub(super) fn subscript() -> Arc<ScalarUDF> {
     Spec::new(

@@ -34,10 +34,11 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         comparison::functions(),
         datetime::functions(),
         json::functions(),
-        maps::functions(),
         math::functions(),
         regexp::functions(),
         text::functions(),
+        // Never written by a user; registered so that a plan can be decoded by their names.
+        vec![array_subscript(), map_subscript(), ordinals()],
     ]
     .into_iter()
     .flatten()

@@ -3,8 +3,8 @@
 use datafusion::sql::sqlparser::{
     ast::{
         AccessExpr, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function,
-        FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-        Spanned, Subscript, TimezoneInfo, TypedString,
+        FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+        FunctionArguments, Ident, ObjectName, Spanned, Subscript, TimezoneInfo, TypedString,
     },
     tokenizer::Span,
 };
@@ -16,7 +16,7 @@ use super::{
 use crate::{ParseError, functions::text_to_time};
 
 /// Trino's names for functions that DataFusion has under another one, with the same meaning.
-const RENAMED: [(&str, &str); 9] = [
+const RENAMED: [(&str, &str); 8] = [
     ("arbitrary", "any_value"),
     ("every", "bool_and"),
     ("variance", "var_samp"),
@@ -25,7 +25,6 @@ const RENAMED: [(&str, &str); 9] = [
     ("transform", "array_transform"),
     ("any_match", "array_any_match"),
     ("approx_percentile", "approx_percentile_cont"),
-    ("listagg", "string_agg"),
 ];
 
 impl Rewriter {
@@ -214,6 +213,8 @@ fn rewrite_function(expr: &mut Expr) -> Result<(), ParseError> {
             *expr = plain_cast(call("now", vec![]), plain);
         }
         "count_if" => count_if(function, span)?,
+        "array_sort" => nulls_last(expr),
+        "listagg" => listagg(function),
         "if" => {
             let args = plain_args(function).unwrap_or_default();
             *expr = match args.as_slice() {
@@ -239,6 +240,31 @@ fn rewrite_function(expr: &mut Expr) -> Result<(), ParseError> {
         _ => {}
     }
     Ok(())
+}
+
+/// `array_sort(a)` puts nulls last, DataFusion's puts them first unless told.
+fn nulls_last(expr: &mut Expr) {
+    if let Expr::Function(function) = expr
+        && let Some([array]) = plain_args(function).as_deref()
+    {
+        let array = (*array).clone();
+        *expr = call("array_sort", vec![array, text("ASC"), text("NULLS LAST")]);
+    }
+}
+
+/// `listagg(x, s) WITHIN GROUP (ORDER BY y)` as `string_agg(x, s ORDER BY y)`.
+fn listagg(function: &mut Function) {
+    function.name = ObjectName::from(vec![Ident::new("string_agg")]);
+    let order = std::mem::take(&mut function.within_group);
+    if let FunctionArguments::List(list) = &mut function.args {
+        if list.args.len() == 1 {
+            let nothing = FunctionArgExpr::Expr(text(""));
+            list.args.push(FunctionArg::Unnamed(nothing));
+        }
+        if !order.is_empty() {
+            list.clauses.push(FunctionArgumentClause::OrderBy(order));
+        }
+    }
 }
 
 /// `count_if(x)` as `count(*) FILTER (WHERE x)`.

@@ -163,4 +163,4 @@ macro_rules! files {
     };
 }
 
-files! { aggregates arrays casts datetime json lambdas names numbers paths regexp statements text unnest }
+files! { aggregates arrays casts datetime json lambdas names numbers paths queries regexp statements text unnest }
