@@ -56,17 +56,41 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 
 /// `a[n]`.
 pub(super) fn subscript() -> Arc<ScalarUDF> {
-    Spec::new("__subscript", &[Kind::Array, Kind::Integer], element, |call| {
-        nth(call, |length, index| match index {
-            0 => exec_err!("SQL array indices start at 1"),
-            index if index < 0 => exec_err!("Array subscript is negative: {index}"),
-            index if index > length => {
-                exec_err!("Array subscript must be less than or equal to array length: {index} > {length}")
-            }
-            index => Ok(Some(index - 1)),
-        })
-    })
+    Spec::new(
+        "__subscript",
+        &[Kind::Array, Kind::Integer],
+        element,
+        |call| nth(call, |length, index| subscript_place(length, index, true)),
+    )
     .build()
+}
+
+/// `a[n]` and `m[k]` where a predicate may be evaluated before its guard: null where there is no such element.
+///
+/// DataFusion evaluates the parts of a conjunction in any order and over all rows, so that
+/// `cardinality(a) > 0 AND a[1] = 'x'` would fail for the very rows that it excludes.
+pub(super) fn subscript_or_null() -> Arc<ScalarUDF> {
+    Spec::new(
+        "__subscript_or_null",
+        &[Kind::Any, Kind::Any],
+        element_at_type,
+        |call| match call.args[0].data_type() {
+            DataType::List(_) => nth(call, |length, index| subscript_place(length, index, false)),
+            _ => element_at(call),
+        },
+    )
+    .build()
+}
+
+fn subscript_place(length: i64, index: i64, strict: bool) -> Result<Option<i64>> {
+    match index {
+        0 => exec_err!("SQL array indices start at 1"),
+        index if index < 0 => exec_err!("Array subscript is negative: {index}"),
+        index if index > length && strict => exec_err!(
+            "Array subscript must be less than or equal to array length: {index} > {length}"
+        ),
+        index => Ok(Some(index - 1).filter(|place| *place < length)),
+    }
 }
 
 /// The lists 1, 2, … as long as the longest of the arguments in each row.

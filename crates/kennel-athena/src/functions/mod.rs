@@ -38,7 +38,12 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         regexp::functions(),
         text::functions(),
         // Never written by a user; registered so that a plan can be decoded by their names.
-        vec![array_subscript(), map_subscript(), ordinals()],
+        vec![
+            array_subscript(),
+            map_subscript(),
+            ordinals(),
+            arrays::subscript_or_null(),
+        ],
     ]
     .into_iter()
     .flatten()

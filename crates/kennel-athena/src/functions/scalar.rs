@@ -156,6 +156,9 @@ impl<'a> Json<'a> {
     }
 }
 
+/// Finds the expression of [`Spec::simplify`], or gives the arguments back.
+pub(super) type Simplify = fn(Vec<Expr>, &SimplifyContext) -> Result<ExprSimplifyResult>;
+
 /// What makes a function.
 #[derive(Clone)]
 pub(super) struct Spec {
@@ -174,7 +177,7 @@ pub(super) struct Spec {
     /// The result: one value per row.
     pub(super) run: fn(&Call) -> Result<ArrayRef>,
     /// An expression that means the same and that DataFusion knows better.
-    pub(super) simplify: Option<fn(Vec<Expr>, &SimplifyContext) -> Result<ExprSimplifyResult>>,
+    pub(super) simplify: Option<Simplify>,
 }
 
 impl Spec {
@@ -219,9 +222,9 @@ impl Spec {
     pub(super) fn build(self) -> Arc<ScalarUDF> {
         let aliases = self.aliases.iter().map(|&alias| alias.to_owned()).collect();
         Arc::new(ScalarUDF::new_from_impl(Function {
-            spec: self,
             aliases,
             signature: Signature::user_defined(Volatility::Immutable),
+            spec: self,
         }))
     }
 }

@@ -31,7 +31,7 @@ impl Rewriter {
     pub(super) fn rewrite_expr(&self, expr: &mut Expr) -> Result<(), ParseError> {
         match expr {
             Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => {
-                self.rewrite_path(expr)
+                self.rewrite_path(expr);
             }
             Expr::Cast { .. } => rewrite_cast(expr),
             Expr::TypedString(_) => return rewrite_literal(expr),

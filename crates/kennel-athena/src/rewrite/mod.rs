@@ -7,6 +7,7 @@ mod build;
 mod expressions;
 mod from;
 mod names;
+mod predicates;
 
 use std::ops::ControlFlow;
 
@@ -33,6 +34,8 @@ pub(crate) fn rewrite(statement: &mut Statement) -> Result<(), ParseError> {
 
 #[derive(Default)]
 struct Rewriter {
+    /// Number of queries around what is visited: 1 in the outermost.
+    depth: usize,
     /// Names of the relations in `FROM`, of the outermost select first.
     scopes: Vec<Vec<Vec<String>>>,
     /// Parameters of the lambdas around an expression.
@@ -64,6 +67,10 @@ impl VisitorMut for Rewriter {
     type Break = ParseError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ParseError> {
+        self.depth += 1;
+        if self.depth == 2 {
+            predicates::soften(query);
+        }
         if let Some(fetch) = &query.fetch {
             if fetch.with_ties || fetch.percent {
                 return ControlFlow::Break(ParseError::at(
@@ -97,10 +104,18 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ParseError> {
+        self.depth = self.depth.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
         from::fold_unnest(&mut select.from);
         let relations = from::names(&select.from);
         names::name_items(select, &relations);
+        if self.depth == 1 {
+            predicates::soften_predicates(select);
+        }
         self.scopes.push(relations);
         ControlFlow::Continue(())
     }
