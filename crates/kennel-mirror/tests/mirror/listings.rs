@@ -161,10 +161,6 @@ async fn passing_faults_of_a_listing_are_tried_again() {
 
 #[tokio::test]
 async fn a_clock_that_is_off_is_said_in_seconds() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "requests are signed with the real time, and the server is ahead of it"
-    )]
     fn later() -> chrono::DateTime<chrono::Utc> {
         crate::home::now() + chrono::TimeDelta::minutes(20)
     }
