@@ -29,6 +29,7 @@ pub(super) struct ListQuery {
     start_after: Option<String>,
     max_keys: usize,
     is_url_encoded: bool,
+    wants_restore_status: bool,
     token: Option<Token>,
 }
 
@@ -99,6 +100,9 @@ impl ListQuery {
             start_after: owned(if is_v2 { "start-after" } else { "marker" }),
             max_keys,
             is_url_encoded: call.query("encoding-type") == Some("url"),
+            wants_restore_status: call
+                .header("x-amz-optional-object-attributes")
+                .is_some_and(|wanted| wanted.split(',').any(|name| name.trim() == "RestoreStatus")),
             token: call
                 .query("continuation-token")
                 .map(Token::parse)
@@ -242,7 +246,7 @@ impl Page {
             if self.is_truncated { "true" } else { "false" },
         );
         for entry in &self.entries {
-            entry.write(&mut xml, &encode);
+            entry.write(&mut xml, query.wants_restore_status, &encode);
         }
         for prefix in &self.prefixes {
             xml.push_str("<CommonPrefixes>");
@@ -276,7 +280,7 @@ impl Page {
 }
 
 impl Entry {
-    fn write(&self, xml: &mut String, encode: &dyn Fn(&str) -> String) {
+    fn write(&self, xml: &mut String, wants_restore_status: bool, encode: &dyn Fn(&str) -> String) {
         let object = &self.object;
         xml.push_str("<Contents>");
         element(xml, "Key", &encode(&self.key));
@@ -288,6 +292,12 @@ impl Entry {
         element(xml, "ETag", &format!("\"{}\"", object.etag));
         element(xml, "Size", &object.body.len().to_string());
         element(xml, "StorageClass", object.storage_class());
+        if wants_restore_status && object.options.restored {
+            xml.push_str("<RestoreStatus>");
+            element(xml, "IsRestoreInProgress", "false");
+            element(xml, "RestoreExpiryDate", "2038-01-01T00:00:00.000Z");
+            xml.push_str("</RestoreStatus>");
+        }
         xml.push_str("</Contents>");
     }
 }
