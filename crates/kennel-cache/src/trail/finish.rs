@@ -1,6 +1,6 @@
 //! The end of a CloudTrail sync: one transaction that shows what its batches committed.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -180,11 +180,15 @@ fn write_failures(
         )?
         .execute(params![source_id, key, stage.as_str(), message, at])?;
     }
-    let older: Vec<(String, String)> = db
-        .prepare_cached("SELECT key, stage FROM failure WHERE source_id = ?1 AND failed_at <> ?2")?
-        .query_map([source_id, at], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let met = finish.failures.iter();
+    let met = met.map(|(key, stage, _)| (key.as_str(), stage.as_str()));
+    let met = met.collect::<BTreeSet<_>>();
+    let mut known: Vec<(String, String)> = db
+        .prepare_cached("SELECT key, stage FROM failure WHERE source_id = ?1")?
+        .query_map([source_id], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    for (key, stage) in older {
+    known.retain(|(key, stage)| !met.contains(&(key.as_str(), stage.as_str())));
+    for (key, stage) in known {
         let is_over = if stage == FailureStage::List.as_str() {
             let is_listed = |listed: &TrailListed| listed.prefix.prefix == key;
             finish.covers_all || finish.listed.iter().any(is_listed)
