@@ -16,7 +16,7 @@ use datafusion::{
 };
 use kennel_cache::{ReportType, View};
 
-use super::{Shared, external};
+use super::{Shared, external, objects};
 
 /// The tables of this schema.
 pub(super) const NAMES: [&str; 5] = ["coverage", "failures", "objects", "queries", "snapshots"];
@@ -29,7 +29,7 @@ pub(super) fn open(
     let batch = match name {
         "coverage" => coverage(shared)?,
         "failures" => failures(shared)?,
-        "objects" => objects(shared)?,
+        "objects" => return objects::open(shared).map(Some),
         "queries" => queries(shared)?,
         "snapshots" => snapshots(shared)?,
         _ => return Ok(None),
@@ -106,34 +106,6 @@ fn snapshots(shared: &Shared) -> DataFusionResult<RecordBatch> {
     columns.count("object_count", rows.iter().map(|row| row.object_count));
     columns.count("size_bytes", rows.iter().map(|row| row.size_bytes));
     columns.flag("complete", rows.iter().map(|row| row.complete));
-    columns.finish()
-}
-
-fn objects(shared: &Shared) -> DataFusionResult<RecordBatch> {
-    let rows = shared
-        .cache()
-        .map(|cache| cache.object_versions())
-        .transpose()
-        .map_err(external)?
-        .unwrap_or_default();
-    let mut columns = Columns::default();
-    columns.text("source", rows.iter().map(|row| Some(row.source.as_str())));
-    columns.text("key", rows.iter().map(|row| Some(row.key.as_str())));
-    columns.text("etag", rows.iter().map(|row| Some(row.etag.as_str())));
-    columns.count("size_bytes", rows.iter().map(|row| row.size_bytes));
-    columns.instant("modified_at", rows.iter().map(|row| Some(row.modified_at)));
-    columns.text(
-        "sha256",
-        rows.iter().map(|row| Some(row.sha256.to_string())),
-    );
-    columns.text(
-        "verified_by",
-        rows.iter().map(|row| Some(row.verified_by.as_str())),
-    );
-    columns.instant("fetched_at", rows.iter().map(|row| Some(row.fetched_at)));
-    columns.instant("snapshot_at", rows.iter().map(|row| Some(row.valid_from)));
-    columns.instant("superseded_at", rows.iter().map(|row| row.valid_to));
-    columns.instant("missing_since", rows.iter().map(|row| row.missing_since));
     columns.finish()
 }
 

@@ -2,6 +2,7 @@
 
 mod file_table;
 mod kennel;
+mod objects;
 mod reports;
 mod trail;
 mod user_table;
