@@ -208,7 +208,14 @@ impl ConfigFile {
                 return Err(wrong(source.url.span(), message));
             }
             if let Some(since) = &source.since {
-                parse_span(since.get_ref()).map_err(|message| wrong(since.span(), message))?;
+                let is_day = since.get_ref().trim().parse::<chrono::NaiveDate>().is_ok();
+                if !is_day && parse_span(since.get_ref()).is_err() {
+                    let message = format!(
+                        "`{}` is no day (2026-03-01) and no span (36h, 90d, 2w)",
+                        since.get_ref()
+                    );
+                    return Err(wrong(since.span(), message));
+                }
             }
         }
         let sync = &self.content.sync;
