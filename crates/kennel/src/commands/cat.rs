@@ -51,6 +51,11 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
             io::Write::flush(&mut out)?;
             return Ok(Exit::Done);
         }
+        if cache.trail_object(&args.source, &args.key)?.is_some() {
+            return Err(CliError::new(format!("the bytes of `{}` were not kept", args.key)).hint(
+                "`keep_raw = false` keeps only what the tables hold; with `keep_raw = true` later objects are kept",
+            ));
+        }
         return Err(CliError::new(format!(
             "source `{}` has no object `{}`",
             args.source, args.key
