@@ -51,7 +51,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn is_narrowed(&self) -> bool {
+    pub(crate) fn is_narrowed(&self) -> bool {
         !self.customers.is_empty()
             || !self.accounts.is_empty()
             || !self.regions.is_empty()
@@ -150,6 +150,10 @@ pub(crate) struct TrailCounts {
     pub(crate) record_count: u64,
     /// Those of the files written now that another file has, too.
     pub(crate) duplicate_count: u64,
+    /// Accounts, folders and regions that were found.
+    pub(crate) prefix_count: u64,
+    /// Whether flags left something out.
+    pub(crate) is_narrowed: bool,
 }
 
 /// What was done.

@@ -29,6 +29,8 @@ pub struct TrailPlan {
     pub refresh: Vec<(String, DateTime<Utc>)>,
     /// Objects in an archive class, which cannot be read before they are restored.
     pub archived_count: u64,
+    /// The first key of those.
+    pub first_archived: Option<String>,
     /// Objects that are unchanged.
     pub keep_count: u64,
     /// Objects that are no CloudTrail files.
@@ -184,6 +186,7 @@ impl Planning<'_> {
                 .map(|object| (object.key, object.modified_at))
                 .collect(),
             archived_count: plan.archived.len() as u64,
+            first_archived: plan.archived.into_iter().next(),
             keep_count: plan.keep_count,
             left_alone_count: plan.left_alone_count,
             filtered_count: plan.filtered_count,

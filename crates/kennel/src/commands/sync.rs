@@ -13,7 +13,7 @@ use crate::{
     context::Context,
     error::CliError,
     exit::Exit,
-    mirroring::{self, Options, Outcome, Planned, Synced},
+    mirroring::{self, Options, Outcome, Planned, Synced, TrailCounts},
     progress::Progress,
     settings::Source,
     signals,
@@ -541,7 +541,7 @@ pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Cont
             counted(synced.looked.archived_count, "object")
         ));
         cx.printer
-            .hint("`aws s3api restore-object` brings them back; the next sync fetches them");
+            .hint("`aws s3api restore-object` brings them back; the next `kennel sync --full` fetches them");
     }
     if synced.looked.shrink_refused.is_some() {
         cx.printer.hint("`--allow-shrink` accepts this listing");
@@ -557,6 +557,36 @@ pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Cont
             .iter()
             .for_each(|hint| cx.printer.hint(hint));
     }
+    match synced.trail {
+        Some(trail) => tell_empty_trail(source, synced, trail, cx),
+        None => tell_empty_inbox(source, synced, cx),
+    }
+}
+
+/// A trail of which nothing is listed.
+fn tell_empty_trail(source: &Source, synced: &Synced, trail: TrailCounts, cx: &Context) {
+    if synced.looked.listed_count != synced.looked.left_alone_count {
+        return;
+    }
+    if trail.is_narrowed {
+        cx.printer.warn(&format!(
+            "{}: no CloudTrail files are listed that the flags let through",
+            source.name
+        ));
+        return;
+    }
+    cx.printer.warn(&format!(
+        "{}: no CloudTrail files are listed under {}",
+        source.name, source.url
+    ));
+    cx.printer.hint(match trail.prefix_count {
+        0 => "CloudTrail delivers to [PREFIX/]AWSLogs/ACCOUNT/CloudTrail/REGION/; a prefix belongs into the url",
+        _ => "its folders are there; `since` in kennel.toml may leave out what they hold",
+    });
+}
+
+/// An inbox of which nothing is listed, or nothing that is wanted.
+fn tell_empty_inbox(source: &Source, synced: &Synced, cx: &Context) {
     let filtered_count = synced.looked.filtered_count;
     if filtered_count > 0
         && synced.looked.listed_count == synced.looked.left_alone_count + filtered_count

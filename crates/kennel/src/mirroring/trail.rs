@@ -17,7 +17,12 @@ use kennel_mirror::{
 use tokio::sync::mpsc;
 
 use super::{Looked, Options, Outcome, Planned, Synced, TrailCounts, source_settings};
-use crate::{clock, error::CliError, settings::Source, text::parse_span};
+use crate::{
+    clock,
+    error::CliError,
+    settings::Source,
+    text::{counted, parse_span},
+};
 
 /// Prefixes that are planned and fetched together: bounds what a plan holds.
 const PREFIXES_AT_ONCE: usize = 256;
@@ -127,6 +132,7 @@ pub(super) async fn plan_source(
     };
     for plan in plans.plans {
         planned.looked.add(&plan);
+        planned.failures.extend(archived_failure(&plan));
         planned.fetch_bytes += plan.fetch_bytes;
         planned.fetch.extend(plan.fetch);
     }
@@ -134,6 +140,23 @@ pub(super) async fn plan_source(
 }
 
 type Failures = Vec<(String, FailureStage, String)>;
+
+/// One failure for what is archived below a prefix: there may be years of it.
+///
+/// It stands at the first such object, so that it is over when a later listing of that day does not meet it again.
+fn archived_failure(plan: &TrailPlan) -> Option<(String, FailureStage, String)> {
+    let key = plan.first_archived.clone()?;
+    let more = match plan.archived_count.saturating_sub(1) {
+        0 => String::new(),
+        count => format!(
+            ", with {} more below `{}`",
+            counted(count, "object"),
+            plan.prefix
+        ),
+    };
+    let what = format!("it is archived and not restored{more}");
+    Some((key, FailureStage::Fetch, what))
+}
 
 fn listing_failures(
     discovery: &Discovery,
@@ -164,6 +187,7 @@ struct Course {
     refreshed: Vec<(String, DateTime<Utc>)>,
     fetched_count: u64,
     fetched_bytes: u64,
+    prefix_count: u64,
     record_count: u64,
     changed_count: u64,
     stopped: Option<CliError>,
@@ -195,6 +219,7 @@ pub(super) async fn sync_source(
         () = cancel.cancelled() => return Ok(Outcome::Interrupted { fetched_count: 0 }),
     };
     course.failures = listing_failures(&discovery, &[]);
+    course.prefix_count = discovery.prefixes.len() as u64;
     for prefixes in discovery.prefixes.chunks(PREFIXES_AT_ONCE) {
         let planning = plan_trail(
             &remote,
@@ -279,6 +304,8 @@ fn finish(
         trail: Some(TrailCounts {
             record_count: course.record_count,
             duplicate_count: compacted.duplicate_count,
+            prefix_count: course.prefix_count,
+            is_narrowed: options.is_narrowed(),
         }),
     })))
 }
@@ -303,6 +330,7 @@ impl Work<'_> {
         let mut objects = Vec::<RemoteObject>::new();
         for plan in &mut plans {
             course.looked.add(plan);
+            course.failures.extend(archived_failure(plan));
             objects.append(&mut plan.fetch);
         }
         let stage = writer.stage();
