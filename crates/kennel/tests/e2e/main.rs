@@ -16,3 +16,7 @@ mod s3_home;
 mod syncing;
 #[cfg(unix)]
 mod terminal;
+mod trail;
+mod trail_crash;
+mod trail_faults;
+mod trail_home;
