@@ -35,9 +35,9 @@ pub use report_key::{ReportKey, ReportType};
 pub use snapshot::{CacheWriter, CommitOutcome, FetchedObject, NewReport, SyncCommit};
 pub use stage::{Stage, StageFile};
 pub use trail::{
-    CoveragePlace, EventCategory, KnownTrailObjects, KnownTrailPrefix, NewTrailFile,
-    NewTrailObject, TrailBatch, TrailBatchOutcome, TrailCoverage, TrailFile, TrailFinish,
-    TrailFlags, TrailListed, TrailObject, TrailObjects, TrailTable,
+    CountedDay, CoveragePlace, EventCategory, KnownTrailObjects, KnownTrailPrefix, NewTrailFile,
+    NewTrailObject, RereadObject, TrailBatch, TrailBatchOutcome, TrailCoverage, TrailFile,
+    TrailFinish, TrailFlags, TrailListed, TrailObject, TrailObjects, TrailRebuild, TrailTable,
 };
 pub use trail_key::{DeliveryDay, TrailFolder, TrailKey, TrailPrefix, is_account, is_organisation};
 pub use verify::{DamagedObject, DamagedTable, VerifyOutcome};

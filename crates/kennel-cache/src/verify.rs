@@ -75,6 +75,13 @@ impl Cache {
         damage(&self.object_path(hash), *hash).is_none()
     }
 
+    /// Whether a table file, below [`Home::tables`](crate::Home::tables), has the bytes that its name says. Reads all
+    /// of them.
+    pub fn is_table_intact(&self, table_path: &str) -> bool {
+        let path = self.home().tables().join(table_path);
+        hash_in_name(table_path).is_some_and(|hash| damage(&path, hash).is_none())
+    }
+
     fn verify_tables(&self, outcome: &mut VerifyOutcome) -> Result<(), CacheError> {
         let mut seen = BTreeSet::new();
         for report_type in ReportType::ALL {

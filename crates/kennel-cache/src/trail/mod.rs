@@ -8,6 +8,7 @@ mod batch;
 mod finish;
 mod range;
 mod read;
+mod rebuild;
 mod sweep;
 
 use std::{fmt, sync::Arc};
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use read::{KnownTrailObjects, TrailObjects};
+pub use rebuild::{CountedDay, RereadObject, TrailRebuild};
 
 pub(crate) use sweep::kept_packs;
 

@@ -275,7 +275,17 @@ pub struct TrailObjects<'a> {
     after: String,
 }
 
-impl TrailObjects<'_> {
+impl<'a> TrailObjects<'a> {
+    /// The objects of these prefixes.
+    pub(super) fn of(cache: &'a Cache, prefixes: Vec<i64>) -> Self {
+        Self {
+            cache,
+            prefixes: Some(prefixes.into()),
+            page: VecDeque::new(),
+            after: String::new(),
+        }
+    }
+
     /// Reads on until there is a page or nothing is left.
     fn next_page(&mut self) -> Result<(), CacheError> {
         if self.prefixes.is_none() {

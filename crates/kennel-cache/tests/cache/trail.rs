@@ -3,9 +3,10 @@
 use std::{fs, io::Write, path::Path};
 
 use kennel_cache::{
-    Cache, CacheError, CacheWriter, DeliveryDay, EventCategory, FailureStage, FetchedObject,
-    NewTrailFile, NewTrailObject, Retention, Sha256, SourceKind, SourceName, TrailBatch,
-    TrailFinish, TrailFlags, TrailListed, TrailPrefix, TrailTable,
+    Cache, CacheError, CacheWriter, CountedDay, DeliveryDay, EventCategory, FailureStage,
+    FetchedObject, NewTrailFile, NewTrailObject, RereadObject, Retention, Sha256, SourceKind,
+    SourceName, TrailBatch, TrailFinish, TrailFlags, TrailListed, TrailPrefix, TrailRebuild,
+    TrailTable,
 };
 
 use crate::at;
@@ -519,4 +520,83 @@ fn known_objects_begin_after_a_name_and_span_pages() {
     assert_eq!(objects.collect::<Vec<_>>(), keys);
     let unknown = cache.known_trail_objects(&trail(), "AWSLogs/2/", None);
     assert_eq!(unknown.unwrap().count(), 0);
+}
+
+#[test]
+fn tables_made_anew_take_the_place_of_all_others_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(dir.path(), 0);
+    let (a, b, c) = (key(1, "a"), key(2, "b"), key(3, "c"));
+    let first = batch(&writer, &[(&a, b"one"), (&b, b"two")]);
+    writer.commit_trail_batch(&first).unwrap();
+    let mut end = finish(1);
+    end.listed = vec![listed(2)];
+    end.failures = vec![(a.clone(), FailureStage::Ingest, "odd".into())];
+    writer.finish_trail_sync(&end).unwrap();
+    // A sync that was killed left this one pending.
+    let second = batch(&writer, &[(&c, b"three")]);
+    writer.commit_trail_batch(&second).unwrap();
+    assert!(writer.cache().trail_tables_are_intact(&trail()).unwrap());
+    let of_source = writer.cache().trail_objects_of(&trail()).unwrap();
+    assert_eq!(of_source.count(), 3);
+
+    let new = table(&writer, b"anew");
+    let path = new.table_path.clone();
+    let counted = |number: u32, event_count| CountedDay {
+        prefix: TrailPrefix::parse(PREFIX).unwrap(),
+        day: day(number),
+        category: EventCategory::Management,
+        object_count: 1,
+        event_count,
+    };
+    let rebuild = TrailRebuild {
+        source: trail(),
+        at: at(5),
+        files: vec![new],
+        reread: vec![RereadObject {
+            key: a.clone(),
+            record_count: 7,
+            flags: TrailFlags {
+                replaced: true,
+                damaged: true,
+                ..TrailFlags::default()
+            },
+        }],
+        days: vec![counted(1, 7), counted(3, 2)],
+        forgotten: vec![b.clone()],
+        failures: vec![(a.clone(), "odder".into()), (c.clone(), "odd".into())],
+    };
+    writer.replace_trail_tables(&rebuild).unwrap();
+    let cache = Cache::open(dir.path()).unwrap();
+    assert_eq!(events(&cache), [path]);
+    assert!(cache.pending_trail_files(&trail()).unwrap().is_empty());
+    assert_eq!(known(&cache, None), [a.clone(), c.clone()]);
+    let object = cache.trail_object(&trail(), &a).unwrap().unwrap();
+    assert_eq!(object.record_count, 7);
+    assert!(object.flags.damaged && !object.flags.replaced);
+    let coverage = cache.trail_coverage().unwrap();
+    let days = coverage.iter().map(|c| (c.day, c.event_count));
+    assert_eq!(days.collect::<Vec<_>>(), [(day(1), 7), (day(3), 2)]);
+    let prefix = &cache.trail_prefixes(&trail()).unwrap()[0];
+    assert_eq!(
+        (prefix.object_count, prefix.size_bytes, prefix.record_count),
+        (2, 8, 9)
+    );
+    // The forgotten object is to be found by the next listing, however old it is.
+    assert_eq!((prefix.checkpoint_day, prefix.full_listed_at), (None, None));
+    let failures = cache.failures().unwrap();
+    let told = failures
+        .iter()
+        .map(|f| (f.key.as_str(), f.message.as_str(), f.first_at));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [(a.as_str(), "odder", at(1)), (c.as_str(), "odd", at(5))]
+    );
+    // The old files stay for readers that have them open, and go with the next writer.
+    assert!(count_files(&cache.home().tables()) > 1);
+    drop((cache, writer));
+    let again = self::writer(dir.path(), 6);
+    assert_eq!(count_files(&again.cache().home().tables()), 1);
+    fs::remove_dir_all(again.cache().home().tables()).unwrap();
+    assert!(!again.cache().trail_tables_are_intact(&trail()).unwrap());
 }
