@@ -211,8 +211,6 @@ pub fn compact_trail(
     source: &SourceName,
     stage: &Stage,
 ) -> Result<Compacted, TrailFileError> {
-    let options = TrailWriteOptions::default();
-    let tables = cache.home().tables();
     let pending = cache.pending_trail_files(source)?;
     let mut compacted = Compacted::default();
     for table in TrailTable::ALL {
@@ -229,28 +227,76 @@ pub fn compact_trail(
             .into_iter()
             .partition(|file| file.source == *source);
         let own = own.iter().map(table_file).collect::<Vec<_>>();
-        let CompactionPlan {
-            rewrite,
-            mut reference,
-        } = plan_compaction(&own, &new, options.max_file_bytes);
-        reference.extend(others.iter().map(table_file));
-        let plan = CompactionPlan { rewrite, reference };
-        let outcome = compact(&plan, &tables, stage, &options)?;
-        let files = outcome.new_files.into_iter();
-        compacted
-            .files
-            .extend(files.map(|file| name(file, table, LEVEL_COMPACTED)));
-        compacted.replaced_ids.extend(outcome.replaced_ids);
-        compacted.duplicate_count += outcome.duplicate_count;
+        let max_file_bytes = TrailWriteOptions::default().max_file_bytes;
+        let mut plan = plan_compaction(&own, &new, max_file_bytes);
+        plan.reference.extend(others.iter().map(table_file));
+        compacted.carry_out(&plan, table, cache, stage)?;
     }
     Ok(compacted)
 }
 
+/// Merges all that was written of a source's objects anew into files that can take the place of all it has, and
+/// flags duplicates, as [`compact_trail`] does. [`Compacted::replaced_ids`] are of no use here.
+///
+/// # Errors
+/// [`TrailFileError`]; nothing is replaced then.
+pub fn compact_rebuilt(
+    cache: &Cache,
+    source: &SourceName,
+    stage: &Stage,
+    written: &[NamedFile],
+) -> Result<Compacted, TrailFileError> {
+    let mut compacted = Compacted::default();
+    for table in TrailTable::ALL {
+        let rewrite = (0..)
+            .zip(written)
+            .filter(|(_, file)| file.table == table)
+            .map(|(id, file)| named_file(id, file))
+            .collect::<Vec<_>>();
+        if rewrite.is_empty() {
+            continue;
+        }
+        let known = cache.trail_files(table)?;
+        // What is damaged or gone cannot be looked at: its own source, made anew, looks at these files then.
+        let others = known
+            .iter()
+            .filter(|file| file.source != *source && cache.is_table_intact(&file.file.table_path));
+        let plan = CompactionPlan {
+            rewrite,
+            reference: others.map(table_file).collect(),
+        };
+        compacted.carry_out(&plan, table, cache, stage)?;
+    }
+    Ok(compacted)
+}
+
+impl Compacted {
+    fn carry_out(
+        &mut self,
+        plan: &CompactionPlan,
+        table: TrailTable,
+        cache: &Cache,
+        stage: &Stage,
+    ) -> Result<(), TrailFileError> {
+        let options = TrailWriteOptions::default();
+        let outcome = compact(plan, &cache.home().tables(), stage, &options)?;
+        let files = outcome.new_files.into_iter();
+        self.files
+            .extend(files.map(|file| name(file, table, LEVEL_COMPACTED)));
+        self.replaced_ids.extend(outcome.replaced_ids);
+        self.duplicate_count += outcome.duplicate_count;
+        Ok(())
+    }
+}
+
 fn table_file(file: &TrailFile) -> TrailTableFile {
-    let TrailFile { id, file, .. } = file;
+    named_file(file.id, &file.file)
+}
+
+fn named_file(id: i64, file: &NamedFile) -> TrailTableFile {
     let times = file.event_time;
     TrailTableFile {
-        id: *id,
+        id,
         table_path: file.table_path.clone(),
         size_bytes: file.size_bytes,
         row_count: file.row_count,

@@ -23,6 +23,6 @@ mod tests;
 pub use compact::{CompactionOutcome, compact};
 pub use error::TrailFileError;
 pub use files::{NewTrailFile, write_sorted};
-pub use ingest::{Compacted, Ingested, TrailIngester, compact_trail};
+pub use ingest::{Compacted, Ingested, TrailIngester, compact_rebuilt, compact_trail};
 pub use options::TrailWriteOptions;
 pub use plan::{CompactionPlan, TrailTableFile, plan_compaction};
