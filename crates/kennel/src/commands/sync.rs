@@ -1,6 +1,7 @@
 //! `kennel sync`: mirrors the sources.
 
 mod summary;
+mod tell;
 
 use std::{io::Write, time::Instant};
 
@@ -9,21 +10,21 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use kennel_cache::{AccountId, Cache, CacheError, CacheWriter, CustomerId, SourceKind};
 use kennel_mirror::{CancelFlag, MirrorSettings, RetrySettings};
 
+pub(super) use tell::tell;
+
 use crate::{
     context::Context,
     error::CliError,
     exit::Exit,
-    mirroring::{self, Options, Outcome, Planned, Synced, TrailCounts},
+    mirroring::{self, Options, Outcome, Planned, Synced},
     progress::Progress,
     settings::Source,
     signals,
-    text::{bytes, counted, duration, grouped, nearest, parse_size, visible},
+    text::{bytes, counted, grouped, nearest, parse_size, visible},
 };
 
 /// Objects that `--dry-run` names without `-v`.
 const NAMED_OBJECTS: usize = 20;
-/// Failures that the summary names; `kennel status` has all.
-const NAMED_FAILURES: usize = 10;
 
 /// Mirror the configured sources into the cache
 ///
@@ -356,21 +357,10 @@ async fn sync_all(
 ) -> Result<Exit, CliError> {
     let mut writer = CacheWriter::open(cx.home(), cx.now())?;
     let mut outcomes = Outcomes::default();
+    if args.rebuild_tables {
+        rebuild_all(sources, &mut writer, &mut outcomes, cx).await?;
+    }
     for source in sources {
-        if args.rebuild_tables {
-            let (count, failures) = mirroring::rebuild_tables(source, &mut writer, cx).await?;
-            cx.printer.info(&format!(
-                "{}: made {} anew",
-                source.name,
-                counted(count, "table")
-            ));
-            failures.iter().for_each(|failure| cx.printer.warn(failure));
-            outcomes.done(if failures.is_empty() {
-                Exit::Done
-            } else {
-                Exit::Partial
-            });
-        }
         let started = Instant::now();
         let started_at = cx.now();
         let progress = Progress::new(
@@ -417,6 +407,30 @@ async fn sync_all(
     Ok(outcomes.exit())
 }
 
+/// Makes the tables of all sources anew before the first is synced: a trail's sync looks at the tables of the others.
+async fn rebuild_all(
+    sources: &[Source],
+    writer: &mut CacheWriter,
+    outcomes: &mut Outcomes,
+    cx: &Context,
+) -> Result<(), CliError> {
+    for source in sources {
+        let (count, failures) = mirroring::rebuild_tables(source, writer, cx).await?;
+        cx.printer.info(&format!(
+            "{}: made {} anew",
+            source.name,
+            counted(count, "table")
+        ));
+        failures.iter().for_each(|failure| cx.printer.warn(failure));
+        outcomes.done(if failures.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Partial
+        });
+    }
+    Ok(())
+}
+
 /// A source that could not be synced at all: `status` and answers say so until it can. With `--offline` nothing was tried.
 fn remember(
     source: &Source,
@@ -448,162 +462,6 @@ fn exit_of(synced: &Synced) -> Exit {
         Exit::Partial
     } else {
         Exit::Done
-    }
-}
-
-/// One line always, and what the user must know.
-pub(super) fn tell(source: &Source, synced: &Synced, started: Instant, cx: &Context) {
-    let changed = synced.fetched_count + synced.adopted_count + synced.commit.missing_count;
-    let mut line = if changed == 0
-        && synced.failures.is_empty()
-        && synced.vanished.is_empty()
-        && synced.commit.snapshot.is_none()
-    {
-        format!(
-            "{}: up to date, {} unchanged",
-            source.name,
-            grouped(synced.unchanged_count)
-        )
-    } else {
-        format!(
-            "{}: {} fetched ({}), {} unchanged, {} failed",
-            source.name,
-            grouped(synced.fetched_count),
-            bytes(synced.fetched_bytes),
-            grouped(synced.unchanged_count),
-            grouped(synced.failures.len() as u64),
-        )
-    };
-    for (count, words) in [
-        (synced.adopted_count, "adopted from an interrupted sync"),
-        (synced.commit.missing_count, "no longer listed"),
-        (
-            synced.vanished.len() as u64,
-            "deleted between listing and download",
-        ),
-        (synced.looked.filtered_count, "left out by flags"),
-    ] {
-        if count > 0 {
-            line.push_str(&format!(", {} {words}", grouped(count)));
-        }
-    }
-    if let Some(trail) = synced.trail.filter(|trail| trail.record_count > 0) {
-        line.push_str(&format!(", {} events", grouped(trail.record_count)));
-    }
-    if let Some(id) = synced.commit.snapshot {
-        line.push_str(&format!("; snapshot {id}"));
-    }
-    line.push_str(&format!(", in {}", duration(started.elapsed())));
-    cx.printer.info(&line);
-    cx.printer.detail(&format!(
-        "{}: {} LIST, {} GET, {} HEAD, {} retries",
-        source.name,
-        synced.requests.list,
-        synced.requests.get,
-        synced.requests.head,
-        synced.requests.retries
-    ));
-    for (key, step, message) in synced.failures.iter().take(NAMED_FAILURES) {
-        cx.printer.warn(&format!(
-            "{}: cannot {} {key}: {message}",
-            source.name,
-            step.as_str()
-        ));
-    }
-    for (key, problem) in synced.problems.iter().take(NAMED_FAILURES) {
-        cx.printer
-            .warn(&format!("{}: {key}: {problem}", source.name));
-    }
-    for key in synced.vanished.iter().take(NAMED_FAILURES) {
-        cx.printer.warn(&format!(
-            "{}: {key}: deleted between listing and download; the next sync looks again",
-            source.name
-        ));
-    }
-    let unnamed = [
-        synced.failures.len(),
-        synced.problems.len(),
-        synced.vanished.len(),
-    ]
-    .map(|count| count.saturating_sub(NAMED_FAILURES))
-    .iter()
-    .sum::<usize>();
-    if unnamed > 0 {
-        cx.printer.warn(&format!(
-            "{}: and {unnamed} more; `kennel status -f json` has all",
-            source.name
-        ));
-    }
-    if synced.looked.archived_count > 0 {
-        cx.printer.warn(&format!(
-            "{}: {} archived and not restored",
-            source.name,
-            counted(synced.looked.archived_count, "object")
-        ));
-        cx.printer
-            .hint("`aws s3api restore-object` brings them back; the next `kennel sync --full` fetches them");
-    }
-    if synced.looked.shrink_refused.is_some() {
-        cx.printer.hint("`--allow-shrink` accepts this listing");
-    }
-    if let Some(stopped) = &synced.stopped {
-        cx.printer.warn(&format!(
-            "{}: stopped early: {}",
-            source.name,
-            stopped.one_line()
-        ));
-        stopped
-            .hints()
-            .iter()
-            .for_each(|hint| cx.printer.hint(hint));
-    }
-    match synced.trail {
-        Some(trail) => tell_empty_trail(source, synced, trail, cx),
-        None => tell_empty_inbox(source, synced, cx),
-    }
-}
-
-/// A trail of which nothing is listed.
-fn tell_empty_trail(source: &Source, synced: &Synced, trail: TrailCounts, cx: &Context) {
-    if synced.looked.listed_count != synced.looked.left_alone_count {
-        return;
-    }
-    if trail.is_narrowed {
-        cx.printer.warn(&format!(
-            "{}: no CloudTrail files are listed that the flags let through",
-            source.name
-        ));
-        return;
-    }
-    cx.printer.warn(&format!(
-        "{}: no CloudTrail files are listed under {}",
-        source.name, source.url
-    ));
-    cx.printer.hint(match trail.prefix_count {
-        0 => "CloudTrail delivers to [PREFIX/]AWSLogs/ACCOUNT/CloudTrail/REGION/; a prefix belongs into the url",
-        _ => "its folders are there; `since` in kennel.toml may leave out what they hold",
-    });
-}
-
-/// An inbox of which nothing is listed, or nothing that is wanted.
-fn tell_empty_inbox(source: &Source, synced: &Synced, cx: &Context) {
-    let filtered_count = synced.looked.filtered_count;
-    if filtered_count > 0
-        && synced.looked.listed_count == synced.looked.left_alone_count + filtered_count
-    {
-        cx.printer.warn(&format!(
-            "{}: none of the reports that are listed is one that the flags let through",
-            source.name
-        ));
-    }
-    if synced.looked.listed_count == synced.looked.left_alone_count
-        && synced.looked.shrink_refused.is_none()
-    {
-        cx.printer.warn(&format!(
-            "{}: no k9 reports are listed under {}",
-            source.name, source.url
-        ));
-        cx.printer.hint("k9 delivers Parquet under hive/parquet/ when hive delivery is switched on; a prefix belongs into the url");
     }
 }
 
