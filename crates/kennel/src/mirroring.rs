@@ -3,6 +3,7 @@
 //! The mirror knows S3, the engine knows Parquet, the cache knows the disk; here they meet.
 
 pub(crate) mod trail;
+mod trail_rebuild;
 
 use std::{collections::HashMap, num::NonZero, path::PathBuf, thread};
 
@@ -546,6 +547,9 @@ pub(crate) async fn rebuild_tables(
     writer: &mut CacheWriter,
     cx: &Context,
 ) -> Result<(u64, Vec<String>), CliError> {
+    if source.kind == SourceKind::CloudTrail {
+        return tokio::task::block_in_place(|| trail_rebuild::rebuild(source, writer));
+    }
     let versions = match writer.cache().versions_to_ingest(&source.name) {
         Err(CacheError::UnknownSource { .. }) => return Ok((0, Vec::new())),
         versions => versions?,

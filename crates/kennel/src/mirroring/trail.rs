@@ -2,7 +2,10 @@
 //! batch, and show it all at the end. A batch is one transaction, so that each object is ingested once whatever is
 //! killed when.
 
-use std::thread;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use kennel_cache::{
@@ -27,11 +30,13 @@ use crate::{
 /// Prefixes that are planned and fetched together: bounds what a plan holds.
 const PREFIXES_AT_ONCE: usize = 256;
 /// Bytes of records in memory at which a batch is written.
-const BATCH_BYTES: usize = 96 << 20;
+pub(super) const BATCH_BYTES: usize = 96 << 20;
 /// Bytes of a pack at which a batch is written.
 const PACK_BYTES: u64 = 128 << 20;
 /// Objects of a batch: what a kill may lose.
 const BATCH_OBJECTS: usize = 20_000;
+/// How long a batch waits to be written, for the same reason.
+const BATCH_TIME: Duration = Duration::from_secs(60);
 /// Fetched objects that wait to be read.
 const WAITING: usize = 64;
 
@@ -271,7 +276,11 @@ fn finish(
     let stage = writer.stage();
     let compacted =
         tokio::task::block_in_place(|| compact_trail(writer.cache(), &source.name, &stage))
-            .map_err(|error| CliError::from_error(&error))?;
+            .map_err(|error| {
+                CliError::from_error(&error).hint(
+            "`kennel sync --rebuild-tables` makes damaged tables again; what was fetched is kept",
+        )
+            })?;
     let is_whole = course.stopped.is_none() && !options.is_narrowed();
     let commit = writer.finish_trail_sync(&TrailFinish {
         source: source.name.clone(),
@@ -421,13 +430,16 @@ struct Ingest<'i> {
 
 impl Ingest<'_> {
     fn run(mut self, mut objects: mpsc::Receiver<FetchedBytes>) -> Result<(), CliError> {
+        let mut begun = Instant::now();
         while let Some(fetched) = objects.blocking_recv() {
             self.take(fetched)?;
             let is_full = self.ingester.held_bytes() >= BATCH_BYTES
                 || self.batch.pack_bytes() >= PACK_BYTES
-                || self.batch.objects.len() >= BATCH_OBJECTS;
+                || self.batch.objects.len() >= BATCH_OBJECTS
+                || begun.elapsed() >= BATCH_TIME;
             if is_full {
                 self.commit()?;
+                begun = Instant::now();
             }
         }
         self.commit()

@@ -20,3 +20,4 @@ mod trail;
 mod trail_crash;
 mod trail_faults;
 mod trail_home;
+mod trail_rebuild;

@@ -1,8 +1,4 @@
 //! CloudTrail from the bucket to the answer, where nothing goes wrong.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails as a test fails"
-)]
 
 use std::collections::BTreeMap;
 
@@ -12,7 +8,7 @@ use crate::{
     s3_home::{S3Home, assert_whole},
     trail_home::{
         OTHER_ACCOUNT, OTHER_REGION, PLACE, assert_kept, configure, deliver, event, event_ids,
-        flat_listings, gzip, key, log_file, put, rows, trail_home, write_folder,
+        files_below, flat_listings, gzip, key, log_file, put, rows, trail_home, write_folder,
     },
 };
 
@@ -172,20 +168,6 @@ fn any_object_comes_back_byte_for_byte_and_the_cache_verifies() {
         "{}",
         said.stdout
     );
-}
-
-/// All files below a folder.
-fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files_below(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
 }
 
 #[test]

@@ -1,9 +1,5 @@
 //! CloudTrail where something is wrong: objects that are none, archives, refused folders. The rest is there, what is not
 //! is named, and answers say so.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of tests fails as a test fails"
-)]
 
 use kennel_testkit::s3::{ErrorAnswer, FaultKind, Matcher, ObjectOptions};
 

@@ -159,3 +159,17 @@ pub(crate) fn assert_kept(s3: &S3Home) {
         );
     }
 }
+
+/// All files below a folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
