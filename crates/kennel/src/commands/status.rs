@@ -1,9 +1,13 @@
 //! `kennel status`: what the cache holds, how old it is, what failed, and the settings.
 
+mod coverage;
+
 use std::{collections::BTreeMap, io::Write};
 
 use chrono::{DateTime, Utc};
-use kennel_cache::{Cache, Failure, Report, ReportType, SnapshotInfo, SourceInfo, View};
+use kennel_cache::{
+    Cache, Failure, Report, ReportType, SnapshotInfo, SourceInfo, SourceKind, TrailCoverage, View,
+};
 
 use crate::{
     context::Context,
@@ -20,7 +24,8 @@ const SHOWN_FAILURES: usize = 20;
 /// Show what the cache holds, how old it is, and what failed
 ///
 /// For each source: the last sync, the snapshots kept, bytes, and the newest analysis time of each
-/// account and report type. Failures are those of the last sync.
+/// account and report type; of CloudTrail which days and events of each account and region there are. Failures are
+/// those of the last sync.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel status
@@ -100,6 +105,7 @@ struct State {
     snapshots: Vec<SnapshotInfo>,
     reports: Vec<Report>,
     failures: Vec<Failure>,
+    coverage: Vec<TrailCoverage>,
 }
 
 impl State {
@@ -120,6 +126,7 @@ impl State {
             snapshots: cache.snapshots()?,
             reports: reports(&cache)?,
             failures: cache.failures()?,
+            coverage: cache.trail_coverage()?,
         })
     }
 
@@ -226,6 +233,7 @@ impl State {
             )?;
         }
         self.write_reports(source, cx, out)?;
+        coverage::write(coverage::of(&self.coverage, &source.name), cx, out)?;
         let failures = self
             .failures
             .iter()
@@ -322,7 +330,7 @@ impl State {
         Ok(())
     }
 
-    fn json(&self, cx: &Context) -> json::Status {
+    fn json(&self, cx: &Context) -> json::Status<'_> {
         let configured = |source: &SourceInfo| {
             cx.settings
                 .sources
@@ -357,6 +365,10 @@ impl State {
                 .filter(|f| f.source == source.name)
                 .map(json::Failure::from)
                 .collect(),
+            coverage: (source.kind == SourceKind::CloudTrail).then(|| {
+                let rows = coverage::of(&self.coverage, &source.name);
+                rows.map(coverage::Json::from).collect()
+            }),
         });
         let unsynced = self.unsynced(cx).into_iter().map(|source| json::Source {
             name: source.name.to_string(),
@@ -382,17 +394,17 @@ fn write_json(value: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), 
 
 /// What `-f json` promises, format 1: fields are added, never changed.
 mod json {
-    use super::{Report as CacheReport, SnapshotInfo, instant};
+    use super::{Report as CacheReport, SnapshotInfo, coverage, instant};
 
     #[derive(serde::Serialize)]
-    pub(super) struct Status {
+    pub(super) struct Status<'s> {
         pub(super) format: u32,
         pub(super) home: String,
-        pub(super) sources: Vec<Source>,
+        pub(super) sources: Vec<Source<'s>>,
     }
 
     #[derive(Default, serde::Serialize)]
-    pub(super) struct Source {
+    pub(super) struct Source<'s> {
         pub(super) name: String,
         pub(super) kind: String,
         pub(super) url: String,
@@ -405,6 +417,9 @@ mod json {
         pub(super) snapshots: Vec<Snapshot>,
         pub(super) reports: Vec<Report>,
         pub(super) failures: Vec<Failure>,
+        /// Of CloudTrail: by account, region, day of delivery and event category.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) coverage: Option<Vec<coverage::Json<'s>>>,
     }
 
     #[derive(serde::Serialize)]

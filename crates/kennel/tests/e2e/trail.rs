@@ -429,6 +429,53 @@ fn reports_and_a_trail_live_in_one_cache() {
 }
 
 #[test]
+fn status_says_which_days_and_events_of_each_account_and_region_there_are() {
+    let s3 = delivered();
+    let records =
+        (0..1_200).map(|n| event(&format!("d{n}"), "2026/03/02").replace("Management", "Data"));
+    put(
+        &s3.bucket,
+        &key(OTHER_REGION, "2026/03/02", "data"),
+        log_file(&records.collect::<Vec<_>>()),
+    );
+    s3.kennel(["sync", "-q"]).ends_with(0);
+    let said = s3.kennel(["status"]).ends_with(0);
+    let table = said.stdout.split("  days of delivery").nth(1).unwrap();
+    insta::assert_snapshot!(format!("  days of delivery{table}"), @r"
+      days of delivery (UTC) and events of each account and region:
+
+     account      │ region    │ first day  │ last day   │ days │ gaps │ management │  data
+    ──────────────┼───────────┼────────────┼────────────┼──────┼──────┼────────────┼───────
+     012345678901 │ eu-west-1 │ 2026/03/02 │ 2026/03/02 │    1 │    0 │          1 │     0
+     111122223333 │ eu-west-1 │ 2026/02/27 │ 2026/03/02 │    3 │    1 │          3 │     0
+     111122223333 │ us-east-1 │ 2026/03/02 │ 2026/03/02 │    1 │    0 │          1 │ 1,200
+    ");
+    let said = s3.kennel(["status", "-f", "json"]).ends_with(0);
+    let status = serde_json::from_str::<serde_json::Value>(&said.stdout).unwrap();
+    let coverage = status["sources"][0]["coverage"].as_array().unwrap();
+    assert_eq!(coverage.len(), 6);
+    insta::assert_snapshot!(coverage[4].to_string(), @r#"{"account_id":"111122223333","day":"2026/03/02","event_category":"Data","event_count":1200,"object_count":1,"region":"us-east-1"}"#);
+    // It is what the table of the same name says.
+    let sql = "SELECT account_id, region, day, event_category, object_count, row_count FROM kennel.coverage ORDER BY 1, 2, 3, 4";
+    let fields = [
+        "account_id",
+        "region",
+        "day",
+        "event_category",
+        "object_count",
+        "event_count",
+    ];
+    let lines = coverage.iter().map(|row| {
+        let cells = fields.map(|field| match &row[field] {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        cells.join(",")
+    });
+    assert_eq!(lines.collect::<Vec<_>>(), rows(&s3, sql));
+}
+
+#[test]
 fn a_dry_run_tells_the_plan_and_asks_for_no_object() {
     let s3 = delivered();
     let said = s3.kennel(["sync", "--dry-run"]).ends_with(0);
