@@ -44,24 +44,37 @@
 -- chosen services are added up as k9's command line does, and service_name reads 'all'.
 --
 -- Administrators and deployment roles are expected here: the limits are a starting point, not a standard.
-WITH counted AS (
+WITH rights AS (
+  -- Each resource once, then per principal: four distinct counts at once cost more.
   SELECT
-    customer_id, account_id, max(principal_name) AS principal_name, principal_arn,
-    max(principal_type) AS principal_type,
+    customer_id, account_id, principal_arn,
     CASE WHEN $pool THEN 'all' ELSE service_name END AS judged_service,
-    count(*) FILTER (WHERE access_capability = 'administer-resource') AS administer_row_count,
-    count(*) FILTER (WHERE access_capability = 'read-data') AS read_row_count,
-    count(*) FILTER (WHERE access_capability = 'write-data') AS write_row_count,
-    count(*) FILTER (WHERE access_capability = 'delete-data') AS delete_row_count,
-    count(DISTINCT CASE WHEN access_capability = 'administer-resource' THEN resource_arn END) AS administer_resource_count,
-    count(DISTINCT CASE WHEN access_capability = 'read-data' THEN resource_arn END) AS read_resource_count,
-    count(DISTINCT CASE WHEN access_capability = 'write-data' THEN resource_arn END) AS write_resource_count,
-    count(DISTINCT CASE WHEN access_capability = 'delete-data' THEN resource_arn END) AS delete_resource_count
+    access_capability, resource_arn,
+    max(principal_name) AS principal_name, max(principal_type) AS principal_type, count(*) AS row_count
   FROM k9.principal_access_summaries_latest
-  WHERE ($services IS NULL OR array_has($services, service_name))
+  WHERE access_capability IN ('administer-resource', 'read-data', 'write-data', 'delete-data')
+    AND ($services IS NULL OR array_has($services, service_name))
     AND ($customer_id IS NULL OR customer_id = $customer_id)
     AND ($account_id IS NULL OR account_id = $account_id)
-  GROUP BY customer_id, account_id, principal_arn, CASE WHEN $pool THEN 'all' ELSE service_name END
+  GROUP BY
+    customer_id, account_id, principal_arn,
+    CASE WHEN $pool THEN 'all' ELSE service_name END,
+    access_capability, resource_arn
+),
+counted AS (
+  SELECT
+    customer_id, account_id, max(principal_name) AS principal_name, principal_arn,
+    max(principal_type) AS principal_type, judged_service,
+    coalesce(sum(row_count) FILTER (WHERE access_capability = 'administer-resource'), 0) AS administer_row_count,
+    coalesce(sum(row_count) FILTER (WHERE access_capability = 'read-data'), 0) AS read_row_count,
+    coalesce(sum(row_count) FILTER (WHERE access_capability = 'write-data'), 0) AS write_row_count,
+    coalesce(sum(row_count) FILTER (WHERE access_capability = 'delete-data'), 0) AS delete_row_count,
+    count(resource_arn) FILTER (WHERE access_capability = 'administer-resource') AS administer_resource_count,
+    count(resource_arn) FILTER (WHERE access_capability = 'read-data') AS read_resource_count,
+    count(resource_arn) FILTER (WHERE access_capability = 'write-data') AS write_resource_count,
+    count(resource_arn) FILTER (WHERE access_capability = 'delete-data') AS delete_resource_count
+  FROM rights
+  GROUP BY customer_id, account_id, principal_arn, judged_service
 )
 SELECT
   customer_id, account_id, principal_name, principal_arn, principal_type, judged_service AS service_name,

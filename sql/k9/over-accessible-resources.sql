@@ -40,19 +40,29 @@
 --
 -- Roles of AWS services and of the deployment count like people: five of them are soon together. AWS-managed KMS
 -- keys (alias/aws/...) appear although their policy cannot be changed.
-WITH counted AS (
+WITH rights AS (
+  -- Each principal once, then per resource: four distinct counts at once cost more.
   SELECT
-    customer_id, account_id, service_name, max(resource_name) AS resource_name, resource_arn,
-    max(resource_tag_confidentiality) AS resource_tag_confidentiality,
-    count(DISTINCT CASE WHEN access_capability = 'administer-resource' THEN principal_arn END) AS administer_principal_count,
-    count(DISTINCT CASE WHEN access_capability = 'read-data' THEN principal_arn END) AS read_principal_count,
-    count(DISTINCT CASE WHEN access_capability = 'write-data' THEN principal_arn END) AS write_principal_count,
-    count(DISTINCT CASE WHEN access_capability = 'delete-data' THEN principal_arn END) AS delete_principal_count
+    customer_id, account_id, service_name, resource_arn, access_capability, principal_arn,
+    max(resource_name) AS resource_name,
+    max(resource_tag_confidentiality) AS resource_tag_confidentiality
   FROM k9.resource_access_summaries_latest
   WHERE resource_arn IS NOT NULL
+    AND access_capability IN ('administer-resource', 'read-data', 'write-data', 'delete-data')
     AND ($service IS NULL OR service_name = $service)
     AND ($customer_id IS NULL OR customer_id = $customer_id)
     AND ($account_id IS NULL OR account_id = $account_id)
+  GROUP BY customer_id, account_id, service_name, resource_arn, access_capability, principal_arn
+),
+counted AS (
+  SELECT
+    customer_id, account_id, service_name, max(resource_name) AS resource_name, resource_arn,
+    max(resource_tag_confidentiality) AS resource_tag_confidentiality,
+    count(principal_arn) FILTER (WHERE access_capability = 'administer-resource') AS administer_principal_count,
+    count(principal_arn) FILTER (WHERE access_capability = 'read-data') AS read_principal_count,
+    count(principal_arn) FILTER (WHERE access_capability = 'write-data') AS write_principal_count,
+    count(principal_arn) FILTER (WHERE access_capability = 'delete-data') AS delete_principal_count
+  FROM rights
   GROUP BY customer_id, account_id, service_name, resource_arn
 )
 SELECT
