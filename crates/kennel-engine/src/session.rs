@@ -10,7 +10,6 @@ use datafusion::{
         runtime_env::RuntimeEnvBuilder,
     },
     logical_expr::LogicalPlan,
-    object_store::local::LocalFileSystem,
     physical_plan::execute_stream,
     prelude::SessionConfig,
     sql::parser::Statement as ParsedStatement,
@@ -20,7 +19,7 @@ use kennel_cache::{AccountId, Cache, CustomerId, SnapshotId, SourceKind, SourceN
 
 use crate::{
     AccountFilter, CannedQuery, Caveat, EngineError, Library, ParamValues, ReportUsed,
-    catalog::{CATALOG, Catalog, DEFAULT_SCHEMA, Shared, table_names},
+    catalog::{CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, table_names},
     completeness,
     params::{self, Bound},
 };
@@ -298,7 +297,7 @@ fn context(
     let context = SessionContext::new_with_state(state);
     context.register_catalog(CATALOG, Arc::new(Catalog::new(Arc::clone(shared))));
     if let Some(tables) = tables.filter(|tables| tables.is_dir()) {
-        let store = LocalFileSystem::new_with_prefix(tables)?;
+        let store = TableStore::try_new(&tables)?;
         context.register_object_store(crate::catalog::tables_url().as_ref(), Arc::new(store));
     }
     Ok(context)

@@ -4,6 +4,7 @@ mod file_table;
 mod kennel;
 mod objects;
 mod reports;
+mod table_store;
 mod trail;
 mod user_table;
 
@@ -26,6 +27,7 @@ use crate::{Library, session::ConfiguredSource};
 
 pub(crate) use file_table::{FileTable, Selection, tables_url};
 pub(crate) use reports::latest_name;
+pub(crate) use table_store::TableStore;
 pub(crate) use trail::TrailTable;
 pub(crate) use user_table::locate;
 
