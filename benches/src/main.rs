@@ -6,6 +6,7 @@
 mod measure;
 mod queries;
 mod sync;
+mod trail;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -53,10 +54,28 @@ enum Bench {
         #[arg(long, default_value = "s5cmd")]
         s5cmd: PathBuf,
     },
+    /// CloudTrail: ingest, questions, pruning, and a sync that finds nothing new; beside duckdb.
+    Trail {
+        /// Sizes to ingest, in events; questions are asked of the largest.
+        #[arg(long, value_delimiter = ',', default_value = "200000,2000000")]
+        events: Vec<usize>,
+        /// Days of 50 accounts in 17 regions, for pruning.
+        #[arg(long, default_value_t = 365)]
+        days: usize,
+        /// Only these parts.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<trail::Part>,
+        /// duckdb's command line.
+        #[arg(long, default_value = "duckdb")]
+        duckdb: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Bench::Queries { duckdb, .. } | Bench::Trail { duckdb, .. } = &cli.bench {
+        measure::note_launcher(duckdb);
+    }
     let outcome = match &cli.bench {
         Bench::Queries { nights, duckdb } => queries::run(&cli, *nights, duckdb),
         Bench::Sync {
@@ -64,6 +83,12 @@ fn main() -> ExitCode {
             rclone,
             s5cmd,
         } => sync::run(&cli, weed, rclone, s5cmd),
+        Bench::Trail {
+            events,
+            days,
+            only,
+            duckdb,
+        } => trail::run(&cli, events, *days, only, duckdb),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
