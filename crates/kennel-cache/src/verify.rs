@@ -179,6 +179,11 @@ fn hash_in_name(table_path: &str) -> Option<Sha256> {
     format!("{first}{rest}").parse().ok()
 }
 
+/// Whether a file is gone, or has other bytes than its hash says.
+pub(crate) fn is_damaged(path: &Path, expected: Sha256) -> bool {
+    damage(path, expected).is_some()
+}
+
 fn damage(path: &Path, expected: Sha256) -> Option<String> {
     match hash_of_file(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Some("missing".into()),

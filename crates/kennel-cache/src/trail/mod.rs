@@ -9,6 +9,7 @@ mod finish;
 mod range;
 mod read;
 mod rebuild;
+mod repair;
 mod sweep;
 
 use std::{fmt, sync::Arc};

@@ -600,3 +600,52 @@ fn tables_made_anew_take_the_place_of_all_others_at_once() {
     fs::remove_dir_all(again.cache().home().tables()).unwrap();
     assert!(!again.cache().trail_tables_are_intact(&trail()).unwrap());
 }
+
+#[test]
+fn a_damaged_object_lies_in_another_pack_after_it_was_fetched_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(dir.path(), 0);
+    let (a, b) = (key(1, "a"), key(2, "b"));
+    let first = batch(&writer, &[(&a, b"one"), (&b, b"two")]);
+    let pack = first.packs[0].sha256;
+    writer.commit_trail_batch(&first).unwrap();
+    writer.finish_trail_sync(&finish(1)).unwrap();
+    assert!(
+        writer
+            .cache()
+            .damaged_trail_objects(&trail())
+            .unwrap()
+            .is_empty()
+    );
+    fs::write(writer.cache().home().pack(&pack), b"onetwX").unwrap();
+    let damaged = writer.cache().damaged_trail_objects(&trail()).unwrap();
+    assert_eq!(damaged.keys().collect::<Vec<_>>(), [&b]);
+
+    let mut pack = writer.stage().pack_writer().unwrap();
+    pack.append(b"something else").unwrap();
+    let range = pack.append(b"two").unwrap();
+    let pack = pack.finish().unwrap();
+    let moved = [(b.clone(), range)];
+    let unknown = writer.move_trail_objects(&trail(), pack.sha256, &moved);
+    assert!(matches!(unknown, Err(CacheError::UnknownPack { key }) if key == b));
+    writer
+        .commit_trail_batch(&TrailBatch {
+            source: trail(),
+            packs: vec![pack.clone()],
+            objects: vec![],
+            refreshed: vec![],
+            files: vec![],
+        })
+        .unwrap();
+    writer
+        .move_trail_objects(&trail(), pack.sha256, &moved)
+        .unwrap();
+    let cache = Cache::open(dir.path()).unwrap();
+    assert!(cache.damaged_trail_objects(&trail()).unwrap().is_empty());
+    for (key, body) in [(&a, b"one"), (&b, b"two")] {
+        let bytes = cache.trail_object_bytes(&trail(), key).unwrap();
+        assert_eq!(bytes.unwrap(), body);
+    }
+    assert_eq!(cache.verify().unwrap().damaged, []);
+    assert_eq!(known(&cache, None).len(), 2);
+}

@@ -3,14 +3,15 @@
 //! killed when.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     thread,
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
 use kennel_cache::{
-    CacheWriter, DeliveryDay, FailureStage, FetchedObject, NewTrailObject, PackRange, PackWriter,
-    Sha256, TrailBatch, TrailFinish, TrailListed, TrailPrefix,
+    Cache, CacheWriter, DeliveryDay, FailureStage, FetchedObject, NewTrailObject, PackRange,
+    PackWriter, Sha256, TrailBatch, TrailFinish, TrailListed, TrailObject, TrailPrefix,
 };
 use kennel_engine::trail::{TrailIngester, compact_trail, decode::DecodeLimits};
 use kennel_mirror::{
@@ -92,7 +93,7 @@ fn wants(options: &Options, key: &str) -> bool {
 /// Lists what may be new and compares it with the cache; changes nothing.
 pub(super) async fn plan_source(
     source: &Source,
-    cache: Option<&kennel_cache::Cache>,
+    cache: Option<&Cache>,
     options: &Options,
     observer: &dyn SyncObserver,
 ) -> Result<Planned, CliError> {
@@ -125,6 +126,7 @@ pub(super) async fn plan_source(
         observer,
     )
     .await?;
+    let damaged = damaged(cache, source, options)?;
     let mut planned = Planned {
         fetch: Vec::new(),
         fetch_bytes: 0,
@@ -135,7 +137,8 @@ pub(super) async fn plan_source(
         failures: listing_failures(&discovery, &plans.failures),
         requests: remote.requests(),
     };
-    for plan in plans.plans {
+    for mut plan in plans.plans {
+        add_damaged(&mut plan, &damaged);
         planned.looked.add(&plan);
         planned.failures.extend(archived_failure(&plan));
         planned.fetch_bytes += plan.fetch_bytes;
@@ -197,6 +200,8 @@ struct Course {
     changed_count: u64,
     stopped: Option<CliError>,
     is_interrupted: bool,
+    /// With `--full`: known objects whose bytes are damaged or gone, by key.
+    damaged: BTreeMap<String, TrailObject>,
 }
 
 /// Mirrors one source and shows what came.
@@ -218,6 +223,7 @@ pub(super) async fn sync_source(
     let wanted = |key: &str| wants(options, key);
     let mut ingester = TrailIngester::new(writer.stage(), DecodeLimits::default());
     let mut course = Course::default();
+    course.damaged = damaged(writer.cache(), source, options)?;
     let finding = filter(options);
     let discovery = tokio::select! {
         found = remote.discover_trail(place(&settings.url), &finding) => found?,
@@ -319,6 +325,44 @@ fn finish(
     })))
 }
 
+/// With `--full`: the objects whose bytes are damaged or gone. Reads all packs.
+fn damaged(
+    cache: &Cache,
+    source: &Source,
+    options: &Options,
+) -> Result<BTreeMap<String, TrailObject>, CliError> {
+    if !options.full {
+        return Ok(BTreeMap::new());
+    }
+    let mut damaged = tokio::task::block_in_place(|| cache.damaged_trail_objects(&source.name))?;
+    damaged.retain(|key, _| wants(options, key));
+    Ok(damaged)
+}
+
+/// Fetches damaged objects of a plan's prefix again, unless they come anyway since they changed.
+fn add_damaged(plan: &mut TrailPlan, damaged: &BTreeMap<String, TrailObject>) {
+    let prefix = plan.prefix.prefix.as_str();
+    let of_prefix = damaged.range(prefix.to_owned()..);
+    let of_prefix = of_prefix.take_while(|(key, _)| key.starts_with(prefix));
+    let planned = plan.fetch.iter().map(|object| object.key.as_str());
+    let planned = planned.collect::<BTreeSet<_>>();
+    let again = of_prefix
+        .filter(|(key, _)| !planned.contains(key.as_str()))
+        .map(|(_, known)| RemoteObject {
+            key: known.object.key.clone(),
+            size_bytes: known.object.size_bytes,
+            etag: known.object.etag.clone(),
+            modified_at: known.object.modified_at,
+            storage_class: known.object.storage_class.clone(),
+            is_restored: false,
+            version_id: known.object.version_id.clone(),
+        })
+        .collect::<Vec<_>>();
+    plan.keep_count = plan.keep_count.saturating_sub(again.len() as u64);
+    plan.fetch_bytes += again.iter().map(|object| object.size_bytes).sum::<u64>();
+    plan.fetch.extend(again);
+}
+
 /// What carrying out plans needs.
 struct Work<'w> {
     source: &'w Source,
@@ -338,6 +382,7 @@ impl Work<'_> {
     ) -> Result<(), CliError> {
         let mut objects = Vec::<RemoteObject>::new();
         for plan in &mut plans {
+            add_damaged(plan, &course.damaged);
             course.looked.add(plan);
             course.failures.extend(archived_failure(plan));
             objects.append(&mut plan.fetch);
@@ -407,6 +452,8 @@ struct Batch {
     pack: Option<PackWriter>,
     objects: Vec<(NewTrailObject, Option<PackRange>)>,
     refreshed: Vec<FetchedObject>,
+    /// Known objects whose bytes had been damaged, and where they lie in the pack now.
+    repaired: Vec<(String, PackRange)>,
 }
 
 impl Batch {
@@ -415,7 +462,7 @@ impl Batch {
     }
 
     fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.refreshed.is_empty()
+        self.objects.is_empty() && self.refreshed.is_empty() && self.repaired.is_empty()
     }
 }
 
@@ -454,7 +501,12 @@ impl Ingest<'_> {
             .trail_object(&self.source.name, &key)?
             .map(|known| (known.object.sha256, known.object.size_bytes));
         if known == Some((object.sha256, object.size_bytes)) {
-            self.batch.refreshed.push(object);
+            if self.course.damaged.remove(&key).is_some() {
+                let range = content.append_to(self.pack()?)?;
+                self.batch.repaired.push((key, range));
+            } else {
+                self.batch.refreshed.push(object);
+            }
             return Ok(());
         }
         let range = match self.source.keep_raw {
@@ -521,6 +573,11 @@ impl Ingest<'_> {
             files,
         })?;
         self.course.changed_count += outcome.changed_count;
+        if let Some(pack) = hash {
+            let source = &self.source.name;
+            self.writer
+                .move_trail_objects(source, pack, &batch.repaired)?;
+        }
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use kennel_testkit::s3::{ErrorAnswer, FaultKind, Matcher, ObjectOptions};
 use crate::{
     s3_home::{S3Home, assert_whole},
     trail_home::{
-        OTHER_REGION, PLACE, assert_kept, deliver, event, event_ids, gzip, key, lines, log_file,
-        put, rows, trail_home,
+        OTHER_REGION, PLACE, assert_kept, deliver, event, event_ids, files_below, gzip, key, lines,
+        log_file, put, rows, trail_home,
     },
 };
 
@@ -258,6 +258,52 @@ fn what_expires_between_listing_and_download_is_told_and_is_no_failure() {
     );
     assert_eq!(event_ids(&s3), ["here"]);
     assert_eq!(failures(&s3), Vec::<String>::new());
+}
+
+#[test]
+fn damaged_and_lost_packs_are_fetched_again_by_a_full_sync_and_nothing_is_ingested_twice() {
+    let s3 = trail_home();
+    for number in 0..20 {
+        deliver(&s3, PLACE, "2026/02/01", &format!("e{number:02}"));
+    }
+    s3.kennel(["sync", "-q"]).ends_with(0);
+    let packs = s3.home.cache().join("packs");
+    let pack = files_below(&packs).remove(0);
+    let mut bytes = std::fs::read(&pack).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&pack, bytes).unwrap();
+    s3.kennel(["verify"]).ends_with(1);
+    s3.server.clear_requests();
+    s3.kennel(["sync", "-q"]).ends_with(0);
+    assert_eq!(s3.server.counts().get, 0, "only --full looks at all bytes");
+    let said = s3.kennel(["sync", "--full", "--dry-run"]).ends_with(0);
+    let first = "trail: would fetch 1 object (";
+    assert!(said.stdout.starts_with(first), "{}", said.stdout);
+    let said = s3.kennel(["sync", "--full"]).ends_with(0);
+    assert!(
+        said.stderr.starts_with("trail: 1 fetched ("),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(s3.server.counts().get, 1);
+    s3.kennel(["verify"]).ends_with(0);
+    std::fs::remove_dir_all(&packs).unwrap();
+    s3.kennel(["sync", "-q", "--full"]).ends_with(0);
+    s3.kennel(["verify"]).ends_with(0);
+    for key in s3.bucket.keys() {
+        let mut command = s3.command();
+        command.args(["cat", "trail", &key]);
+        assert_eq!(
+            command.output().unwrap().stdout,
+            s3.bucket.body(&key).unwrap()
+        );
+    }
+    assert_eq!(
+        rows(&s3, "SELECT count(*) FROM cloudtrail.cloudtrail_logs"),
+        ["20"]
+    );
+    assert_eq!(rows(&s3, COUNT), ["20"]);
+    assert_whole(&s3.home.cache());
 }
 
 #[test]
