@@ -1,4 +1,4 @@
-//! The engine over caches filled with the test kit's reports.
+//! The engine over caches filled with the test kit's reports and trails.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper of tests fails as a test fails"
@@ -10,3 +10,6 @@ mod guide;
 mod home;
 mod questions;
 mod statements;
+mod trail_home;
+mod trail_pruning;
+mod trail_tables;
