@@ -376,7 +376,9 @@ fn keep_rows(plan: LogicalPlan, kept: &Shared) -> datafusion::error::Result<Logi
             kept.accounts.iter().map(|id| lit(id.as_str())).collect(),
         ),
     ] {
-        if !values.is_empty() {
+        // Events belong to no customer of k9.
+        let has_it = builder.schema().has_column_with_unqualified_name(column);
+        if !values.is_empty() && has_it {
             builder = builder.filter(in_list(col(column), values, false))?;
         }
     }

@@ -12,4 +12,5 @@ mod questions;
 mod statements;
 mod trail_home;
 mod trail_pruning;
+mod trail_questions;
 mod trail_tables;

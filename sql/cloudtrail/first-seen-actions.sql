@@ -1,0 +1,81 @@
+-- +++
+-- title  = "Calls that a principal never made before"
+-- reads  = ["cloudtrail.events"]
+-- key    = ["account_id", "principal", "service", "event_name"]
+-- tags   = ["cloudtrail", "nightly"]
+-- [params.window_days]
+-- type = "integer"
+-- default = 7
+-- help = "new is what was first seen in so many days before now"
+-- [params.new_principals]
+-- type = "boolean"
+-- default = true
+-- help = "also list principals of which nothing at all was seen before"
+-- [params.include_services]
+-- type = "boolean"
+-- default = false
+-- help = "also list calls of AWS's own services"
+-- [params.account_id]
+-- type = "text"
+-- help = "limit to one AWS account: the one whose trail recorded the call"
+-- +++
+-- One row per principal, service and call whose first record lies in the last window_days: what is new.
+--
+-- Now is $as_of if given, else the time of the newest event that the cache holds. New means: not recorded before, as
+-- far back as the cache reaches. covered_from is the account's oldest event and principal_first_seen the principal's:
+-- where one of them lies inside the window, everything looks new. new_principals = false leaves out principals
+-- that are new themselves. Failed calls count, and so do those of AWS's services unless include_services is false.
+-- principal is the role behind a session, the user or root by its ARN, else what the record tells of the caller.
+WITH actions AS (
+  SELECT
+    account_id,
+    coalesce(principal_arn, identity_center_user_id, principal_name, principal_account_id) AS principal,
+    service,
+    event_name,
+    count(*) AS calls,
+    sum(CASE WHEN is_error THEN 1 ELSE 0 END) AS failed_calls,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen
+  FROM cloudtrail.events
+  WHERE ($account_id IS NULL OR account_id = $account_id)
+    AND ($include_services OR (principal_type IS DISTINCT FROM 'AWSService'))
+  GROUP BY
+    account_id,
+    coalesce(principal_arn, identity_center_user_id, principal_name, principal_account_id),
+    service,
+    event_name
+),
+principals AS (
+  SELECT account_id, principal, min(first_seen) AS principal_first_seen
+  FROM actions
+  GROUP BY account_id, principal
+),
+covered AS (
+  SELECT account_id, min(event_time) AS covered_from
+  FROM cloudtrail.events
+  GROUP BY account_id
+),
+newest AS (
+  SELECT CAST(coalesce($as_of, max(event_time)) AS BIGINT) - $window_days * 86400000000 AS since
+  FROM cloudtrail.events
+)
+SELECT
+  actions.account_id,
+  actions.principal,
+  actions.service,
+  actions.event_name,
+  actions.first_seen,
+  actions.last_seen,
+  actions.calls,
+  actions.failed_calls,
+  principals.principal_first_seen,
+  covered.covered_from
+FROM actions
+JOIN principals
+  ON principals.account_id = actions.account_id
+ AND (principals.principal IS NOT DISTINCT FROM actions.principal)
+JOIN covered ON covered.account_id = actions.account_id
+CROSS JOIN newest
+WHERE CAST(actions.first_seen AS BIGINT) > newest.since
+  AND ($new_principals OR CAST(principals.principal_first_seen AS BIGINT) <= newest.since)
+ORDER BY actions.account_id, actions.principal, actions.service, actions.event_name;

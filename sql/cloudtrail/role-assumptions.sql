@@ -1,0 +1,147 @@
+-- +++
+-- title  = "Who assumed which role, from where, and through which roles"
+-- reads  = ["cloudtrail.events"]
+-- key    = ["role_arn", "chain", "source_ip_address"]
+-- tags   = ["cloudtrail", "roles"]
+-- accounts = "result"
+-- [params.account_id]
+-- type = "text"
+-- help = "limit to roles of one AWS account"
+-- [params.role]
+-- type = "text"
+-- help = "limit to one role, by ARN or name"
+-- [params.principal]
+-- type = "text"
+-- help = "limit to chains that this user, role, service or account began, or to roles that it assumed itself; by ARN or name"
+-- [params.include_services]
+-- type = "boolean"
+-- default = true
+-- help = "also list roles that AWS's own services assumed"
+-- [params.since]
+-- type = "timestamp"
+-- help = "only calls at or after this time"
+-- [params.until]
+-- type = "timestamp"
+-- help = "only calls before this time"
+-- +++
+-- One row per role, way to it and source address: who assumed the role, how often, first and last time.
+--
+-- Rows rest on AssumeRole, AssumeRoleWithSAML and AssumeRoleWithWebIdentity calls that succeeded. assumed_by is who
+-- made the call; origin is who began: where the caller was itself a session of a role and the call that made this
+-- session is recorded, the chain is followed back, over all mirrored accounts, to a user, an identity provider, a
+-- service or another account. chain names the way, hop_count its length, at most 10. A step follows another when a
+-- session of that role with that session name made it, later; two people who use one session name for one role
+-- cannot be told apart. A chain that begins with a role began before what the cache covers, or in an account whose
+-- trail is not mirrored. A caller of such an account is known by its account only.
+--
+-- Both records of a call across accounts count as one call. account_id is the role's account; account and
+-- account_id limit the rows, not the chains. Permission sets of Identity Center are roles, assumed through SAML.
+WITH RECURSIVE records AS (
+  SELECT
+    coalesce(shared_event_id, event_id, object_key) AS call_id,
+    event_time,
+    principal_type,
+    coalesce(principal_arn, identity_center_user_id, principal_name) AS caller,
+    principal_account_id,
+    session_name,
+    source_ip_address,
+    coalesce(
+      nullif(split_part(split_part(request_parameters, '"roleArn":"', 2), '"', 1), ''),
+      CASE WHEN cardinality(resources) > 0 THEN resources[1]['arn'] END
+    ) AS role_arn,
+    nullif(split_part(split_part(request_parameters, '"roleSessionName":"', 2), '"', 1), '') AS role_session_name
+  FROM cloudtrail.events
+  WHERE service = 'sts'
+    AND event_name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity')
+    AND NOT is_error
+    AND ($include_services OR (principal_type IS DISTINCT FROM 'AWSService'))
+    AND ($since IS NULL OR event_time >= $since)
+    AND ($until IS NULL OR event_time < $until)
+),
+-- Of a call across accounts both have a record; only the caller's own names the caller.
+calls AS (
+  SELECT
+    call_id,
+    min(event_time) AS event_time,
+    coalesce(max(caller), max(principal_account_id)) AS assumed_by,
+    coalesce(max(CASE WHEN caller IS NOT NULL THEN principal_type END), max(principal_type)) AS assumed_by_type,
+    max(session_name) AS by_session,
+    max(source_ip_address) AS source_ip_address,
+    max(role_arn) AS role_arn,
+    max(role_session_name) AS role_session_name
+  FROM records
+  GROUP BY call_id
+),
+hops AS (
+  SELECT
+    assumed_by, assumed_by_type, by_session, role_arn, role_session_name, source_ip_address,
+    count(*) AS assumptions,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen
+  FROM calls
+  GROUP BY assumed_by, assumed_by_type, by_session, role_arn, role_session_name, source_ip_address
+),
+-- Sessions whose own beginning is recorded, each with the first time that it made the hop.
+continued AS (
+  SELECT DISTINCT
+    hops.assumed_by, hops.by_session, hops.role_arn, hops.role_session_name, hops.source_ip_address
+  FROM hops
+  JOIN hops AS earlier
+    ON earlier.role_arn = hops.assumed_by
+   AND earlier.role_session_name = hops.by_session
+  WHERE earlier.first_seen < hops.first_seen
+     OR (earlier.first_seen = hops.first_seen AND earlier.assumed_by <> hops.role_arn)
+),
+chains AS (
+  SELECT
+    hops.assumed_by AS origin,
+    hops.assumed_by_type AS origin_type,
+    concat(hops.assumed_by, ' > ', hops.role_arn) AS chain,
+    CAST(1 AS BIGINT) AS hop_count,
+    hops.assumed_by, hops.role_arn, hops.role_session_name, hops.source_ip_address,
+    hops.assumptions, hops.first_seen, hops.last_seen
+  FROM hops
+  LEFT JOIN continued
+    ON continued.assumed_by = hops.assumed_by
+   AND continued.by_session = hops.by_session
+   AND continued.role_arn = hops.role_arn
+   AND (continued.role_session_name IS NOT DISTINCT FROM hops.role_session_name)
+   AND (continued.source_ip_address IS NOT DISTINCT FROM hops.source_ip_address)
+  WHERE continued.assumed_by IS NULL
+  UNION ALL
+  SELECT
+    chains.origin,
+    chains.origin_type,
+    concat(chains.chain, ' > ', hops.role_arn) AS chain,
+    chains.hop_count + 1 AS hop_count,
+    hops.assumed_by, hops.role_arn, hops.role_session_name, hops.source_ip_address,
+    hops.assumptions, hops.first_seen, hops.last_seen
+  FROM chains
+  JOIN hops
+    ON hops.assumed_by = chains.role_arn
+   AND hops.by_session = chains.role_session_name
+  WHERE chains.first_seen <= hops.first_seen
+    AND chains.hop_count < 10
+    -- Each role once: a circle of roles ends.
+    AND strpos(concat(' > ', chains.chain, ' > '), concat(' > ', hops.role_arn, ' > ')) = 0
+)
+SELECT
+  split_part(role_arn, ':', 5) AS account_id,
+  role_arn,
+  assumed_by,
+  origin,
+  max(origin_type) AS origin_type,
+  hop_count,
+  chain,
+  source_ip_address,
+  sum(assumptions) AS assumptions,
+  count(DISTINCT role_session_name) AS session_names,
+  min(first_seen) AS first_seen,
+  max(last_seen) AS last_seen
+FROM chains
+WHERE ($role IS NULL OR role_arn = $role OR reverse(split_part(reverse(role_arn), '/', 1)) = $role)
+  AND ($principal IS NULL OR origin = $principal OR assumed_by = $principal
+       OR reverse(split_part(reverse(origin), '/', 1)) = $principal)
+  AND ($account_id IS NULL OR split_part(role_arn, ':', 5) = $account_id)
+GROUP BY role_arn, assumed_by, origin, hop_count, chain, source_ip_address
+ORDER BY account_id, role_arn, chain, assumed_by, source_ip_address;
