@@ -1,6 +1,7 @@
 //! What an answer rests on, and what it lacks. An answer over missing data must never look like
 //! "nobody can": each table that a statement reads is compared with what the cache should hold.
 
+mod asked;
 mod trail;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use kennel_cache::{
     AccountId, Cache, CustomerId, Failure, ReportKey, ReportType, SourceInfo, SourceKind, View,
 };
 
+use self::trail::TrailScan;
 use crate::{
     ConfiguredSource,
     catalog::{FileTable, Selection, Shared, as_file_table, as_trail_table, external},
@@ -93,7 +95,7 @@ pub(crate) fn examine(
             if let Some(table) = as_file_table(&provider) {
                 examination.table(table, &scan.filters, &failures, shared.view)?;
             } else if let Some(table) = as_trail_table(&provider) {
-                examination.caveats.extend(trail::examine(table, shared)?);
+                examination.trails.push(TrailScan::of(table, &scan.filters));
             }
         }
         Ok(TreeNodeRecursion::Continue)
@@ -103,6 +105,10 @@ pub(crate) fn examine(
         if let Some(cache) = shared.cache().filter(|_| is_newest) {
             examination.syncs(&cache, &shared.sources)?;
         }
+    }
+    if !examination.trails.is_empty() {
+        let told = trail::examine(&examination.trails, shared)?;
+        examination.caveats.extend(told);
     }
     let mut caveats = examination.caveats;
     // Worst first; each once, however often the statement reads the table.
@@ -116,6 +122,7 @@ struct Examination {
     caveats: Vec<Caveat>,
     reports: BTreeSet<ReportUsed>,
     reads_reports: bool,
+    trails: Vec<TrailScan>,
 }
 
 impl Examination {
@@ -312,7 +319,22 @@ impl Examination {
     }
 }
 
-/// Accounts and customers that were asked for and that the cache does not know.
+/// Accounts and customers that were asked for and that the cache does not know, as far as a query that reads these
+/// tables can tell.
+pub(crate) fn unknown_scope_of(shared: &Shared, reads: &[String]) -> DataFusionResult<Vec<Caveat>> {
+    let reads_of = |schema: &str| reads.iter().any(|table| table.starts_with(schema));
+    let mut unknown = Vec::new();
+    if reads_of("cloudtrail.") {
+        unknown.extend(trail::unknown_scope(shared)?);
+    }
+    // A query that does not say what it reads is held against the reports.
+    if reads_of("k9.") || !reads_of("cloudtrail.") {
+        unknown.extend(unknown_scope(shared)?);
+    }
+    Ok(unknown)
+}
+
+/// Accounts and customers that were asked for and that no report in the cache is of.
 pub(crate) fn unknown_scope(shared: &Shared) -> DataFusionResult<Vec<Caveat>> {
     let known = match shared.cache() {
         Some(cache) => cache.accounts(shared.view).map_err(external)?,

@@ -222,7 +222,7 @@ impl Engine {
             .map_err(|e| EngineError::from_datafusion(e, "", &[]))?;
         let mut answer = answer(&context, &shared, &query.sql, bound, Some(&self.shared)).await?;
         // Accounts that do not exist must not look like accounts without findings.
-        let unknown = completeness::unknown_scope(&self.shared);
+        let unknown = completeness::unknown_scope_of(&self.shared, &query.reads);
         answer
             .caveats
             .extend(unknown.map_err(|e| EngineError::from_datafusion(e, &query.sql, &[]))?);

@@ -3,44 +3,104 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::error::Result as DataFusionResult;
+use chrono::NaiveDate;
+use datafusion::{error::Result as DataFusionResult, logical_expr::Expr};
 use kennel_cache::{
-    CoveragePlace, DeliveryDay, EventCategory, Failure, SourceKind, TrailCoverage,
-    TrailTable as TrailKind,
+    AccountId, Cache, CoveragePlace, DeliveryDay, EventCategory, Failure, SourceKind, SourceName,
+    TrailCoverage, TrailTable as TrailKind, View,
 };
 
-use super::{Caveat, CaveatKind};
+use super::{Caveat, CaveatKind, asked::Asked};
 use crate::catalog::{Shared, TrailTable, external};
 
-pub(super) fn examine(table: &TrailTable, shared: &Shared) -> DataFusionResult<Vec<Caveat>> {
+/// A place whose days are fewer than so many percent of those between its first and last is one where
+/// little happens: days without an object are no gaps there.
+const BUSY_PERCENT: usize = 50;
+
+/// A scan of one of CloudTrail's tables.
+#[derive(Debug)]
+pub(super) struct TrailScan {
+    table: String,
+    kind: TrailKind,
+    is_empty: bool,
+    asked: Asked,
+}
+
+impl TrailScan {
+    pub(super) fn of(table: &TrailTable, filters: &[Expr]) -> Self {
+        Self {
+            table: table.name.clone(),
+            kind: table.kind,
+            is_empty: table.files.is_empty(),
+            asked: Asked::of(filters),
+        }
+    }
+}
+
+/// Says what scans rest on. What there is is said once, of the accounts that the statement asks for.
+pub(super) fn examine(scans: &[TrailScan], shared: &Shared) -> DataFusionResult<Vec<Caveat>> {
+    let mut caveats = Vec::new();
+    for scan in scans.iter().filter(|scan| scan.is_empty) {
+        caveats.push(nothing(scan));
+    }
     let Some(cache) = shared.cache() else {
-        return Ok(vec![nothing(table)]);
+        return Ok(caveats);
     };
+    let trails = trails(&cache)?;
     let coverage = cache.trail_coverage().map_err(external)?;
-    let trails = cache.sources().map_err(external)?.into_iter();
-    let trails = trails
-        .filter(|source| source.kind == SourceKind::CloudTrail)
-        .map(|source| source.name)
-        .collect::<BTreeSet<_>>();
+    let begins = beginnings(&cache, &trails)?;
     let failures = cache.failures().map_err(external)?.into_iter();
     let failures = failures
         .filter(|failure| trails.contains(&failure.source))
         .collect::<Vec<_>>();
     drop(cache);
-    let mut caveats = Vec::new();
-    if table.files.is_empty() {
-        caveats.push(nothing(table));
-    }
     caveats.extend(failed(&failures));
     caveats.extend(unknown_accounts(&coverage, shared));
-    if table.kind == TrailKind::Events && !table.files.is_empty() {
-        caveats.extend(covered(&coverage));
+    let scans = scans
+        .iter()
+        .filter(|scan| scan.kind == TrailKind::Events && !scan.is_empty)
+        .collect::<Vec<_>>();
+    let names_accounts = scans.iter().any(|scan| scan.asked.accounts.is_some());
+    for scan in scans {
+        let mut asked = scan.asked.clone();
+        if let View::At(at) = shared.view {
+            asked.within(None, Some(at.date_naive()));
+        }
+        caveats.extend(unknown_names(&coverage, &asked, shared));
+        let found = Found::of(&coverage, &asked);
+        caveats.extend(found.outside(&asked, &begins));
+        caveats.extend(found.unlogged(&asked));
+        if asked.accounts.is_some() || !names_accounts {
+            caveats.extend(found.summary());
+            caveats.extend(found.gaps(&asked));
+        }
     }
     Ok(caveats)
 }
 
-fn nothing(table: &TrailTable) -> Caveat {
-    let text = format!("the cache holds no records for `{}`", table.name);
+fn trails(cache: &Cache) -> DataFusionResult<BTreeSet<SourceName>> {
+    let sources = cache.sources().map_err(external)?.into_iter();
+    let trails = sources.filter(|source| source.kind == SourceKind::CloudTrail);
+    Ok(trails.map(|source| source.name).collect())
+}
+
+/// Accounts that were listed from their first key on: before what the cache has of them, there is nothing.
+fn beginnings(
+    cache: &Cache,
+    trails: &BTreeSet<SourceName>,
+) -> DataFusionResult<BTreeMap<AccountId, bool>> {
+    let mut begins = BTreeMap::new();
+    for source in trails {
+        for known in cache.trail_prefixes(source).map_err(external)? {
+            let is_whole = known.covered_from.is_none() && known.checkpoint_day.is_some();
+            *begins.entry(known.prefix.account_id).or_insert(true) &= is_whole;
+        }
+    }
+    Ok(begins)
+}
+
+fn nothing(scan: &TrailScan) -> Caveat {
+    let text = format!("the cache holds no records for `{}`", scan.table);
     Caveat::new(CaveatKind::Absent, text)
         .with_hint("`kennel sync` mirrors the configured CloudTrail sources; `kennel status` shows what is there")
 }
@@ -62,7 +122,17 @@ fn failed(failures: &[Failure]) -> Option<Caveat> {
     Some(told.with_hint("`kennel status` names all that failed; `kennel sync` tries again"))
 }
 
-/// Accounts that were asked for and of which no event was delivered.
+/// Accounts that flags ask for and that no trail in the cache has.
+pub(super) fn unknown_scope(shared: &Shared) -> DataFusionResult<Vec<Caveat>> {
+    let Some(cache) = shared.cache() else {
+        return Ok(vec![]);
+    };
+    let coverage = cache.trail_coverage().map_err(external)?;
+    drop(cache);
+    Ok(unknown_accounts(&coverage, shared))
+}
+
+/// Accounts that flags ask for and of which no event was delivered.
 fn unknown_accounts(coverage: &[TrailCoverage], shared: &Shared) -> Vec<Caveat> {
     let known = coverage
         .iter()
@@ -70,74 +140,246 @@ fn unknown_accounts(coverage: &[TrailCoverage], shared: &Shared) -> Vec<Caveat> 
         .collect::<BTreeSet<_>>();
     let unknown = shared.accounts.iter().filter(|id| !known.contains(id));
     unknown
-        .map(|id| {
-            let text = format!("no CloudTrail object of account {id} is in the cache");
-            Caveat::new(CaveatKind::Absent, text)
-        })
+        .map(|id| absent_account(id.as_str(), CaveatKind::Absent))
         .collect()
 }
 
-/// The days, places and classes of events that there are, and the days that lack where their neighbours have some.
-fn covered(coverage: &[TrailCoverage]) -> Vec<Caveat> {
-    let mut days = BTreeMap::<&CoveragePlace, BTreeSet<DeliveryDay>>::new();
-    for row in coverage {
-        days.entry(&row.place).or_default().insert(row.day);
+fn absent_account(id: &str, kind: CaveatKind) -> Caveat {
+    let text = format!("no CloudTrail object of account {id} is in the cache");
+    Caveat::new(kind, text)
+}
+
+/// Accounts and regions that filters name and of which nothing was delivered.
+fn unknown_names(coverage: &[TrailCoverage], asked: &Asked, shared: &Shared) -> Vec<Caveat> {
+    let mut caveats = Vec::new();
+    if let Some(accounts) = &asked.accounts {
+        let known = |id: &String| {
+            coverage
+                .iter()
+                .any(|row| row.place.account_id.as_str() == id)
+        };
+        // Some of those named have answered.
+        let kind = match accounts.iter().any(known) {
+            true => CaveatKind::Partial,
+            false => CaveatKind::Absent,
+        };
+        let of_flags = |id: &String| shared.accounts.iter().any(|flag| flag.as_str() == id);
+        let unknown = accounts.iter().filter(|id| !known(id) && !of_flags(id));
+        caveats.extend(unknown.map(|id| absent_account(id, kind)));
     }
-    let all = days.values().flatten();
-    let (Some(first), Some(last)) = (all.clone().min(), all.max()) else {
-        return vec![];
-    };
-    let accounts = days.keys().map(|place| &place.account_id);
-    let regions = days.keys().map(|place| &place.region);
-    let classes = coverage
-        .iter()
-        .filter(|row| row.event_count > 0)
-        .map(|row| row.category)
-        .collect::<BTreeSet<_>>();
-    let data = match classes.contains(&EventCategory::Data) {
-        true => "management and data events",
-        false => "no data events among them",
-    };
-    let text = format!(
-        "CloudTrail of {} in {}, delivered {} to {}; {data}",
-        count(accounts.collect::<BTreeSet<_>>().len(), "account"),
-        count(regions.collect::<BTreeSet<_>>().len(), "region"),
-        first,
-        last,
-    );
-    let mut caveats = vec![Caveat::new(CaveatKind::Note, text)];
-    let gaps = gaps(&days);
-    if let Some((place, day)) = gaps.first() {
-        let text = format!(
-            "{} without any CloudTrail object between days that have some: the first is {day} in {} of account {}",
-            count(gaps.len(), "day"),
-            place.region,
-            place.account_id
-        );
-        let told = Caveat::new(CaveatKind::Note, text);
-        caveats.push(told.with_hint("`SELECT * FROM kennel.coverage` shows all days"));
+    if let Some(regions) = &asked.regions {
+        let known = |name: &String| coverage.iter().any(|row| row.place.region == *name);
+        let kind = match regions.iter().any(known) {
+            true => CaveatKind::Partial,
+            false => CaveatKind::Absent,
+        };
+        for name in regions.iter().filter(|name| !known(name)) {
+            let text = format!("no CloudTrail object of region {name} is in the cache");
+            let told = Caveat::new(kind, text);
+            caveats.push(told.with_hint("nothing happens in an idle region, or nothing of it is logged or mirrored; `kennel status` shows what is there"));
+        }
     }
     caveats
 }
 
-/// Days between a place's first and last that it has no object of.
-fn gaps<'a>(
-    days: &BTreeMap<&'a CoveragePlace, BTreeSet<DeliveryDay>>,
-) -> Vec<(&'a CoveragePlace, DeliveryDay)> {
-    let mut gaps = Vec::new();
-    for (place, days) in days {
-        let mut expected = None;
-        for day in days {
-            let Some(date) = day.date() else { continue };
-            let mut missing = expected.unwrap_or(date);
-            while missing < date {
-                gaps.push((*place, DeliveryDay::from_date(missing)));
-                missing += chrono::TimeDelta::days(1);
+/// The coverage of the places that are asked for.
+struct Found<'a> {
+    days: BTreeMap<&'a CoveragePlace, BTreeSet<DeliveryDay>>,
+    categories: BTreeSet<EventCategory>,
+    /// First and last day of each account.
+    accounts: BTreeMap<&'a AccountId, (NaiveDate, NaiveDate)>,
+}
+
+impl<'a> Found<'a> {
+    fn of(coverage: &'a [TrailCoverage], asked: &Asked) -> Self {
+        let mut found = Self {
+            days: BTreeMap::new(),
+            categories: BTreeSet::new(),
+            accounts: BTreeMap::new(),
+        };
+        for row in coverage {
+            let place = row.place.as_ref();
+            let is_asked = |names: &Option<BTreeSet<String>>, name: &str| {
+                names.as_ref().is_none_or(|names| names.contains(name))
+            };
+            if !is_asked(&asked.accounts, place.account_id.as_str())
+                || !is_asked(&asked.regions, &place.region)
+            {
+                continue;
             }
-            expected = date.succ_opt();
+            found.days.entry(place).or_default().insert(row.day);
+            if row.event_count > 0 {
+                found.categories.insert(row.category);
+            }
+            if let Some(day) = row.day.date() {
+                let (first, last) = found
+                    .accounts
+                    .entry(&place.account_id)
+                    .or_insert((day, day));
+                (*first, *last) = ((*first).min(day), (*last).max(day));
+            }
         }
+        found
     }
-    gaps
+
+    fn bounds(&self) -> Option<(NaiveDate, NaiveDate)> {
+        let first = self.accounts.values().map(|(first, _)| *first).min()?;
+        let last = self.accounts.values().map(|(_, last)| *last).max()?;
+        Some((first, last))
+    }
+
+    /// Days that are asked for and that no object is of.
+    fn outside(&self, asked: &Asked, begins: &BTreeMap<AccountId, bool>) -> Vec<Caveat> {
+        let (Some(days), Some((first, last))) = (asked.days(), self.bounds()) else {
+            return vec![];
+        };
+        let is_outside = |(first, last): &(NaiveDate, NaiveDate)| {
+            asked.from.is_some_and(|from| from > *last)
+                || asked.until.is_some_and(|until| until < *first)
+        };
+        let outside = self
+            .accounts
+            .iter()
+            .filter(|(_, bounds)| is_outside(bounds));
+        let outside = outside.collect::<Vec<_>>();
+        if outside.len() == self.accounts.len() {
+            let text = format!(
+                "the cache holds no CloudTrail of {days}: what it has was delivered {} to {}",
+                shown(first),
+                shown(last)
+            );
+            let is_newer = asked.from.is_some_and(|from| from > last);
+            let hint = if is_newer { REFRESH } else { REACH };
+            return vec![Caveat::new(CaveatKind::Absent, text).with_hint(hint)];
+        }
+        let mut caveats = Vec::new();
+        if let Some((id, (first, last))) = outside.first() {
+            let text = format!(
+                "the cache holds no CloudTrail of {days} of {}: that of account {id} was delivered {} to {}",
+                count(outside.len(), "account"),
+                shown(*first),
+                shown(*last)
+            );
+            caveats.push(Caveat::new(CaveatKind::Partial, text).with_hint(REACH));
+        }
+        let inside = || {
+            self.accounts
+                .iter()
+                .filter(|(_, bounds)| !is_outside(bounds))
+        };
+        let late = |bounds: &(NaiveDate, NaiveDate)| asked.from.is_some_and(|from| from < bounds.0);
+        let begun = inside()
+            .filter(|(_, bounds)| late(bounds))
+            .collect::<Vec<_>>();
+        if let Some((id, (first, _))) = begun.first() {
+            let text = format!(
+                "asked for {days}, but the CloudTrail of {} begins later: that of account {id} on {}",
+                count(begun.len(), "account"),
+                shown(*first)
+            );
+            let is_whole = |id: &AccountId| begins.get(id).copied().unwrap_or(false);
+            caveats.push(match begun.iter().all(|(id, _)| is_whole(id)) {
+                // The source has nothing older: the answer is all that can be known.
+                true => Caveat::new(CaveatKind::Note, text),
+                false => Caveat::new(CaveatKind::Partial, text).with_hint(REACH),
+            });
+        }
+        if let Some(until) = asked.until.filter(|until| *until > last) {
+            let text = format!(
+                "asked for days to {}, but the newest CloudTrail is of {}",
+                shown(until),
+                shown(last)
+            );
+            caveats.push(Caveat::new(CaveatKind::Note, text));
+        }
+        caveats
+    }
+
+    /// Classes of events that are asked for and that no object has any of.
+    fn unlogged(&self, asked: &Asked) -> Vec<Caveat> {
+        let Some(categories) = asked.categories.as_ref().filter(|_| !self.days.is_empty()) else {
+            return vec![];
+        };
+        let unlogged = categories
+            .iter()
+            .filter(|name| !self.categories.contains(&EventCategory::from_name(name)));
+        unlogged
+            .map(|name| {
+                let text = format!("no {} events are in the cache", name.to_lowercase());
+                Caveat::new(CaveatKind::Absent, text).with_hint(
+                    "a trail logs data events only where it is told to: none here does not mean none made",
+                )
+            })
+            .collect()
+    }
+
+    /// The days, places and classes of events that there are.
+    fn summary(&self) -> Option<Caveat> {
+        let (first, last) = self.bounds()?;
+        let regions = self.days.keys().map(|place| &place.region);
+        let accounts = match self.accounts.first_key_value() {
+            Some((id, _)) if self.accounts.len() == 1 => format!("account {id}"),
+            _ => count(self.accounts.len(), "account"),
+        };
+        let data = match self.categories.contains(&EventCategory::Data) {
+            true => "management and data events",
+            false => "management events only: a trail logs data events where it is told to",
+        };
+        let text = format!(
+            "rests on CloudTrail of {accounts} in {}, delivered {} to {}; {data}",
+            count(regions.collect::<BTreeSet<_>>().len(), "region"),
+            shown(first),
+            shown(last),
+        );
+        Some(Caveat::new(CaveatKind::Note, text))
+    }
+
+    /// The days among those asked for that lack where their neighbours have some.
+    fn gaps(&self, asked: &Asked) -> Option<Caveat> {
+        let mut gaps = Vec::new();
+        for (place, days) in &self.days {
+            gaps.extend(missing(days).into_iter().map(|day| (*place, day)));
+        }
+        gaps.retain(|(_, day)| {
+            asked.from.is_none_or(|from| from <= *day)
+                && asked.until.is_none_or(|until| *day <= until)
+        });
+        let (place, day) = gaps.first()?;
+        let text = format!(
+            "{} without any CloudTrail object between days that have some: the first is {} in {} of account {}",
+            count(gaps.len(), "day"),
+            shown(*day),
+            place.region,
+            place.account_id
+        );
+        let told = Caveat::new(CaveatKind::Note, text);
+        Some(told.with_hint("`SELECT * FROM kennel.coverage` shows all days"))
+    }
+}
+
+const REACH: &str =
+    "`kennel sync --since DAY` reaches further back; `kennel status` shows what is there";
+
+const REFRESH: &str = "`kennel sync` fetches what was delivered since";
+
+/// Days between a place's first and last that it has no object of, if it has one of most days.
+fn missing(days: &BTreeSet<DeliveryDay>) -> Vec<NaiveDate> {
+    let dates = days.iter().filter_map(|day| day.date()).collect::<Vec<_>>();
+    let (Some(first), Some(last)) = (dates.first(), dates.last()) else {
+        return vec![];
+    };
+    let span = usize::try_from((*last - *first).num_days() + 1).unwrap_or(usize::MAX);
+    if dates.len() < span / 100 * BUSY_PERCENT + span % 100 * BUSY_PERCENT / 100 {
+        return vec![];
+    }
+    let next = |day: &NaiveDate| day.succ_opt();
+    let days = std::iter::successors(Some(*first), next).take_while(|day| day < last);
+    days.filter(|day| dates.binary_search(day).is_err())
+        .collect()
+}
+
+fn shown(day: NaiveDate) -> DeliveryDay {
+    DeliveryDay::from_date(day)
 }
 
 fn count(number: usize, noun: &str) -> String {

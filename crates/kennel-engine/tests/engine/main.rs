@@ -10,6 +10,7 @@ mod guide;
 mod home;
 mod questions;
 mod statements;
+mod trail_coverage;
 mod trail_home;
 mod trail_pruning;
 mod trail_questions;

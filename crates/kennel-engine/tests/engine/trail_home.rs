@@ -1,10 +1,13 @@
 //! A cache filled with CloudTrail objects without a mirror: batches, compaction and the end of a sync as `kennel sync`
 //! does them.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use kennel_cache::{
     CacheWriter, DeliveryDay, FailureStage, FetchedObject, NewTrailFile, NewTrailObject, PackRange,
-    Sha256, SourceKind, SourceName, TrailBatch, TrailFile, TrailFinish, TrailTable,
+    Sha256, SourceKind, SourceName, TrailBatch, TrailFile, TrailFinish, TrailKey, TrailListed,
+    TrailTable,
 };
 use kennel_engine::trail::{
     Compacted, CompactionPlan, TrailIngester, TrailTableFile, TrailWriteOptions, compact,
@@ -51,21 +54,31 @@ impl TestCache {
         objects: &[(String, Vec<u8>)],
         at: DateTime<Utc>,
     ) -> Vec<(String, String)> {
-        self.sync_trail_with(objects, at, |writer, source| {
+        self.sync_trail_with(objects, at, None, |writer, source| {
             compact_trail(writer.cache(), source, &writer.stage()).unwrap()
         })
+    }
+
+    /// The same, but the source was listed from this day on only, as with `since`.
+    pub(crate) fn sync_trail_since(&self, objects: &[(String, Vec<u8>)], day: &str) {
+        let day = DeliveryDay::parse(day);
+        let failed = self.sync_trail_with(objects, after_the_trail(), day, |writer, source| {
+            compact_trail(writer.cache(), source, &writer.stage()).unwrap()
+        });
+        assert_eq!(failed, []);
     }
 
     /// The same, but what it writes stays a file of its own, of small row groups: as in a cache of
     /// millions of events.
     pub(crate) fn sync_trail_apart(&self, objects: &[(String, Vec<u8>)], at: DateTime<Utc>) {
-        assert_eq!(self.sync_trail_with(objects, at, compact_apart), []);
+        assert_eq!(self.sync_trail_with(objects, at, None, compact_apart), []);
     }
 
     fn sync_trail_with(
         &self,
         objects: &[(String, Vec<u8>)],
         at: DateTime<Utc>,
+        since: Option<DeliveryDay>,
         compact: impl FnOnce(&CacheWriter, &SourceName) -> Compacted,
     ) -> Vec<(String, String)> {
         let source = SourceName::try_new(TRAIL).unwrap();
@@ -97,7 +110,7 @@ impl TestCache {
                 source,
                 started_at: at,
                 taken_at: at,
-                listed: vec![],
+                listed: listed(objects, since),
                 replaced_files: compacted.replaced_ids,
                 files: compacted.files,
                 refreshed: vec![],
@@ -120,6 +133,27 @@ impl TestCache {
 pub(crate) fn after_the_trail() -> DateTime<Utc> {
     assert!(covered_until() < utc("2026-03-03 10:00:00"));
     utc("2026-03-03 10:00:00")
+}
+
+/// Every prefix, listed to its end.
+fn listed(objects: &[(String, Vec<u8>)], since: Option<DeliveryDay>) -> Vec<TrailListed> {
+    let mut newest = BTreeMap::new();
+    for (key, _) in objects {
+        let place = TrailKey::parse(key).unwrap();
+        let day = newest.entry(place.prefix).or_insert(place.day);
+        *day = place.day.max(*day);
+    }
+    newest
+        .into_iter()
+        .map(|(prefix, newest)| TrailListed {
+            prefix,
+            from: since,
+            until: None,
+            newest: Some(newest),
+            first_open: None,
+            is_full: since.is_none(),
+        })
+        .collect()
 }
 
 fn compact_apart(writer: &CacheWriter, source: &SourceName) -> Compacted {
