@@ -20,8 +20,8 @@
 -- type = "timestamp"
 -- help = "only calls before this time"
 -- +++
--- One row per access key id and principal that made calls with it: how many, how many failed and were denied, from how
--- many addresses and regions, and when first and last.
+-- One row per access key id and principal that made calls with it: how many, how many failed and were denied, from
+-- how many addresses and regions, and when first and last.
 --
 -- Without access_key_id these are the long-term keys of users and root, whose ids begin with AKIA; long_term_only =
 -- false adds the temporary ones of sessions (ASIA). last_source_ip_address is where the newest call came from; of

@@ -13,8 +13,8 @@
 -- type = "timestamp"
 -- help = "only calls before this time"
 -- +++
--- One row per account and service: calls, how many different calls and principals they were, how many failed and were
--- denied, first and last time.
+-- One row per account and service: calls, how many different calls and principals they were, how many failed and
+-- were denied, first and last time.
 --
 -- service is the event source without .amazonaws.com, which is not always the prefix of IAM actions (monitoring is
 -- CloudWatch). Calls of AWS's own services are counted like all others; principals counts those with an ARN.

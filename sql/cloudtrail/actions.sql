@@ -17,8 +17,8 @@
 -- type = "timestamp"
 -- help = "only calls before this time"
 -- +++
--- One row per principal, service and call: how often it was made, how often it failed, and when first and last. Of one
--- principal, this is the list of what it uses of its permissions.
+-- One row per principal, service and call: how often it was made, how often it failed, and when first and last. Of
+-- one principal, this is the list of what it uses of its permissions.
 --
 -- principal may be the ARN of a user or root; the ARN of a role, which finds the calls of all its sessions, with or
 -- without the role's path; the ARN of a session (assumed-role/ROLE/SESSION), which finds that session, and without
@@ -28,10 +28,10 @@
 --
 -- principal in the answer is the role behind a session, the user, or root, by its ARN; for a service its name, for
 -- somebody of Identity Center the user id, for a caller of another account that account. denied_calls are part of
--- failed_calls, and both of calls: a denied call was tried, not used. Calls that a service made with the principal's
--- credentials count as the principal's. account_id is the account whose trail recorded the call: a call into another
--- account is recorded by both. event_name is CloudTrail's; some of them differ from the IAM action. Actions that are
--- not logged, like data events that are switched off, are not here although they may be in use.
+-- failed_calls, and both of calls: a denied call was tried, not used. Calls that a service made with the
+-- principal's credentials count as the principal's. account_id is the account whose trail recorded the call: a call
+-- into another account is recorded by both. event_name is CloudTrail's; some of them differ from the IAM action.
+-- Actions that are not logged, like data events that are switched off, are not here although they may be in use.
 SELECT
   account_id,
   coalesce(principal_arn, identity_center_user_id, principal_name, principal_account_id) AS principal,

@@ -17,12 +17,14 @@
 -- An administrator has administer-resource on IAM, in general or on single resources, in the newest report of its
 -- account. A privileged call is one that changes identities or permissions (services iam, sso, sso-directory,
 -- identitystore and organizations, not read-only) and did not fail. Calls of a role's sessions are the role's, and
--- so are those that a service like CloudFormation made with its credentials. last_call is any call that did not fail.
+-- so are those that a service like CloudFormation made with its credentials. last_call is any call that did not
+-- fail.
 --
 -- verdict is 'used', 'not used' (no privileged call in what the cache covers of the account, from covered_from to
--- covered_until) or 'not covered' (the cache has no CloudTrail of the account: nothing can be said). Not used is only as good
--- as the days covered; break-glass users and roles of deployments are used rarely. idle_days are whole days from
--- the last privileged call to now: $as_of if given, else the time of the newest event that the cache holds.
+-- covered_until) or 'not covered' (the cache has no CloudTrail of the account: nothing can be said). Not used is
+-- only as good as the days covered; break-glass users and roles of deployments are used rarely. idle_days are whole
+-- days from the last privileged call to now: $as_of if given, else the time of the newest event that the cache
+-- holds.
 WITH admins AS (
   SELECT
     customer_id, account_id, principal_arn,

@@ -13,8 +13,8 @@
 -- type = "timestamp"
 -- help = "only calls before this time"
 -- +++
--- One row per day (UTC, of the event, not of its delivery), account and class of events: how many there are, how many
--- failed and were denied, and how many principals made them.
+-- One row per day (UTC, of the event, not of its delivery), account and class of events: how many there are, how
+-- many failed and were denied, and how many principals made them.
 --
 -- Days without any event have no row: kennel.coverage shows what was delivered when, and the note on coverage names
 -- gaps. The newest day is incomplete until its last files are delivered. principals counts those with an ARN.

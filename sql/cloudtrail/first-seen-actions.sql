@@ -21,11 +21,12 @@
 -- +++
 -- One row per principal, service and call whose first record lies in the last window_days: what is new.
 --
--- Now is $as_of if given, else the time of the newest event that the cache holds. New means: not recorded before, as
--- far back as the cache reaches. covered_from is the account's oldest event and principal_first_seen the principal's:
--- where one of them lies inside the window, everything looks new. new_principals = false leaves out principals
--- that are new themselves. Failed calls count, and so do those of AWS's services unless include_services is false.
--- principal is the role behind a session, the user or root by its ARN, else what the record tells of the caller.
+-- Now is $as_of if given, else the time of the newest event that the cache holds. New means: not recorded before,
+-- as far back as the cache reaches. covered_from is the account's oldest event and principal_first_seen the
+-- principal's: where one of them lies inside the window, everything looks new. new_principals = false leaves out
+-- principals that are new themselves. Failed calls count, and so do those of AWS's services unless include_services
+-- is false. principal is the role behind a session, the user or root by its ARN, else what the record tells of the
+-- caller.
 WITH actions AS (
   SELECT
     account_id,

@@ -18,15 +18,16 @@
 -- type = "timestamp"
 -- help = "only calls before this time"
 -- +++
--- One row per call that changed who there is and who may do what, oldest first: users, roles, groups, policies, keys and
--- passwords of IAM, permission sets and assignments of Identity Center, accounts and policies of the organisation.
+-- One row per call that changed who there is and who may do what, oldest first: users, roles, groups, policies,
+-- keys and passwords of IAM, permission sets and assignments of Identity Center, accounts and policies of the
+-- organisation.
 --
 -- Services are iam, sso, sso-directory, identitystore and organizations; calls that only read are left out, told by
 -- their name where an old record does not say so, and so are sign-ins to Identity Center. Calls that failed are
--- left out unless include_failed is true. request_parameters is the request as recorded: it names what was changed, and of policies the document;
--- AWS hides passwords in it. What the call returned is not shown: it may hold secrets. Policies of resources, like
--- those of buckets and keys, are not among them: see cloudtrail/resource-events. Deployments are expected rows:
--- invoked_by tells those that CloudFormation made.
+-- left out unless include_failed is true. request_parameters is the request as recorded: it names what was changed,
+-- and of policies the document; AWS hides passwords in it. What the call returned is not shown: it may hold
+-- secrets. Policies of resources, like those of buckets and keys, are not among them: see
+-- cloudtrail/resource-events. Deployments are expected rows: invoked_by tells those that CloudFormation made.
 SELECT
   event_time, account_id, principal_arn, session_name, service, event_name, error_code,
   source_ip_address, invoked_by, request_parameters, event_id

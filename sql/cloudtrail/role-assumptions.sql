@@ -12,7 +12,11 @@
 -- help = "limit to one role, by ARN or name"
 -- [params.principal]
 -- type = "text"
--- help = "limit to chains that this user, role, service or account began, or to roles that it assumed itself; by ARN or name"
+-- help = "limit to what this user, role, service or account began or assumed itself; by ARN or name"
+-- [params.max_hops]
+-- type = "integer"
+-- default = 5
+-- help = "follow chains over so many roles"
 -- [params.include_services]
 -- type = "boolean"
 -- default = true
@@ -29,16 +33,17 @@
 -- Rows rest on AssumeRole, AssumeRoleWithSAML and AssumeRoleWithWebIdentity calls that succeeded. assumed_by is who
 -- made the call; origin is who began: where the caller was itself a session of a role and the call that made this
 -- session is recorded, the chain is followed back, over all mirrored accounts, to a user, an identity provider, a
--- service or another account. chain names the way, hop_count its length, at most 10. A step follows another when a
--- session of that role with that session name made it, later; two people who use one session name for one role
--- cannot be told apart. A chain that begins with a role began before what the cache covers, or in an account whose
--- trail is not mirrored. A caller of such an account is known by its account only.
+-- service or another account. chain names the way, hop_count its length, at most max_hops. A step follows another
+-- when a session of that role with that session name made it, later; two people who use one session name for one
+-- role cannot be told apart. Roles further on than max_hops have no row. A chain that begins with a role began
+-- before what the cache covers, or in an account whose trail is not mirrored, or with a session that prolonged
+-- itself. A caller of an account that is not mirrored is known by its account only.
 --
 -- Both records of a call across accounts count as one call. account_id is the role's account; account and
 -- account_id limit the rows, not the chains. Permission sets of Identity Center are roles, assumed through SAML.
 WITH RECURSIVE records AS (
   SELECT
-    coalesce(shared_event_id, event_id, object_key) AS call_id,
+    coalesce(shared_event_id, event_id, concat(object_key, '#', CAST(record_index AS VARCHAR))) AS call_id,
     event_time,
     principal_type,
     coalesce(principal_arn, identity_center_user_id, principal_name) AS caller,
@@ -81,16 +86,12 @@ hops AS (
   FROM calls
   GROUP BY assumed_by, assumed_by_type, by_session, role_arn, role_session_name, source_ip_address
 ),
--- Sessions whose own beginning is recorded, each with the first time that it made the hop.
-continued AS (
-  SELECT DISTINCT
-    hops.assumed_by, hops.by_session, hops.role_arn, hops.role_session_name, hops.source_ip_address
+-- When a session of a role first began, as far as it did not prolong itself.
+starts AS (
+  SELECT role_arn, role_session_name, min(first_seen) AS first_seen
   FROM hops
-  JOIN hops AS earlier
-    ON earlier.role_arn = hops.assumed_by
-   AND earlier.role_session_name = hops.by_session
-  WHERE earlier.first_seen < hops.first_seen
-     OR (earlier.first_seen = hops.first_seen AND earlier.assumed_by <> hops.role_arn)
+  WHERE assumed_by <> role_arn
+  GROUP BY role_arn, role_session_name
 ),
 chains AS (
   SELECT
@@ -101,13 +102,11 @@ chains AS (
     hops.assumed_by, hops.role_arn, hops.role_session_name, hops.source_ip_address,
     hops.assumptions, hops.first_seen, hops.last_seen
   FROM hops
-  LEFT JOIN continued
-    ON continued.assumed_by = hops.assumed_by
-   AND continued.by_session = hops.by_session
-   AND continued.role_arn = hops.role_arn
-   AND (continued.role_session_name IS NOT DISTINCT FROM hops.role_session_name)
-   AND (continued.source_ip_address IS NOT DISTINCT FROM hops.source_ip_address)
-  WHERE continued.assumed_by IS NULL
+  LEFT JOIN starts
+    ON starts.role_arn = hops.assumed_by
+   AND starts.role_session_name = hops.by_session
+   AND starts.first_seen <= hops.first_seen
+  WHERE starts.role_arn IS NULL
   UNION ALL
   SELECT
     chains.origin,
@@ -121,9 +120,9 @@ chains AS (
     ON hops.assumed_by = chains.role_arn
    AND hops.by_session = chains.role_session_name
   WHERE chains.first_seen <= hops.first_seen
-    AND chains.hop_count < 10
-    -- Each role once: a circle of roles ends.
-    AND strpos(concat(' > ', chains.chain, ' > '), concat(' > ', hops.role_arn, ' > ')) = 0
+    AND chains.hop_count < $max_hops
+    -- A session that prolongs itself leads nowhere new.
+    AND hops.role_arn <> chains.role_arn
 )
 SELECT
   split_part(role_arn, ':', 5) AS account_id,

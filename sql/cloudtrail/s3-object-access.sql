@@ -21,10 +21,10 @@
 -- +++
 -- One row per bucket, principal and call on objects: how often, how often denied, first and last time.
 --
--- Rests on data events of S3, which trails log only where they are switched on: a bucket without rows may be a bucket
--- that is not logged. bucket is the name in the request. key_prefix keeps calls on keys that begin so. DeleteObjects
--- is one call, and since 2025 each object that it deletes has a DeleteObject of its own, which counts as well.
--- Requests without credentials have the principal ANONYMOUS_PRINCIPAL or that of an account. account_id is
+-- Rests on data events of S3, which trails log only where they are switched on: a bucket without rows may be a
+-- bucket that is not logged. bucket is the name in the request. key_prefix keeps calls on keys that begin so.
+-- DeleteObjects is one call, and since 2025 each object that it deletes has a DeleteObject of its own, which counts
+-- as well. Requests without credentials have the principal ANONYMOUS_PRINCIPAL or that of an account. account_id is
 -- the account whose trail recorded the call: of access across accounts, both do.
 SELECT
   account_id,

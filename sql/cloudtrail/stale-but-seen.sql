@@ -21,11 +21,12 @@
 -- +++
 -- One row per user or role that k9 reports as unused, with its last call in CloudTrail.
 --
--- Unused by k9: no recorded use, or the last use at least max_idle_days whole days before the analysis of its report (to
--- $as_of, if given). verdict is 'seen' (CloudTrail has a call that is newer than the use that k9 knows: the
--- report was older than the use, or AWS's data on last use lags, so do not remove it), 'not seen' (no such call in
--- what the cache covers of the account, from covered_from to covered_until), or 'not covered' (the cache has no
--- CloudTrail of the account: nothing can be said). Rows of other verdicts than 'seen' are left out when seen_only.
+-- Unused by k9: no recorded use, or the last use at least max_idle_days times 24 hours before the analysis of its
+-- report (before $as_of, if given). verdict is 'seen' (CloudTrail has a call that is newer than the use that k9
+-- knows: the report was older than the use, or AWS's data on last use lags, so do not remove it), 'not seen' (no
+-- such call in what the cache covers of the account, from covered_from to covered_until), or 'not covered' (the
+-- cache has no CloudTrail of the account: nothing can be said). Rows of other verdicts than 'seen' are left out
+-- when seen_only.
 --
 -- Calls of a role's sessions are the role's. Denied calls count, since somebody had the credentials; sign-ins to
 -- the console that failed do not. Data events that are switched off may hide use.

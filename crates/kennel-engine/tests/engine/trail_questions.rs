@@ -6,8 +6,8 @@ use kennel_engine::{AsOf, EngineSettings};
 use kennel_testkit::fixtures::{
     PARTNER, PRODUCTION, SANDBOX, SECURITY,
     trail::{
-        CREW_EMAIL, IDENTITY_CENTER_USER, MACHINE_KEY, MACHINE_ROLE, MACHINE_USER, TrailEvent,
-        covered_until, guide_trail,
+        CREW_EMAIL, IDENTITY_CENTER_USER, Identity, MACHINE_KEY, MACHINE_ROLE, MACHINE_USER,
+        TrailEvent, covered_until, deliver, guide_trail,
     },
     utc,
 };
@@ -26,10 +26,11 @@ fn instant(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-/// The story's events that `admits` names, as `(service, call, how often, first, last)`.
-fn truth(
-    admits: impl Fn(&TrailEvent) -> bool,
-) -> Vec<(String, String, usize, DateTime<Utc>, DateTime<Utc>)> {
+/// Service, call, how often, first and last time.
+type Use = (String, String, usize, DateTime<Utc>, DateTime<Utc>);
+
+/// The story's events that `admits` names, counted.
+fn truth(admits: impl Fn(&TrailEvent) -> bool) -> Vec<Use> {
     let mut truth = std::collections::BTreeMap::<_, Vec<_>>::new();
     for event in guide_trail().into_iter().filter(|event| admits(event)) {
         let text = |field: &str| event.record[field].as_str().unwrap().to_owned();
@@ -50,7 +51,7 @@ fn truth(
         .collect()
 }
 
-fn answered(result: &Result) -> Vec<(String, String, usize, DateTime<Utc>, DateTime<Utc>)> {
+fn answered(result: &Result) -> Vec<Use> {
     let column = |name| result.column(name);
     let (services, names) = (column("service"), column("event_name"));
     let (calls, firsts, lasts) = (column("calls"), column("first_seen"), column("last_seen"));
@@ -247,6 +248,68 @@ async fn chains_of_roles_are_followed_across_accounts_to_whom_they_began_with() 
 }
 
 #[tokio::test]
+async fn roles_that_lead_back_to_each_other_end_and_lose_nobody() {
+    let place = (SANDBOX, "us-east-1");
+    let role = |name: &str| format!("arn:aws:iam::{SANDBOX}:role/{name}");
+    let session = |name: &str, session: &str| Identity::session(SANDBOX, name, session);
+    let assume = |at: &str, who: &Identity, name: &str, session: &str| {
+        TrailEvent::call(at, place, who, "sts:AssumeRole").assumes(&role(name), session)
+    };
+    let events = [
+        assume(
+            "2026-02-10 08:00:00",
+            &Identity::user(SANDBOX, "ci"),
+            "a",
+            "s",
+        ),
+        assume("2026-02-10 08:01:00", &session("a", "s"), "b", "s"),
+        assume("2026-02-10 08:02:00", &session("b", "s"), "a", "t"),
+        assume("2026-02-10 08:03:00", &session("a", "t"), "deploy", "s"),
+        // It prolongs itself, then goes on.
+        assume(
+            "2026-02-10 08:30:00",
+            &session("deploy", "s"),
+            "deploy",
+            "s",
+        ),
+        assume(
+            "2026-02-10 08:31:00",
+            &session("deploy", "s"),
+            "deploy-admin",
+            "s",
+        ),
+    ];
+    let cache = TestCache::new();
+    cache.sync_trail(&deliver(&events), crate::trail_home::after_the_trail());
+    let result = run(&cache.engine(), "cloudtrail/role-assumptions", &[]).await;
+    let user = format!("arn:aws:iam::{SANDBOX}:user/ci");
+    let way = |names: &[&str]| {
+        let roles = names.iter().map(|name| role(name));
+        std::iter::once(user.clone())
+            .chain(roles)
+            .collect::<Vec<_>>()
+            .join(" > ")
+    };
+    assert_eq!(
+        result.column("chain"),
+        [
+            way(&["a"]),
+            way(&["a", "b", "a"]),
+            way(&["a", "b"]),
+            way(&["a", "b", "a", "deploy"]),
+            way(&["a", "b", "a", "deploy", "deploy-admin"]),
+        ]
+    );
+    let near = run(
+        &cache.engine(),
+        "cloudtrail/role-assumptions",
+        &[("max_hops", "2")],
+    )
+    .await;
+    assert_eq!(near.column("chain"), [way(&["a"]), way(&["a", "b"])]);
+}
+
+#[tokio::test]
 async fn root_and_sign_ins_leave_out_what_is_none() {
     let root = ask("cloudtrail/root-use", &[]).await;
     assert_eq!(
@@ -354,7 +417,7 @@ async fn an_account_without_a_trail_is_not_covered_rather_than_unused() {
     let own = guide_trail()
         .into_iter()
         .filter(|event| event.account_id == PRODUCTION && event.other_account.is_none());
-    let objects = kennel_testkit::fixtures::trail::deliver(&own.collect::<Vec<_>>());
+    let objects = deliver(&own.collect::<Vec<_>>());
     cache.sync_trail(&objects, crate::trail_home::after_the_trail());
     for id in [
         "cloudtrail/admins-last-privileged-call",
