@@ -56,6 +56,7 @@ pub(super) fn examine(scans: &[TrailScan], shared: &Shared) -> DataFusionResult<
     drop(cache);
     caveats.extend(failed(&failures));
     caveats.extend(unknown_accounts(&coverage, shared));
+    caveats.extend(customers_do_not_count(shared));
     let scans = scans
         .iter()
         .filter(|scan| scan.kind == TrailKind::Events && !scan.is_empty)
@@ -122,14 +123,24 @@ fn failed(failures: &[Failure]) -> Option<Caveat> {
     Some(told.with_hint("`kennel status` names all that failed; `kennel sync` tries again"))
 }
 
-/// Accounts that flags ask for and that no trail in the cache has.
+/// Accounts that flags ask for and that no trail in the cache has, and what flags do not limit.
 pub(super) fn unknown_scope(shared: &Shared) -> DataFusionResult<Vec<Caveat>> {
     let Some(cache) = shared.cache() else {
         return Ok(vec![]);
     };
     let coverage = cache.trail_coverage().map_err(external)?;
     drop(cache);
-    Ok(unknown_accounts(&coverage, shared))
+    let mut caveats = unknown_accounts(&coverage, shared);
+    caveats.extend(customers_do_not_count(shared));
+    Ok(caveats)
+}
+
+/// Trails know nothing of k9's customers: who asks for one must not take all events for theirs.
+fn customers_do_not_count(shared: &Shared) -> Option<Caveat> {
+    (!shared.customers.is_empty()).then(|| {
+        let text = "customers limit k9's reports only: events of all accounts are in the answer";
+        Caveat::new(CaveatKind::Note, text.into()).with_hint("`--account` limits CloudTrail, too")
+    })
 }
 
 /// Accounts that flags ask for and of which no event was delivered.
@@ -346,7 +357,7 @@ impl<'a> Found<'a> {
         });
         let (place, day) = gaps.first()?;
         let text = format!(
-            "{} without any CloudTrail object between days that have some: the first is {} in {} of account {}",
+            "trails have {} without any object between days that have some: the first is {} in {} of account {}",
             count(gaps.len(), "day"),
             shown(*day),
             place.region,
