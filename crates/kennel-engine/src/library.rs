@@ -410,11 +410,15 @@ impl Library {
                     .iter()
                     .map(|query| {
                         let short = query.id.rsplit('/').next().unwrap_or(&query.id);
-                        let distance = strsim::damerau_levenshtein(name, &query.id)
-                            .min(strsim::damerau_levenshtein(name, short));
+                        // As far as half of what was compared: a long folder makes no name nearer.
+                        let near = |known: &str| {
+                            let distance = strsim::damerau_levenshtein(name, known);
+                            (distance * 2 <= name.len().max(known.len())).then_some(distance)
+                        };
+                        let distance = [near(&query.id), near(short)].into_iter().flatten().min();
                         (distance, &query.id)
                     })
-                    .filter(|(distance, id)| distance * 2 <= name.len().max(id.len()))
+                    .filter_map(|(distance, id)| Some((distance?, id)))
                     .collect::<Vec<_>>();
                 near.sort_unstable();
                 let nearest = near.into_iter().take(3).map(|(_, id)| id.clone()).collect();
