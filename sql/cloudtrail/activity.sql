@@ -31,7 +31,7 @@
 SELECT
   event_time, account_id, region, principal_arn, session_name, access_key_id,
   service, event_name, error_code, source_ip_address, invoked_by,
-  CASE WHEN cardinality(resources) > 0 THEN resources[1]['arn'] END AS resource_arn,
+  CASE WHEN cardinality(resources) > 0 THEN resources[1].arn END AS resource_arn,
   event_id
 FROM cloudtrail.events
 WHERE (

@@ -31,8 +31,9 @@
 --
 -- A call into another account's resource is recorded by both accounts: two rows, with one shared_event_id.
 WITH named AS (
-  SELECT object_key, record_index, unnest(resources) AS resource
+  SELECT object_key, record_index, resource
   FROM cloudtrail.events
+  CROSS JOIN UNNEST(resources) AS listed(resource)
   WHERE cardinality(resources) > 0
   AND ($account_id IS NULL OR account_id = $account_id)
   AND ($since IS NULL OR event_time >= $since)

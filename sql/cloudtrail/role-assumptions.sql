@@ -52,7 +52,7 @@ WITH RECURSIVE records AS (
     source_ip_address,
     coalesce(
       nullif(split_part(split_part(request_parameters, '"roleArn":"', 2), '"', 1), ''),
-      CASE WHEN cardinality(resources) > 0 THEN resources[1]['arn'] END
+      CASE WHEN cardinality(resources) > 0 THEN resources[1].arn END
     ) AS role_arn,
     nullif(split_part(split_part(request_parameters, '"roleSessionName":"', 2), '"', 1), '') AS role_session_name
   FROM cloudtrail.events

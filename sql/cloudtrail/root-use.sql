@@ -22,7 +22,7 @@
 -- can do, like closing an account.
 SELECT
   event_time, account_id, region, service, event_name, error_code, mfa_authenticated, source_ip_address, user_agent,
-  CASE WHEN cardinality(resources) > 0 THEN resources[1]['arn'] END AS resource_arn,
+  CASE WHEN cardinality(resources) > 0 THEN resources[1].arn END AS resource_arn,
   event_id
 FROM cloudtrail.events
 WHERE principal_type = 'Root'

@@ -72,7 +72,7 @@ async fn the_logs_hold_every_delivered_record_and_events_each_event_once() {
         records.len() - expected.len(),
         guide_trail().iter().filter(|event| event.is_twice).count()
     );
-    let sql = "SELECT event_id, CAST(event_time AS VARCHAR), event_source, event_name, error_code, account_id, shared_event_id \
+    let sql = "SELECT event_id, event_time, event_source, event_name, error_code, account_id, shared_event_id \
                FROM cloudtrail.events";
     let mut events = ask(&cache, sql).await.rows;
     events.sort_unstable();
