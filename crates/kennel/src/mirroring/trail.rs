@@ -222,8 +222,10 @@ pub(super) async fn sync_source(
     let how = trail_options(source, options)?;
     let wanted = |key: &str| wants(options, key);
     let mut ingester = TrailIngester::new(writer.stage(), DecodeLimits::default());
-    let mut course = Course::default();
-    course.damaged = damaged(writer.cache(), source, options)?;
+    let mut course = Course {
+        damaged: damaged(writer.cache(), source, options)?,
+        ..Course::default()
+    };
     let finding = filter(options);
     let discovery = tokio::select! {
         found = remote.discover_trail(place(&settings.url), &finding) => found?,
