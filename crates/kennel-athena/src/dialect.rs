@@ -125,6 +125,26 @@ impl Dialect for AthenaDialect {
             _ => None,
         }
     }
+
+    /// sqlparser takes all that follows `IS DISTINCT FROM` for its right side, `AND` and `OR` included.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        const IS: [Keyword; 3] = [Keyword::IS, Keyword::DISTINCT, Keyword::FROM];
+        const IS_NOT: [Keyword; 4] = [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM];
+        let comparison = if parser.parse_keywords(&IS) {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&IS_NOT) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| comparison(Box::new(expr.clone()), Box::new(right))))
+    }
 }
 
 fn cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserError> {
