@@ -66,7 +66,7 @@ fn a_misspelt_key_is_shown_in_its_line() {
     let said = home.kennel(["status"]).ends_with(2);
     assert_eq!(said.stdout, "");
     assert!(
-        said.stderr.starts_with("error: cannot understand the config file `[ROOT]/work/kennel.toml`\n 4 | urll = \"s3://b\"\n   | ^^^^ did you mean `url`?\n"),
+        said.stderr.starts_with("error: cannot understand the config file `[ROOT]/desk/kennel.toml`\n 4 | urll = \"s3://b\"\n   | ^^^^ did you mean `url`?\n"),
         "{}",
         said.stderr
     );
@@ -102,7 +102,7 @@ fn settings_tell_where_they_came_from() {
         words.join(" ")
     };
     assert!(
-        line("home").ends_with("/work/cache │ config file"),
+        line("home").ends_with("/desk/cache │ config file"),
         "{text}"
     );
     assert_eq!(line("offline"), "offline │ true │ config file");

@@ -38,7 +38,7 @@ fn the_demo_takes_the_home_it_is_given_and_its_commands_work_there() {
     let place = place.to_str().unwrap();
     let said = home.kennel(["demo", "--home", place]);
     assert!(
-        said.stderr.contains("--home '[ROOT]/work/my demo'"),
+        said.stderr.contains("--home '[ROOT]/desk/my demo'"),
         "{}",
         said.stderr
     );

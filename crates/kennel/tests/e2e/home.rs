@@ -29,7 +29,7 @@ pub(crate) struct Said {
 impl TestHome {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("work")).unwrap();
+        fs::create_dir(folder.path().join("desk")).unwrap();
         Self {
             folder,
             now: NOW.into(),
@@ -66,7 +66,7 @@ impl TestHome {
 
     /// The working folder.
     pub(crate) fn work(&self) -> PathBuf {
-        self.folder.path().join("work")
+        self.folder.path().join("desk")
     }
 
     /// The cache.

@@ -114,7 +114,7 @@ fn an_inbox_without_reports_is_said_and_leaves_questions_without_an_answer() {
     fs::remove_dir_all(home.work().join("inbox")).unwrap();
     let said = home.kennel(["sync"]).ends_with(2);
     insta::assert_snapshot!(said.stderr, @r"
-    error: cannot read `[ROOT]/work/./inbox`
+    error: cannot read `[ROOT]/desk/./inbox`
       caused by: No such file or directory (os error 2)
     ");
     home.write("inbox/README.txt", "no reports here");
@@ -124,7 +124,7 @@ fn an_inbox_without_reports_is_said_and_leaves_questions_without_an_answer() {
     -- stdout
     -- stderr
     k9: up to date, 0 unchanged, in [TIME]
-    warning: k9: no k9 reports are listed under file://[ROOT]/work/./inbox
+    warning: k9: no k9 reports are listed under file://[ROOT]/desk/./inbox
     hint: k9 delivers Parquet under hive/parquet/ when hive delivery is switched on; a prefix belongs into the url
     ");
     let said = home.kennel(["run", "iam-admins", "-f", "csv"]).ends_with(4);
@@ -168,7 +168,7 @@ fn an_unreadable_config_is_shown_at_its_place() {
     home.write("kennel.toml", "[[source]\nname = \"k9\"\n");
     let said = home.kennel(["sync"]).ends_with(2);
     insta::assert_snapshot!(said.stderr, @r"
-    error: cannot understand the config file `[ROOT]/work/kennel.toml`
+    error: cannot understand the config file `[ROOT]/desk/kennel.toml`
      1 | [[source]
        |          ^
       caused by: line 1, column 10: unclosed array table, expected `]`
@@ -181,7 +181,7 @@ fn an_unreadable_config_is_shown_at_its_place() {
     );
     let said = home.kennel(["sync"]).ends_with(2);
     insta::assert_snapshot!(said.stderr, @r#"
-    error: cannot understand the config file `[ROOT]/work/kennel.toml`
+    error: cannot understand the config file `[ROOT]/desk/kennel.toml`
      3 | kind = "k8"
        |        ^^^^ did you mean `k9`?
       caused by: line 3, column 8: unknown variant `k8`, expected `k9` or `cloudtrail`
@@ -194,7 +194,7 @@ fn an_unreadable_config_is_shown_at_its_place() {
     );
     let said = home.kennel(["sync"]).ends_with(2);
     insta::assert_snapshot!(said.stderr, @r#"
-    error: cannot understand the config file `[ROOT]/work/kennel.toml`
+    error: cannot understand the config file `[ROOT]/desk/kennel.toml`
      4 | url = "https://inbox"
        |       ^^^^^^^^^^^^^^^
       caused by: `https://inbox` is not s3://BUCKET[/PREFIX] or file:///PATH

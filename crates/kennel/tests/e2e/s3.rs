@@ -200,7 +200,7 @@ fn keys_that_mean_harm_are_mirrored_or_named_and_never_leave_the_cache() {
     s3.assert_mirrored();
     let outside = walk(s3.home.root())
         .into_iter()
-        .filter(|path| !path.starts_with("data/kennel") && path != "work/kennel.toml")
+        .filter(|path| !path.starts_with("data/kennel") && path != "desk/kennel.toml")
         .collect::<Vec<_>>();
     assert_eq!(outside, Vec::<String>::new());
 

@@ -254,7 +254,7 @@ fn status_tells_what_is_there_as_text_and_as_json() {
     cache [ROOT]/data/kennel
     nothing was synced yet
 
-    source k9 (k9, file://[ROOT]/work/./inbox)
+    source k9 (k9, file://[ROOT]/desk/./inbox)
       never synced: `kennel sync k9`
     ");
     home.kennel(["sync", "-q"]);
