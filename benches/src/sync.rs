@@ -86,6 +86,8 @@ fn start(weed: &Path, data: &Path) -> Result<Server, Box<dyn std::error::Error>>
             "-s3.port.lance=0",
             "-master.telemetry=false",
             "-volume.max=0",
+            // Each bucket takes volumes of its own: small ones, or a second bucket finds no room.
+            "-master.volumeSizeLimitMB=1024",
         ])
         .arg(format!("-dir={}", folder.display()))
         .arg(format!("-s3.config={}", config.display()))

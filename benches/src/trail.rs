@@ -88,7 +88,7 @@ impl Bench<'_> {
 
     fn duckdb(&self, sql: &str) -> Command {
         let mut command = Command::new(self.duckdb);
-        command.args(["-csv", "-c", sql]);
+        command.args(["-csv", "-nullvalue", "", "-c", sql]);
         command
     }
 }
