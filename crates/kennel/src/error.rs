@@ -300,7 +300,7 @@ impl From<MirrorError> for CliError {
                 told.hint(answer_hint("SlowDown", "", "")).hint(STILL_THERE)
             }
             MirrorError::Unreachable { .. } => told
-                .hint("check the network, a proxy (HTTPS_PROXY), and `endpoint_url` in kennel.toml")
+                .hint("check the network, a proxy (HTTPS_PROXY), its certificates (AWS_CA_BUNDLE), and `endpoint_url` in kennel.toml")
                 .hint(STILL_THERE),
             MirrorError::Listing { .. } => {
                 told.hint("nothing was changed; a proxy or another server may have answered instead of S3")
