@@ -21,6 +21,7 @@ mod types;
 
 pub use dialect::AthenaDialect;
 pub use error::ParseError;
+pub use rewrite::{call, plain_cast};
 
 use std::sync::Arc;
 

@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Statement, TimezoneInfo, Value,
+    ArrayElemTypeDef, DataType as SqlType, Expr, Statement, TimezoneInfo, Value,
     visit_expressions_mut,
 };
+use kennel_athena::{call, plain_cast};
 
 use crate::{CannedQuery, EngineError, ParamType, error::nearest};
 
@@ -104,49 +104,18 @@ impl Bound {
             ))),
         };
         let Some(values) = self.values else {
-            return cast(Expr::value(Value::Null), sql_type);
+            return plain_cast(Expr::value(Value::Null), sql_type);
         };
         if self.param_type == ParamType::TextList {
             let items = values
                 .into_iter()
                 .map(|text| Expr::value(Value::SingleQuotedString(text)))
                 .collect();
-            return cast(call("make_array", items), sql_type);
+            return plain_cast(call("make_array", items), sql_type);
         }
         let text = values.into_iter().next().unwrap_or_default();
-        cast(Expr::value(Value::SingleQuotedString(text)), sql_type)
+        plain_cast(Expr::value(Value::SingleQuotedString(text)), sql_type)
     }
-}
-
-fn cast(expr: Expr, data_type: SqlType) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type,
-        format: None,
-        array: false,
-    }
-}
-
-fn call(name: &str, args: Vec<Expr>) -> Expr {
-    let args = args
-        .into_iter()
-        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
-        .collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args,
-            clauses: vec![],
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: vec![],
-    })
 }
 
 fn sql_instant(at: DateTime<Utc>) -> String {

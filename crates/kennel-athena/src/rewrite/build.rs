@@ -22,7 +22,8 @@ pub(super) fn null() -> Expr {
     Expr::value(Value::Null)
 }
 
-pub(super) fn plain_cast(expr: Expr, data_type: DataType) -> Expr {
+/// `CAST(expr AS data_type)`.
+pub fn plain_cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(expr),
@@ -32,7 +33,8 @@ pub(super) fn plain_cast(expr: Expr, data_type: DataType) -> Expr {
     }
 }
 
-pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+/// `name(args …)`.
+pub fn call(name: &str, args: Vec<Expr>) -> Expr {
     let args = args
         .into_iter()
         .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))

@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::ParseError;
 
+pub use build::{call, plain_cast};
 pub(crate) use names::DUPLICATE_MARK;
 
 /// Rewrites a statement in place.

@@ -72,7 +72,9 @@ pub(super) fn merge(
     let row_count = inputs.iter().map(|input| input.row_count).sum();
     let mut writer = TrailWriter::new(stage, Arc::clone(&schema), options, row_count);
     let mut duplicate_count = 0;
-    let flag_column = schema.index_of(IS_DUPLICATE).unwrap_or_default();
+    let flag_column = schema
+        .index_of(IS_DUPLICATE)
+        .map_err(TrailFileError::Sort)?;
     let mut judge = Judge::default();
     merge_rows(
         inputs,

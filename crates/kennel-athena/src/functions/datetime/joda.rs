@@ -20,7 +20,7 @@ use datafusion::{
 
 use super::{
     moment::Moments,
-    patterns::{Fields, MONTHS, WEEKDAYS, name, number},
+    patterns::{Fields, MONTHS, WEEKDAYS, name, number, read_by_pattern},
     text_to_time,
 };
 use crate::{
@@ -296,29 +296,7 @@ fn parsed(text: &str, pieces: &[Piece]) -> Option<NaiveDateTime> {
 }
 
 fn parse_datetime(call: &Call) -> Result<ArrayRef> {
-    let (texts, patterns) = (call.text(0), call.text(1));
-    let constant = call.constant_text(1).flatten().map(pieces).transpose()?;
-    let mut values = Vec::with_capacity(call.rows);
-    for row in 0..call.rows {
-        if texts.is_null(row) || patterns.is_null(row) {
-            values.push(None);
-            continue;
-        }
-        let text = texts.value(row);
-        let time = match &constant {
-            Some(pieces) => parsed(text, pieces),
-            None => parsed(text, &pieces(patterns.value(row))?),
-        };
-        match time {
-            Some(time) => values.push(Some(time.and_utc().timestamp_millis())),
-            None => {
-                return exec_err!(
-                    "Invalid format: \"{text}\" does not match '{}'",
-                    patterns.value(row)
-                );
-            }
-        }
-    }
+    let values = read_by_pattern(call, pieces, |text, pieces| parsed(text, pieces))?;
     let zone = UTC.into();
     Ok(text_to_time::array(
         values,

@@ -284,8 +284,20 @@ fn parsed(text: &str, pieces: &[Piece]) -> Option<NaiveDateTime> {
 }
 
 fn date_parse(call: &Call) -> Result<ArrayRef> {
+    let values = read_by_pattern(call, pieces, |text, pieces| parsed(text, pieces))?;
+    Ok(text_to_time::array(values, TimeUnit::Millisecond, None))
+}
+
+/// Milliseconds since 1970 of the texts in argument 0 by the patterns in argument 1.
+///
+/// A constant pattern is read once. A text that does not match is an error, as in Athena.
+pub(super) fn read_by_pattern<P>(
+    call: &Call,
+    pieces: impl Fn(&str) -> Result<P>,
+    parsed: impl Fn(&str, &P) -> Option<NaiveDateTime>,
+) -> Result<Vec<Option<i64>>> {
     let (texts, patterns) = (call.text(0), call.text(1));
-    let constant = constant_pieces(call, 1)?;
+    let constant = call.constant_text(1).flatten().map(&pieces).transpose()?;
     let mut values = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
         if texts.is_null(row) || patterns.is_null(row) {
@@ -297,17 +309,15 @@ fn date_parse(call: &Call) -> Result<ArrayRef> {
             Some(pieces) => parsed(text, pieces),
             None => parsed(text, &pieces(patterns.value(row))?),
         };
-        match time {
-            Some(time) => values.push(Some(time.and_utc().timestamp_millis())),
-            None => {
-                return exec_err!(
-                    "Invalid format: \"{text}\" does not match '{}'",
-                    patterns.value(row)
-                );
-            }
-        }
+        let Some(time) = time else {
+            return exec_err!(
+                "Invalid format: \"{text}\" does not match '{}'",
+                patterns.value(row)
+            );
+        };
+        values.push(Some(time.and_utc().timestamp_millis()));
     }
-    Ok(text_to_time::array(values, TimeUnit::Millisecond, None))
+    Ok(values)
 }
 
 #[cfg(test)]
