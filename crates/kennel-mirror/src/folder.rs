@@ -234,19 +234,32 @@ fn path_of(root: &Path, key: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// Opens the file of a key and describes it as it is now.
+/// Opens the file of a key and describes it as it is now. `root` has no links in it.
 pub(crate) fn open(root: &Path, key: &str) -> io::Result<(File, RemoteObject)> {
     let refused = |why: &'static str| io::Error::new(io::ErrorKind::InvalidInput, why);
     let path = path_of(root, key)
         .filter(|_| !key.is_empty() && !key.ends_with('/'))
         .ok_or_else(|| refused("the key names no file below the folder"))?;
+    let file = File::open(&path)?;
     // A link may have been put there since the listing.
-    if !path.canonicalize()?.starts_with(root.canonicalize()?) {
+    if !real_path(&file, &path)?.starts_with(root) {
         return Err(refused("the file lies outside the folder"));
     }
-    let file = File::open(&path)?;
     let metadata = file.metadata()?;
     Ok((file, object(key.into(), &metadata)))
+}
+
+/// Where an open file really lies. Linux knows; elsewhere each part of the path is looked at.
+fn real_path(file: &File, path: &Path) -> io::Result<PathBuf> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        if let Ok(found) = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) {
+            return Ok(found);
+        }
+    }
+    let _unused_on_linux = file;
+    path.canonicalize()
 }
 
 #[cfg(test)]

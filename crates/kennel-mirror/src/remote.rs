@@ -83,12 +83,13 @@ impl Remote {
     }
 
     fn on_disk(root: &Path, settings: &MirrorSettings) -> Result<Self, MirrorError> {
-        std::fs::read_dir(root).map_err(|source| MirrorError::Folder {
+        let real = std::fs::read_dir(root).and_then(|_| root.canonicalize());
+        let real = real.map_err(|source| MirrorError::Folder {
             path: root.to_owned(),
             source,
         })?;
         Ok(Self {
-            place: Place::Folder(root.into()),
+            place: Place::Folder(real.into()),
             settings: *settings,
         })
     }

@@ -50,7 +50,11 @@ fn read(
         let (mut source, now) = folder::open(root, &object.key).map_err(failed)?;
         object = now;
         let mut body = Body::new(job, object.size_bytes)?;
-        let mut buffer = vec![0; PIECE];
+        // One byte more than expected, so that growth is seen.
+        let room = usize::try_from(object.size_bytes)
+            .unwrap_or(PIECE)
+            .saturating_add(1);
+        let mut buffer = vec![0; room.min(PIECE)];
         loop {
             let count = match source.read(&mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
