@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, path::PathBuf};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Params, Row, params};
+use rusqlite::{Params, Row, params};
 
 use super::{
     Cache, Failure, KnownObject, ObjectVersion, Report, SnapshotInfo, SourceInfo, UserTable, View,
@@ -46,17 +46,15 @@ impl Cache {
     }
 
     pub(crate) fn source_id(&self, name: &SourceName) -> Result<i64, CacheError> {
-        self.db
-            .query_row(
-                "SELECT id FROM source WHERE name = ?1",
-                [name.as_str()],
-                |row| row.get(0),
-            )
-            .optional()
-            .map_err(self.failed("read"))?
-            .ok_or_else(|| CacheError::UnknownSource {
-                name: name.to_string(),
-            })
+        self.select(
+            "SELECT id FROM source WHERE name = ?1",
+            [name.as_str()],
+            |row| row.get(0),
+        )?
+        .pop()
+        .ok_or_else(|| CacheError::UnknownSource {
+            name: name.to_string(),
+        })
     }
 
     /// All current objects of a source, ascending by the bytes of their keys, read page by page.

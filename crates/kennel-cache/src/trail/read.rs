@@ -1,6 +1,10 @@
 //! Look-ups of CloudTrail objects, table files and coverage.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use rusqlite::{OptionalExtension, Row, params, types::Type, types::ValueRef};
 
@@ -87,32 +91,60 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Manifest`].
     pub fn trail_coverage(&self) -> Result<Vec<TrailCoverage>, CacheError> {
-        let mut place: Option<Arc<CoveragePlace>> = None;
-        self.select(
-            "SELECT s.name, p.account_id, p.region, d.day, d.category, sum(d.object_count), sum(d.event_count)
-             FROM trail_day d JOIN trail_prefix p ON p.id = d.prefix_id JOIN source s ON s.id = p.source_id
-             WHERE d.is_pending = 0
-             GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
+        let places = self.select(
+            "SELECT p.id, s.name, p.account_id, p.region FROM trail_prefix p JOIN source s ON s.id = p.source_id",
             [],
             |row| {
-                let here = CoveragePlace {
-                    source: parsed(row, 0)?,
-                    account_id: AccountId::new(row.get::<_, String>(1)?),
-                    region: row.get(2)?,
+                let place = CoveragePlace {
+                    source: parsed(row, 1)?,
+                    account_id: AccountId::new(row.get::<_, String>(2)?),
+                    region: row.get(3)?,
                 };
-                let place = match place.take().filter(|place| **place == here) {
-                    Some(same) => place.insert(same),
-                    None => place.insert(Arc::new(here)),
-                };
-                Ok(TrailCoverage {
-                    place: Arc::clone(place),
-                    day: day(row, 3)?,
-                    category: EventCategory::from_name(&row.get::<_, String>(4)?),
-                    object_count: row.get(5)?,
-                    event_count: row.get(6)?,
-                })
+                Ok((row.get::<_, i64>(0)?, Arc::new(place)))
             },
-        )
+        )?;
+        let places = places.into_iter().collect::<HashMap<_, _>>();
+        // In the order of the table: there is a row for each day, which a join or a sort would make expensive.
+        let mut coverage = self
+            .select(
+                "SELECT prefix_id, day, category, object_count, event_count FROM trail_day WHERE is_pending = 0",
+                [],
+                |row| {
+                    let Some(place) = places.get(&row.get(0)?) else {
+                        return Ok(None);
+                    };
+                    Ok(Some(TrailCoverage {
+                        place: Arc::clone(place),
+                        day: day(row, 1)?,
+                        category: EventCategory::from_name(text(row, 2)?),
+                        object_count: row.get(3)?,
+                        event_count: row.get(4)?,
+                    }))
+                },
+            )?
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>();
+        // Rows of one prefix are in order already.
+        coverage.sort_by(|a, b| {
+            let place = match Arc::ptr_eq(&a.place, &b.place) {
+                true => Ordering::Equal,
+                false => a.place.cmp(&b.place),
+            };
+            let category = || a.category.as_str().cmp(b.category.as_str());
+            place.then_with(|| a.day.cmp(&b.day)).then_with(category)
+        });
+        // A place may have several prefixes: folders, or trails.
+        coverage.dedup_by(|next, row| {
+            let is_same =
+                (&next.place, next.day, next.category) == (&row.place, row.day, row.category);
+            if is_same {
+                row.object_count += next.object_count;
+                row.event_count += next.event_count;
+            }
+            is_same
+        });
+        Ok(coverage)
     }
 
     /// All CloudTrail objects, by source and key, read page by page.
