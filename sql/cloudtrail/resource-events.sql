@@ -30,34 +30,24 @@
 -- null where only the request parameters match.
 --
 -- A call into another account's resource is recorded by both accounts: two rows, with one shared_event_id.
-WITH named AS (
-  SELECT object_key, record_index, resource
-  FROM cloudtrail.events
-  CROSS JOIN UNNEST(resources) AS listed(resource)
-  WHERE cardinality(resources) > 0
+SELECT
+  event_time, account_id, region, principal_arn, session_name,
+  service, event_name, read_only, error_code, source_ip_address, invoked_by,
+  array_min(transform(
+    filter(resources, r -> r.arn = $resource
+      OR strpos(r.arn, concat($resource, '/')) = 1
+      OR strpos(r.arn, concat($resource, ':')) = 1),
+    r -> r.arn)) AS resource_arn,
+  shared_event_id, event_id
+FROM cloudtrail.events
+WHERE (
+    strpos(request_parameters, concat('"', $resource, '"')) > 0
+    OR any_match(resources, r -> r.arn = $resource
+      OR strpos(r.arn, concat($resource, '/')) = 1
+      OR strpos(r.arn, concat($resource, ':')) = 1)
+  )
+  AND ($include_reads OR (read_only IS DISTINCT FROM true))
   AND ($account_id IS NULL OR account_id = $account_id)
   AND ($since IS NULL OR event_time >= $since)
   AND ($until IS NULL OR event_time < $until)
-),
-matching AS (
-  SELECT object_key, record_index, min(resource.arn) AS resource_arn
-  FROM named
-  WHERE resource.arn = $resource
-     OR strpos(resource.arn, concat($resource, '/')) = 1
-     OR strpos(resource.arn, concat($resource, ':')) = 1
-  GROUP BY object_key, record_index
-)
-SELECT
-  events.event_time, events.account_id, events.region, events.principal_arn, events.session_name,
-  events.service, events.event_name, events.read_only, events.error_code, events.source_ip_address,
-  events.invoked_by, matching.resource_arn, events.shared_event_id, events.event_id
-FROM cloudtrail.events
-LEFT JOIN matching
-  ON matching.object_key = events.object_key AND matching.record_index = events.record_index
-WHERE (matching.object_key IS NOT NULL
-       OR strpos(events.request_parameters, concat('"', $resource, '"')) > 0)
-  AND ($include_reads OR (events.read_only IS DISTINCT FROM true))
-  AND ($account_id IS NULL OR events.account_id = $account_id)
-  AND ($since IS NULL OR events.event_time >= $since)
-  AND ($until IS NULL OR events.event_time < $until)
-ORDER BY events.event_time, events.account_id, events.event_id, events.object_key, events.record_index;
+ORDER BY event_time, account_id, event_id, object_key, record_index;
