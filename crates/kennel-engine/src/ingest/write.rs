@@ -16,7 +16,7 @@ use datafusion::{
     },
     parquet::{
         arrow::ArrowWriter,
-        basic::{Compression, ZstdLevel},
+        basic::Compression,
         errors::ParquetError,
         file::properties::{EnabledStatistics, WriterProperties, WriterVersion},
     },
@@ -114,7 +114,8 @@ impl TableWriter {
     ) -> Result<Self, IngestError> {
         let properties = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_2_0)
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            // Dictionaries have done most of the work, and a reader makes no zstd context for each column.
+            .set_compression(Compression::SNAPPY)
             .set_data_page_row_count_limit(ROWS_PER_PAGE)
             .set_write_batch_size(ROWS_PER_PAGE / 4)
             .set_statistics_enabled(EnabledStatistics::Page)
