@@ -255,6 +255,20 @@ impl TrailKey {
             file_name: file_name.to_owned(),
         })
     }
+
+    /// When it was delivered, for ordering: the day, and the `20260302T0710Z` of the file's name or nothing.
+    pub fn delivered(&self) -> (DeliveryDay, &str) {
+        let is_time = |part: &&str| {
+            let fits = |(index, byte): (usize, u8)| match index {
+                8 => byte == b'T',
+                13 => byte == b'Z',
+                _ => byte.is_ascii_digit(),
+            };
+            part.len() == 14 && part.bytes().enumerate().all(fits)
+        };
+        let time = self.file_name.split('_').find(is_time);
+        (self.day, time.unwrap_or_default())
+    }
 }
 
 impl fmt::Display for TrailKey {
@@ -330,6 +344,19 @@ mod tests {
         assert_eq!(read.prefix.account_id.as_str(), "0000");
         assert_eq!(read.day.date(), None);
         assert_eq!(read.day.minus_days(2), None);
+    }
+
+    #[test]
+    fn the_time_of_delivery_is_in_the_name() {
+        let read = |file: &str| {
+            let key = format!("AWSLogs/1/CloudTrail/eu-west-1/2026/03/02/{file}");
+            TrailKey::parse(&key).unwrap().delivered().1.to_owned()
+        };
+        assert_eq!(read(FILE), "20260302T0710Z");
+        assert_eq!(
+            read("1_CloudTrail_2026\u{e9}302T071_20260302X0710Z_x.json"),
+            ""
+        );
     }
 
     #[test]

@@ -274,12 +274,9 @@ impl EventBuilders {
             .iter()
             .map(|field| self.column(field))
             .collect::<Vec<_>>();
-        columns.push(Arc::new(self.extra.finish()));
-        for builder in &mut self.partition {
-            columns.push(Arc::new(builder.finish()));
-        }
+        columns.push(text(&mut self.extra));
+        columns.extend(self.partition.iter_mut().map(text));
         let typed = &mut self.typed;
-        let text = |builder: &mut StringBuilder| Arc::new(builder.finish()) as ArrayRef;
         columns.extend([
             Arc::new(typed.event_time.finish().with_timezone("UTC")) as ArrayRef,
             text(&mut typed.event_category),
@@ -311,7 +308,7 @@ impl EventBuilders {
     fn column(&mut self, field: &KnownField) -> ArrayRef {
         let index = field.slot.index();
         match field.shape {
-            Shape::Text | Shape::Json => Arc::new(self.texts[index].finish()),
+            Shape::Text | Shape::Json => text(&mut self.texts[index]),
             Shape::Object(fields) => {
                 let nulls = self.valid[index].finish();
                 let columns = fields.iter().map(|field| self.column(field)).collect();
@@ -354,6 +351,15 @@ impl EventBuilders {
             }
         }
     }
+}
+
+/// The array, and room in the builder for as much again: batches are alike, and what grows by doubling is
+/// copied, and takes twice the memory.
+fn text(builder: &mut StringBuilder) -> ArrayRef {
+    let (rows, bytes) = (builder.len(), builder.values_slice().len());
+    let array = Arc::new(builder.finish());
+    *builder = StringBuilder::with_capacity(rows, bytes + bytes / 16);
+    array
 }
 
 fn places(fields: &'static [KnownField], leaves: &mut Vec<(Slot, bool)>, structs: &mut Vec<Slot>) {

@@ -7,7 +7,7 @@ use kennel_cache::Stage;
 
 use super::{
     CompactionPlan, NewTrailFile, TrailFileError, TrailTableFile, TrailWriteOptions,
-    cursor::{Input, Place},
+    cursor::{Input, Place, overlap},
     merge::{self, FAN_IN},
 };
 
@@ -45,6 +45,59 @@ pub fn compact(
     compact_with_fan_in(plan, tables_root, stage, options, FAN_IN)
 }
 
+/// New files, by what becomes of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Those that stay as they were written.
+    pub stay: Vec<TrailTableFile>,
+    /// Those to be rewritten: small ones, and those with an event that another file holds, too.
+    pub rewrite: Vec<TrailTableFile>,
+    /// Rows of the former that are flagged as duplicates.
+    pub duplicate_count: u64,
+}
+
+/// Finds the new files that need no rewriting, in which [`write_sorted`](super::write_sorted) has flagged what
+/// is a duplicate within the file.
+///
+/// A file stays when it has [`TrailWriteOptions::min_settled_bytes`] and no event of it is in a file of
+/// `visible`, or in one that stays. Of each file that shares an instant with one of those, identities are read.
+///
+/// # Errors
+/// [`TrailFileError`] names the file that could not be read.
+pub fn settle(
+    new: Vec<TrailTableFile>,
+    visible: &[TrailTableFile],
+    tables_root: &Path,
+    options: &TrailWriteOptions,
+) -> Result<Settled, TrailFileError> {
+    let (large, mut rewrite): (Vec<_>, Vec<_>) = new
+        .into_iter()
+        .partition(|file| file.size_bytes >= options.min_settled_bytes);
+    let ranges = large.iter().map(TrailTableFile::range).collect::<Vec<_>>();
+    let references = visible
+        .iter()
+        .filter(|file| ranges.iter().any(|range| overlap(range, &file.range())))
+        .collect::<Vec<_>>();
+    let inputs = references.iter().copied().chain(&large);
+    let inputs = inputs.map(|file| inspect(file, tables_root));
+    let found = merge::repeated(inputs.collect::<Result<_, _>>()?)?;
+    let mut settled = Settled::default();
+    for (rank, file) in (references.len()..).zip(large) {
+        if found.contains(&rank) {
+            rewrite.push(file);
+        } else {
+            settled.duplicate_count += inspect(&file, tables_root)?.duplicate_count()?;
+            settled.stay.push(file);
+        }
+    }
+    settled.rewrite = rewrite;
+    Ok(settled)
+}
+
+fn inspect(file: &TrailTableFile, tables_root: &Path) -> Result<Input, TrailFileError> {
+    Input::inspect(Place::Published(tables_root.join(&file.table_path)))
+}
+
 pub(super) fn compact_with_fan_in(
     plan: &CompactionPlan,
     tables_root: &Path,
@@ -52,15 +105,13 @@ pub(super) fn compact_with_fan_in(
     options: &TrailWriteOptions,
     fan_in: usize,
 ) -> Result<CompactionOutcome, TrailFileError> {
-    let inspect = |files: &[TrailTableFile]| {
-        files
-            .iter()
-            .map(|file| Input::inspect(Place::Published(tables_root.join(&file.table_path))))
-            .collect::<Result<Vec<_>, _>>()
+    let inspected = |files: &[TrailTableFile]| {
+        let inputs = files.iter().map(|file| inspect(file, tables_root));
+        inputs.collect::<Result<Vec<_>, _>>()
     };
     let merged = merge::merge(
-        inspect(&plan.rewrite)?,
-        inspect(&plan.reference)?,
+        inspected(&plan.rewrite)?,
+        inspected(&plan.reference)?,
         stage,
         options,
         fan_in,

@@ -134,6 +134,24 @@ impl Input {
         Cursor::start(self.place.path(), reader, encoder, Some(Arc::clone(schema)))
     }
 
+    /// How many rows are flagged as duplicates.
+    pub(super) fn duplicate_count(&self) -> Result<u64, TrailFileError> {
+        let reader = self.reader()?;
+        let leaf = leaf_of(reader.parquet_schema(), IS_DUPLICATE);
+        let mask = ProjectionMask::leaves(reader.parquet_schema(), leaf);
+        let reader = reader
+            .with_projection(mask)
+            .build()
+            .map_err(|source| self.place.refused(source))?;
+        let mut count = 0;
+        for batch in reader {
+            let batch = batch.map_err(|error| self.place.refused(error.into()))?;
+            let flags = batch.column(0).as_boolean_opt();
+            count += flags.map_or(0, |flags| flags.true_count() as u64);
+        }
+        Ok(count)
+    }
+
     /// Opens a cursor over identities and flags alone, of the row groups that overlap one of `ranges`.
     pub(super) fn identities(
         &self,

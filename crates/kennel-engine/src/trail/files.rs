@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::BTreeMap, io::Write, sync::Arc};
 
 use datafusion::{
     arrow::{
-        array::{Array, AsArray, RecordBatch},
+        array::{Array, AsArray, BooleanArray, RecordBatch},
         compute::interleave_record_batch,
         datatypes::{DataType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType},
     },
@@ -20,7 +20,7 @@ use kennel_cache::{Stage, StageFile};
 
 use super::{
     TrailFileError, TrailTableFile, TrailWriteOptions,
-    key::{self, EVENT_TIME, KeyEncoder},
+    key::{self, EVENT_TIME, IS_DUPLICATE, KeyEncoder},
 };
 use crate::ingest::{Bounds, ColumnStatistics};
 
@@ -66,8 +66,9 @@ impl NewTrailFile {
 ///
 /// The batches must have the same columns, among them `event_time: Timestamp(µs, UTC)`,
 /// `record_id: Utf8`, `account_id: Utf8`, `object_key: Utf8`, `record_index: Int64` and
-/// `is_duplicate: Boolean`; rows are ordered by the first five, nulls first. The flag is written as it
-/// is: [`compact`](super::compact) decides it. Beside the rows themselves, memory holds their keys and one row
+/// `is_duplicate: Boolean`; rows are ordered by the first five, nulls first. Of rows that are the same event all
+/// but the first are flagged; flags that are set stay. What is a duplicate of a row in another file is for
+/// [`compact`](super::compact) to find. Beside the rows themselves, memory holds their keys and one row
 /// group as encoded. The same rows make the same bytes, however they are divided into batches.
 ///
 /// # Errors
@@ -95,13 +96,38 @@ pub fn write_sorted(
         Ordering::Equal => a.cmp(b),
         other => other,
     });
+    let repeats = order.windows(2).map(|pair| {
+        let [(a, row), (b, next)] = [pair[0], pair[1]];
+        keys[b].has_id(next) && keys[a].identity(row) == keys[b].identity(next)
+    });
+    let repeats = std::iter::once(false).chain(repeats).collect::<Vec<_>>();
     drop(keys);
     let batches = batches.iter().collect::<Vec<_>>();
     let mut writer = TrailWriter::new(stage, first.schema(), options, row_count as u64);
-    for rows in order.chunks(CHUNK_ROWS) {
-        writer.write(&interleave_record_batch(&batches, rows).map_err(TrailFileError::Sort)?)?;
+    for (rows, repeats) in order.chunks(CHUNK_ROWS).zip(repeats.chunks(CHUNK_ROWS)) {
+        let rows = interleave_record_batch(&batches, rows).map_err(TrailFileError::Sort)?;
+        writer.write(&flagged(rows, repeats)?)?;
     }
     writer.finish()
+}
+
+/// Sets `is_duplicate` where `repeats` does.
+fn flagged(rows: RecordBatch, repeats: &[bool]) -> Result<RecordBatch, TrailFileError> {
+    if !repeats.contains(&true) {
+        return Ok(rows);
+    }
+    let schema = rows.schema();
+    let index = schema
+        .index_of(IS_DUPLICATE)
+        .map_err(TrailFileError::Sort)?;
+    let mut columns = rows.columns().to_vec();
+    let before = columns[index].as_boolean();
+    let flags = before
+        .iter()
+        .zip(repeats)
+        .map(|(flag, repeat)| Some(*repeat || flag == Some(true)));
+    columns[index] = Arc::new(flags.collect::<BooleanArray>());
+    RecordBatch::try_new(schema, columns).map_err(TrailFileError::Sort)
 }
 
 /// Writes rows that come in order, and begins another file when one is large enough.

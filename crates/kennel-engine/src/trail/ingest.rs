@@ -10,13 +10,17 @@ use kennel_cache::{
 };
 
 use super::{
-    CompactionPlan, NewTrailFile, TrailFileError, TrailTableFile, TrailWriteOptions,
+    NewTrailFile, TrailFileError, TrailTableFile, TrailWriteOptions,
     builders::EventBuilders,
     compact,
     decode::{DecodeError, DecodeLimits, Decoder, ObjectOrigin},
-    plan_compaction, write_sorted,
+    plan_compaction, settle, write_sorted,
 };
 
+/// Rows at which a batch is ended: small ones cost less memory while they grow.
+const BATCH_ROWS: usize = 8 * 1024;
+/// Rows that take less memory make a file too small to stay as it is.
+const SMALL_RUN_BYTES: usize = 16 << 20;
 /// The counting of [`NamedFile::level`]: as a batch wrote it.
 const LEVEL_RUN: u32 = 0;
 /// Merged, with duplicate flags.
@@ -96,6 +100,10 @@ impl TrailIngester {
             },
         );
         full.into_iter().for_each(|batch| held.take(batch));
+        if held.builders.len() >= BATCH_ROWS {
+            let batch = held.builders.finish();
+            held.take(batch);
+        }
         let outcome = match decoded {
             Ok(outcome) => outcome,
             Err(error) => return refused(error.to_string()),
@@ -135,13 +143,19 @@ impl TrailIngester {
     /// [`TrailFileError`]; what was held is lost then, and no manifest names anything of it.
     pub fn flush(&mut self) -> Result<Vec<NamedFile>, TrailFileError> {
         let mut named = Vec::new();
-        for (table, mut held) in std::mem::take(&mut self.held) {
+        for (table, held) in &mut self.held {
             if !held.builders.is_empty() {
                 let rest = held.builders.finish();
                 held.take(rest);
             }
-            let files = write_sorted(&held.batches, &self.stage, &TrailWriteOptions::run())?;
-            named.extend(files.into_iter().map(|file| name(file, table, LEVEL_RUN)));
+            let batches = std::mem::take(&mut held.batches);
+            let batch_bytes = std::mem::take(&mut held.batch_bytes);
+            let options = match batch_bytes < SMALL_RUN_BYTES {
+                true => TrailWriteOptions::run(),
+                false => TrailWriteOptions::default(),
+            };
+            let files = write_sorted(&batches, &self.stage, &options)?;
+            named.extend(files.into_iter().map(|file| name(file, *table, LEVEL_RUN)));
         }
         Ok(named)
     }
@@ -195,11 +209,12 @@ pub struct Compacted {
     pub files: Vec<NamedFile>,
     /// Ids of the files whose rows are in them.
     pub replaced_ids: Vec<i64>,
-    /// Their rows that are flagged as duplicates.
+    /// Rows flagged as duplicates, of these and of what a sync wrote and was left as it is.
     pub duplicate_count: u64,
 }
 
-/// Merges what a sync wrote with what lies near it, and flags duplicates.
+/// Merges what is small of what a sync wrote with what lies near it, and flags duplicates. Large files without an
+/// event that another file has stay as they are.
 ///
 /// Files of other sources are looked at and left as they are: an organisation's trail and an account's own
 /// deliver the same events to two buckets.
@@ -214,11 +229,8 @@ pub fn compact_trail(
     let pending = cache.pending_trail_files(source)?;
     let mut compacted = Compacted::default();
     for table in TrailTable::ALL {
-        let new = pending
-            .iter()
-            .filter(|file| file.file.table == table)
-            .map(table_file)
-            .collect::<Vec<_>>();
+        let new = pending.iter().filter(|file| file.file.table == table);
+        let new = new.map(table_file).collect::<Vec<_>>();
         if new.is_empty() {
             continue;
         }
@@ -227,16 +239,15 @@ pub fn compact_trail(
             .into_iter()
             .partition(|file| file.source == *source);
         let own = own.iter().map(table_file).collect::<Vec<_>>();
-        let max_file_bytes = TrailWriteOptions::default().max_file_bytes;
-        let mut plan = plan_compaction(&own, &new, max_file_bytes);
-        plan.reference.extend(others.iter().map(table_file));
-        compacted.carry_out(&plan, table, cache, stage)?;
+        let others = others.iter().map(table_file).collect::<Vec<_>>();
+        compacted.add(new, own, others, table, cache, stage)?;
     }
     Ok(compacted)
 }
 
-/// Merges all that was written of a source's objects anew into files that can take the place of all it has, and
-/// flags duplicates, as [`compact_trail`] does. [`Compacted::replaced_ids`] are of no use here.
+/// Does for all that was written of a source's objects anew what [`compact_trail`] does, as if the source had
+/// nothing yet. [`Compacted::files`] are all files that take the place of what it has, those among them that
+/// stay as they were written; [`Compacted::replaced_ids`] are positions in `written`.
 ///
 /// # Errors
 /// [`TrailFileError`]; nothing is replaced then.
@@ -248,43 +259,53 @@ pub fn compact_rebuilt(
 ) -> Result<Compacted, TrailFileError> {
     let mut compacted = Compacted::default();
     for table in TrailTable::ALL {
-        let rewrite = (0..)
+        let new = (0..)
             .zip(written)
             .filter(|(_, file)| file.table == table)
             .map(|(id, file)| named_file(id, file))
             .collect::<Vec<_>>();
-        if rewrite.is_empty() {
+        if new.is_empty() {
             continue;
         }
         let known = cache.trail_files(table)?;
         // What is damaged or gone cannot be looked at: its own source, made anew, looks at these files then.
         let others = known
             .iter()
-            .filter(|file| file.source != *source && cache.is_table_intact(&file.file.table_path));
-        let plan = CompactionPlan {
-            rewrite,
-            reference: others.map(table_file).collect(),
-        };
-        compacted.carry_out(&plan, table, cache, stage)?;
+            .filter(|file| file.source != *source && cache.is_table_intact(&file.file.table_path))
+            .map(table_file)
+            .collect();
+        compacted.add(new, Vec::new(), others, table, cache, stage)?;
     }
+    let is_replaced = |id| compacted.replaced_ids.contains(&id);
+    let stay = (0..).zip(written).filter(|(id, _)| !is_replaced(*id));
+    let stay = stay.map(|(_, file)| file.clone()).collect::<Vec<_>>();
+    compacted.files.extend(stay);
     Ok(compacted)
 }
 
 impl Compacted {
-    fn carry_out(
+    fn add(
         &mut self,
-        plan: &CompactionPlan,
+        new: Vec<TrailTableFile>,
+        own: Vec<TrailTableFile>,
+        others: Vec<TrailTableFile>,
         table: TrailTable,
         cache: &Cache,
         stage: &Stage,
     ) -> Result<(), TrailFileError> {
         let options = TrailWriteOptions::default();
-        let outcome = compact(plan, &cache.home().tables(), stage, &options)?;
+        let tables = cache.home().tables();
+        let visible = own.iter().chain(&others).cloned().collect::<Vec<_>>();
+        let settled = settle(new, &visible, &tables, &options)?;
+        let mut plan = plan_compaction(&own, &settled.rewrite, options.max_file_bytes);
+        plan.reference.extend(others);
+        plan.reference.extend(settled.stay);
+        let outcome = compact(&plan, &tables, stage, &options)?;
         let files = outcome.new_files.into_iter();
         self.files
             .extend(files.map(|file| name(file, table, LEVEL_COMPACTED)));
         self.replaced_ids.extend(outcome.replaced_ids);
-        self.duplicate_count += outcome.duplicate_count;
+        self.duplicate_count += outcome.duplicate_count + settled.duplicate_count;
         Ok(())
     }
 }

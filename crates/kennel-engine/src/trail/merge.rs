@@ -5,7 +5,7 @@
 //! merge reaches their first instant. Whether rows are duplicates is decided in the last pass.
 
 use std::{
-    collections::{BinaryHeap, binary_heap::PeekMut},
+    collections::{BTreeSet, BinaryHeap, binary_heap::PeekMut},
     sync::Arc,
 };
 
@@ -96,6 +96,50 @@ pub(super) fn merge(
     })
 }
 
+/// Which inputs (by their position) hold an event that one before them holds.
+pub(super) fn repeated(inputs: Vec<Input>) -> Result<BTreeSet<usize>, TrailFileError> {
+    let encoder = Arc::new(KeyEncoder::try_new()?);
+    let ranges = shared(&inputs);
+    let mut waiting = waiting(inputs);
+    let mut heap = BinaryHeap::<Cursor>::new();
+    let mut found = BTreeSet::new();
+    let mut event = Vec::new();
+    let mut first = None;
+    loop {
+        while let Some((range, ..)) = waiting.last()
+            && heap.peek().is_none_or(|next| range.0 <= next.time())
+            && let Some((_, rank, input)) = waiting.pop()
+        {
+            if let Some(mut cursor) = input.identities(&ranges, &encoder, IDENTITY_ROWS)? {
+                cursor.rank = rank;
+                heap.push(cursor);
+            }
+        }
+        let Some(mut cursor) = heap.peek_mut() else {
+            return Ok(found);
+        };
+        if cursor.has_id() {
+            // Equal ones come in the order of the inputs.
+            let identity = cursor.identity();
+            match first {
+                Some(first) if event == identity.data() => {
+                    if first != cursor.rank {
+                        found.insert(cursor.rank);
+                    }
+                }
+                _ => {
+                    event.clear();
+                    event.extend_from_slice(identity.data());
+                    first = Some(cursor.rank);
+                }
+            }
+        }
+        if cursor.advance()? == Step::End {
+            PeekMut::pop(cursor);
+        }
+    }
+}
+
 /// Merges a few files into one that is not published; flags stay as they are.
 fn pass(
     inputs: Vec<Input>,
@@ -138,6 +182,47 @@ fn crowd(inputs: &[Input], fan_in: usize) -> Option<Vec<usize>> {
     crowd.sort_by_key(|index| inputs[*index].row_count);
     crowd.truncate(fan_in);
     Some(crowd)
+}
+
+/// The times at which row groups of more than one input may have rows: no event is in two inputs elsewhere.
+fn shared(inputs: &[Input]) -> Vec<TimeRange> {
+    let of_input = |(rank, input): (usize, &Input)| {
+        let ranges = input.row_groups().to_vec();
+        ranges.into_iter().map(move |range| (range, rank))
+    };
+    let mut ranges = inputs
+        .iter()
+        .enumerate()
+        .flat_map(of_input)
+        .collect::<Vec<_>>();
+    ranges.sort_unstable();
+    // The latest end so far, and the latest of the other inputs.
+    let mut latest: [Option<(Option<i64>, usize)>; 2] = [None, None];
+    let mut shared = Vec::new();
+    for (range, rank) in ranges {
+        let others = latest.iter().flatten().find(|(_, other)| *other != rank);
+        if let Some((end, _)) = others
+            && range.0 <= *end
+        {
+            shared.push((range.0, range.1.min(*end)));
+        }
+        match &mut latest {
+            [Some((end, first)), _] if *first == rank => *end = (*end).max(range.1),
+            [Some(first), second] if range.1 > first.0 => {
+                *second = Some(std::mem::replace(first, (range.1, rank)));
+            }
+            [Some(_), second] => {
+                if second.is_none_or(|(end, other)| other == rank || range.1 > end) {
+                    let end = second
+                        .filter(|(_, other)| *other == rank)
+                        .map(|(end, _)| end);
+                    *second = Some((end.map_or(range.1, |end| end.max(range.1)), rank));
+                }
+            }
+            [first, _] => *first = Some((range.1, rank)),
+        }
+    }
+    coalesced(shared.into_iter())
 }
 
 /// Merges overlapping ranges.

@@ -20,7 +20,7 @@ pub mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use compact::{CompactionOutcome, compact};
+pub use compact::{CompactionOutcome, Settled, compact, settle};
 pub use error::TrailFileError;
 pub use files::{NewTrailFile, write_sorted};
 pub use ingest::{Compacted, Ingested, TrailIngester, compact_rebuilt, compact_trail};

@@ -25,10 +25,15 @@ const LONGEST_PAGE_BOUND: usize = 32;
 /// How table files of a trail are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailWriteOptions {
-    /// Level of zstd, 1 to 22; `None` compresses with Snappy.
+    /// Level of zstd, 1 to 22; `None` compresses all columns with Snappy.
     pub zstd_level: Option<i32>,
+    /// Columns with much text, which zstd compresses; the others are small once they have dictionaries, and
+    /// Snappy does. Each column that zstd compresses costs a writer a megabyte, and a reader the making of a context.
+    pub zstd_columns: Vec<String>,
     /// A file is ended at the next change of `event_time` after it reached this size.
     pub max_file_bytes: u64,
+    /// A new file of this size stays as a batch wrote it, unless another file holds an event of it.
+    pub min_settled_bytes: u64,
     /// Largest number of rows of a row group.
     pub row_group_rows: usize,
     /// Largest encoded size of a row group: what the writer keeps in memory.
@@ -61,20 +66,30 @@ impl Default for TrailWriteOptions {
             // of the bytes are hexadecimal ids, which it does not like), level 6 two fifths more time
             // for 3 % less bytes.
             zstd_level: Some(1),
+            zstd_columns: names(&[
+                "eventid",
+                "record_id",
+                "requestid",
+                "sharedeventid",
+                "object_key",
+                "useragent",
+                "errormessage",
+                "requestparameters",
+                "responseelements",
+                "additionaleventdata",
+                "serviceeventdetails",
+                "resources",
+                "insightdetails",
+                "eventcontext",
+                "extra",
+            ]),
             max_file_bytes: 128 << 20,
+            min_settled_bytes: 4 << 20,
             row_group_rows: 64 * 1024,
             row_group_bytes: 64 << 20,
             page_rows: 4 * 1024,
             dictionary_bytes: 256 << 10,
-            plain_columns: names(&[
-                "record_id",
-                "eventid",
-                "event_id",
-                "requestid",
-                "request_id",
-                "sharedeventid",
-                "shared_event_id",
-            ]),
+            plain_columns: names(&["record_id", "eventid", "requestid", "sharedeventid"]),
             unbounded_columns: names(&[
                 "requestparameters",
                 "responseelements",
@@ -98,7 +113,7 @@ impl Default for TrailWriteOptions {
 }
 
 impl TrailWriteOptions {
-    /// For runs, which are merged soon: quick to write, and cheap to read many at once. Hence small pages
+    /// For small runs, which are merged soon: quick to write, and cheap to read many at once. Hence small pages
     /// and Snappy, of which a column's decoder needs no memory of its own (of zstd, 0.1 MB).
     pub fn run() -> Self {
         Self {
@@ -117,13 +132,10 @@ impl TrailWriteOptions {
         expected_row_count: u64,
     ) -> Result<WriterProperties, ParquetError> {
         let leaves = ArrowSchemaConverter::new().convert(schema)?;
-        let compression = match self.zstd_level {
-            Some(level) => Compression::ZSTD(ZstdLevel::try_new(level)?),
-            None => Compression::SNAPPY,
-        };
+        let zstd = self.zstd_level.map(ZstdLevel::try_new).transpose()?;
         let mut properties = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_2_0)
-            .set_compression(compression)
+            .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(self.row_group_rows.max(1)))
             .set_max_row_group_bytes(Some(self.row_group_bytes.max(1)))
             .set_data_page_row_count_limit(self.page_rows.max(1))
@@ -138,6 +150,10 @@ impl TrailWriteOptions {
             let path = leaf.path();
             let column = path.parts().first().map_or("", String::as_str);
             let has = |names: &[String]| names.iter().any(|name| name == column);
+            if let Some(level) = zstd.filter(|_| has(&self.zstd_columns)) {
+                properties =
+                    properties.set_column_compression(path.clone(), Compression::ZSTD(level));
+            }
             if path.parts().len() > 1 || has(&self.unbounded_columns) {
                 properties =
                     properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);

@@ -11,7 +11,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use kennel_cache::{
     Cache, CacheWriter, DeliveryDay, FailureStage, FetchedObject, NewTrailObject, PackRange,
-    PackWriter, Sha256, TrailBatch, TrailFinish, TrailListed, TrailObject, TrailPrefix,
+    PackWriter, Sha256, TrailBatch, TrailFinish, TrailKey, TrailListed, TrailObject, TrailPrefix,
 };
 use kennel_engine::trail::{TrailIngester, compact_trail, decode::DecodeLimits};
 use kennel_mirror::{
@@ -31,7 +31,7 @@ use crate::{
 /// Prefixes that are planned and fetched together: bounds what a plan holds.
 const PREFIXES_AT_ONCE: usize = 256;
 /// Bytes of records in memory at which a batch is written.
-pub(super) const BATCH_BYTES: usize = 96 << 20;
+pub(super) const BATCH_BYTES: usize = 160 << 20;
 /// Bytes of a pack at which a batch is written.
 const PACK_BYTES: u64 = 128 << 20;
 /// Objects of a batch: what a kill may lose.
@@ -389,6 +389,12 @@ impl Work<'_> {
             course.failures.extend(archived_failure(plan));
             objects.append(&mut plan.fetch);
         }
+        // What was delivered at a time together, whatever its account and region: the table files then share
+        // few instants with each other, and need no merging.
+        objects.sort_by_cached_key(|object| {
+            let key = TrailKey::parse(&object.key);
+            key.map(|key| (key.delivered().0, key.delivered().1.to_owned()))
+        });
         let stage = writer.stage();
         let (sender, receiver) = mpsc::channel(WAITING);
         let runtime = tokio::runtime::Handle::current();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::trail::{
     CompactionOutcome, CompactionPlan, TrailFileError, TrailWriteOptions, compact,
-    compact::compact_with_fan_in, plan_compaction, write_sorted,
+    compact::compact_with_fan_in, plan_compaction, settle, write_sorted,
 };
 
 impl TestTables {
@@ -101,6 +101,35 @@ fn an_event_whose_original_stays_in_a_reference_file_has_no_second_one() {
     let flags = flags.iter().map(|row| row.is_duplicate).collect::<Vec<_>>();
     // Of `b` the references hold duplicates alone: its original is among the rewritten.
     assert_eq!(flags, [true, false, false, true]);
+}
+
+#[test]
+fn a_new_file_stays_unless_another_file_holds_an_event_of_it() {
+    let tables = TestTables::new();
+    let event = |time, id: &str, key| row(Some(time), id, "111122223333", key, 0);
+    let visible = vec![tables.run(1, &[event(1, "a", "z"), event(5, "e", "z")])];
+    let new = vec![
+        tables.run(2, &[event(1, "b", "k"), event(3, "c", "k")]),
+        // Twice in itself: flagged when it was written.
+        tables.run(
+            3,
+            &[event(4, "d", "k"), event(4, "d", "l"), event(6, "f", "k")],
+        ),
+        tables.run(4, &[event(3, "c", "m"), event(9, "g", "m")]),
+        tables.run(5, &[event(5, "e", "n")]),
+    ];
+    let options = TrailWriteOptions {
+        min_settled_bytes: 0,
+        ..TrailWriteOptions::default()
+    };
+    let ids = |files: &[TrailTableFile]| files.iter().map(|file| file.id).collect::<Vec<_>>();
+    let settled = settle(new.clone(), &visible, &tables.root, &options).unwrap();
+    assert_eq!(ids(&settled.stay), [2, 3]);
+    assert_eq!(ids(&settled.rewrite), [4, 5]);
+    assert_eq!(settled.duplicate_count, 1);
+
+    let none = settle(new, &visible, &tables.root, &TrailWriteOptions::default()).unwrap();
+    assert_eq!(ids(&none.rewrite), [2, 3, 4, 5]);
 }
 
 #[test]
@@ -249,9 +278,12 @@ proptest! {
         // Files that are never rewritten, that sometimes are, and that always are.
         max_file_bytes in proptest::sample::select(vec![1_u64, 8_600, 9_200, 1 << 20]),
         fan_in in 2_usize..5,
+        // All new files may stay, some, none.
+        min_settled_bytes in proptest::sample::select(vec![0_u64, 8_600, 1 << 20]),
     ) {
         let tables = TestTables::new();
-        let options = TrailWriteOptions { max_file_bytes, ..TrailWriteOptions::default() };
+        let options =
+            TrailWriteOptions { max_file_bytes, min_settled_bytes, ..TrailWriteOptions::default() };
         let mut visible: Vec<TrailTableFile> = vec![];
         let mut expected = vec![];
         let mut next_id = 0;
@@ -269,6 +301,8 @@ proptest! {
                 new.push(tables.run(next_id, &rows));
                 expected.extend(rows);
             }
+            let settled = settle(new, &visible, &tables.root, &options).unwrap();
+            let new = settled.rewrite;
             let mut plan = plan_compaction(&visible, &new, max_file_bytes);
             if let Some(bits) = bits {
                 // Whatever is rewritten, the result is right if all the rest is reference.
@@ -279,9 +313,11 @@ proptest! {
                 plan.rewrite.extend(chosen.into_iter().map(|(_, file)| file.clone()));
                 plan.reference = rest.into_iter().map(|(_, file)| file.clone()).collect();
             }
+            plan.reference.extend(settled.stay.iter().cloned());
             let outcome =
                 compact_with_fan_in(&plan, &tables.root, &tables.stage, &options, fan_in).unwrap();
             visible.retain(|file| !outcome.replaced_ids.contains(&file.id));
+            visible.extend(settled.stay);
             for file in &outcome.new_files {
                 next_id += 1;
                 visible.push(file.named(next_id));
