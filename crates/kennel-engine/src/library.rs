@@ -141,6 +141,10 @@ pub struct CannedQuery {
     pub documentation: String,
     /// The SQL, without front matter and documentation.
     pub sql: String,
+    /// The whole file.
+    pub text: String,
+    /// Line and column of the file at which the SQL begins, from 1.
+    pub sql_start: (u64, u64),
 }
 
 impl CannedQuery {
@@ -208,6 +212,8 @@ impl CannedQuery {
             .filter_map(|line| comment(line))
             .collect::<Vec<_>>()
             .join("\n");
+        let first = body.get(sql_start).copied().unwrap_or_default();
+        let indent = first.chars().take_while(|c| c.is_whitespace()).count();
         let sql = body[sql_start..]
             .join("\n")
             .trim()
@@ -241,6 +247,8 @@ impl CannedQuery {
             account_filter: front.accounts,
             documentation: documentation.trim().to_owned(),
             sql,
+            text: text.to_owned(),
+            sql_start: ((end + 2 + sql_start) as u64, indent as u64 + 1),
         })
     }
 }

@@ -81,6 +81,8 @@ pub struct EngineSettings {
 #[derive(Debug, Clone)]
 pub struct Statement {
     piece: Piece,
+    /// What it is a part of: errors point there.
+    script: Arc<str>,
 }
 
 impl Statement {
@@ -166,6 +168,11 @@ impl Engine {
         })
     }
 
+    /// The time that it answers for; `None` is the newest state.
+    pub fn as_of(&self) -> Option<DateTime<Utc>> {
+        self.as_of
+    }
+
     /// The canned queries.
     pub fn library(&self) -> &Library {
         &self.shared.library
@@ -177,10 +184,12 @@ impl Engine {
     /// [`EngineError::Sql`] for a quote or comment that does not end.
     pub fn statements(sql: &str) -> Result<Vec<Statement>, EngineError> {
         let pieces = statement::split(sql).map_err(|error| EngineError::from((error, sql)))?;
-        Ok(pieces
-            .into_iter()
-            .map(|piece| Statement { piece })
-            .collect())
+        let script: Arc<str> = sql.into();
+        let statement = |piece| Statement {
+            piece,
+            script: Arc::clone(&script),
+        };
+        Ok(pieces.into_iter().map(statement).collect())
     }
 
     /// Runs a canned query.
@@ -194,10 +203,11 @@ impl Engine {
     ) -> Result<Answer, EngineError> {
         let bound = params::bind(query, values, self.as_of)?;
         let restricted = !self.settings.accounts.is_empty() || !self.settings.customers.is_empty();
-        if query.account_filter == AccountFilter::Result && restricted {
-            return self.run_unrestricted(query, &bound).await;
-        }
-        self.answer(&query.sql, &bound).await
+        let answer = match query.account_filter {
+            AccountFilter::Result if restricted => self.run_unrestricted(query, &bound).await,
+            _ => self.answer(&query.sql, &bound).await,
+        };
+        answer.map_err(|error| error.within(&query.sql, &query.text, query.sql_start))
     }
 
     /// Runs a query that follows access across accounts over all of them, and keeps the rows asked for.
@@ -242,9 +252,20 @@ impl Engine {
         values: &ParamValues,
         now: DateTime<Utc>,
     ) -> Result<Outcome, EngineError> {
-        let text = statement.text();
-        let parsed = statement::Statement::parse(&statement.piece)
-            .map_err(|error| EngineError::from((error, text)))?;
+        let piece = &statement.piece;
+        let outcome = self.execute_piece(piece, values, now).await;
+        let start = (piece.line, piece.column);
+        outcome.map_err(|error| error.within(&piece.text, &statement.script, start))
+    }
+
+    async fn execute_piece(
+        &self,
+        piece: &Piece,
+        values: &ParamValues,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, EngineError> {
+        let parsed = statement::Statement::parse(piece)
+            .map_err(|error| EngineError::from((error, piece.text.as_str())))?;
         if let statement::Statement::Query(sql) = parsed {
             let mut bound = BTreeMap::from([("as_of".to_owned(), Bound::instant(self.as_of))]);
             bound.extend(

@@ -12,6 +12,7 @@ use kennel_mirror::MirrorError;
 
 use crate::{
     exit::Exit,
+    output::FormatLimit,
     text::{nearest, visible},
 };
 
@@ -24,6 +25,8 @@ pub(crate) struct CliError {
     message: String,
     /// Lines that show the place: already laid out, not yet made safe.
     excerpt: Vec<String>,
+    /// Line and column of what the excerpt shows.
+    place: Option<(u32, u32)>,
     causes: Vec<String>,
     hints: Vec<String>,
     exit: Exit,
@@ -37,6 +40,7 @@ impl CliError {
         Self {
             message: message.into(),
             excerpt: Vec::new(),
+            place: None,
             causes: Vec::new(),
             hints: Vec::new(),
             exit: Exit::Failure,
@@ -114,6 +118,8 @@ impl CliError {
             crate::text::width(&visible(&before)) + (column - 1).saturating_sub(characters);
         let caret = "^".repeat(crate::text::width(&visible(&marked)).max(1));
         let gutter = place.line.to_string();
+        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        self.place = Some((narrow(place.line), narrow(place.column)));
         self.excerpt.push(format!(" {gutter} | {line}"));
         let mut below = format!(
             " {:width$} | {:indent$}{caret}",
@@ -125,6 +131,15 @@ impl CliError {
             let _infallible = write!(below, " {remark}");
         }
         self.excerpt.push(below);
+        self
+    }
+
+    /// Names the file that the excerpt is of, if there is one.
+    pub(crate) fn in_file(mut self, name: &str) -> Self {
+        if let Some((line, column)) = self.place {
+            self.excerpt
+                .insert(0, format!(" --> {name}:{line}:{column}"));
+        }
         self
     }
 
@@ -192,6 +207,12 @@ impl From<io::Error> for CliError {
                 ..Self::new("")
             };
         }
+        if let Some(limit) = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<FormatLimit>())
+        {
+            return Self::new(limit.message.clone()).hint(limit.hint.clone());
+        }
         Self::new("cannot write the output").cause(&error)
     }
 }
@@ -250,19 +271,30 @@ impl From<EngineError> for CliError {
                 sql,
                 place,
                 suggestion,
+                expected,
             } => {
                 let remark = suggestion.map(|name| format!("did you mean `{name}`?"));
                 let told = Self::new(message);
-                match (place, remark) {
+                let told = match (place, remark) {
                     (Some(place), remark) => told.excerpt(&sql, place, remark.as_deref()),
                     (None, Some(remark)) => told.hint(remark),
                     (None, None) => told,
+                };
+                match expected.is_empty() {
+                    true => told,
+                    false => told.hint(format!("it is {}", expected.join(" or "))),
                 }
             }
-            EngineError::Param { ref suggestion, .. } => {
+            EngineError::Param {
+                ref message,
+                ref suggestion,
+            } => {
                 let told = Self::from_error(&error);
                 match suggestion {
                     Some(name) => told.hint(format!("did you mean `{name}`?")),
+                    None if message.starts_with("no value for parameter") => {
+                        told.hint("`--param NAME=VALUE` gives it one")
+                    }
                     None => told,
                 }
             }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
 use kennel_cache::{AccountId, CustomerId};
 use kennel_engine::{Answer, AsOf, Caveat, CaveatKind, EngineSettings, ParamValues, ReportUsed};
 
@@ -10,7 +11,7 @@ use crate::{
     context::Context,
     error::CliError,
     exit::Exit,
-    output::{self, Format, target::Target},
+    output::{About, Format, results::Results},
     text::{ago, minute},
 };
 
@@ -81,6 +82,17 @@ pub(super) fn param_values(params: &[(String, String)]) -> Result<ParamValues, C
 pub(super) struct Verdict {
     told: BTreeSet<String>,
     exit: Exit,
+}
+
+impl OutputArgs {
+    /// Opens the places of results with these names.
+    pub(super) fn open<'c>(
+        &self,
+        names: &[String],
+        cx: &'c Context,
+    ) -> Result<Results<'c>, CliError> {
+        Results::open(self.output.as_deref(), self.format, names, &cx.printer)
+    }
 }
 
 impl Verdict {
@@ -161,22 +173,23 @@ impl Verdict {
     }
 }
 
-/// Writes an answer to its place; says how many rows it had.
-pub(super) async fn write_answer(
+/// Takes an answer apart: what is to be said with its rows, and the rows.
+pub(super) fn taken_apart(
     answer: Answer,
-    target: &mut Target,
-    index: usize,
-    format: Format,
-    title: Option<&str>,
-    cx: &Context,
-) -> Result<u64, CliError> {
-    let Answer { schema, stream, .. } = answer;
-    target
-        .with(index, &cx.printer, async |out, look| {
-            let mut writer = output::writer(format, &schema, look);
-            output::write_stream(stream, writer.as_mut(), title, out).await
-        })
-        .await
+    about: About,
+) -> (About, SchemaRef, SendableRecordBatchStream) {
+    let Answer {
+        schema,
+        stream,
+        caveats,
+        reports,
+    } = answer;
+    let about = About {
+        caveats,
+        reports,
+        ..about
+    };
+    (about, schema, stream)
 }
 
 #[cfg(test)]

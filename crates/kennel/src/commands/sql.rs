@@ -8,8 +8,8 @@ use std::{
 
 use kennel_engine::{Engine, Outcome, ParamValues, Statement};
 
-use super::questions::{OutputArgs, ScopeArgs, Verdict, param_values, parse_param, write_answer};
-use crate::{context::Context, error::CliError, exit::Exit, output::target::Target};
+use super::questions::{OutputArgs, ScopeArgs, Verdict, param_values, parse_param, taken_apart};
+use crate::{context::Context, error::CliError, exit::Exit, output::About, text::minute};
 
 /// Statements that answer without rows, by their first word.
 const WITHOUT_ROWS: [&str; 7] = [
@@ -28,7 +28,8 @@ const WITHOUT_ROWS: [&str; 7] = [
 /// information_schema; names without a schema are looked up in default, k9, cloudtrail. Several
 /// statements are separated by `;`.
 ///
-/// With several results, tables and Markdown follow each other; other formats need `-o FOLDER`.
+/// With several results, tables, Markdown and HTML sections follow each other and a workbook gets a sheet for each;
+/// other formats need `-o FOLDER`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel sql -c 'SELECT principal_name FROM k9.principals_latest LIMIT 5'
@@ -54,10 +55,16 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
-    let text = match (&args.file, args.commands.as_slice()) {
-        (Some(path), _) if path.as_os_str() != "-" => fs::read_to_string(path)
-            .map_err(|e| CliError::new(format!("cannot read `{}`", path.display())).cause(&e))?,
-        (None, commands) if !commands.is_empty() => commands.join("\n;\n"),
+    let mut file = None;
+    let texts = match (&args.file, args.commands.as_slice()) {
+        (Some(path), _) if path.as_os_str() != "-" => {
+            let name = path.display().to_string();
+            let text = fs::read_to_string(path)
+                .map_err(|e| CliError::new(format!("cannot read `{name}`")).cause(&e))?;
+            file = Some(name);
+            vec![text]
+        }
+        (None, commands) if !commands.is_empty() => commands.to_vec(),
         (None, _) if io::stdin().is_terminal() => {
             let engine = cx.engine(args.scope.settings()?)?;
             return converse(&engine, &values, &args.output, cx).await;
@@ -67,15 +74,25 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             io::stdin()
                 .read_to_string(&mut text)
                 .map_err(|e| CliError::new("cannot read standard input").cause(&e))?;
-            text
+            vec![text]
         }
     };
-    let statements = Engine::statements(&text)?;
+    let in_file = |error: CliError| match &file {
+        Some(name) => error.in_file(name),
+        None => error,
+    };
+    let mut statements = Vec::new();
+    for text in &texts {
+        let found = Engine::statements(text).map_err(|error| in_file(error.into()))?;
+        statements.extend(found);
+    }
     if statements.is_empty() {
         return Err(CliError::new("there is no statement to run"));
     }
     let engine = cx.engine(args.scope.settings()?)?;
-    execute(&engine, &statements, &values, &args.output, cx).await
+    execute(&engine, &statements, &values, &args.output, cx)
+        .await
+        .map_err(in_file)
 }
 
 async fn execute(
@@ -95,21 +112,22 @@ async fn execute(
             .map(|number| format!("result-{number}"))
             .collect(),
     };
-    let mut target = Target::open(output.output.as_deref(), output.format, &names)?;
+    let mut results = output.open(&names, cx)?;
     let mut verdict = Verdict::default();
-    let mut index = 0;
+    let mut names = names.iter();
     for statement in statements {
         match engine.execute(statement, values, cx.now()).await? {
             Outcome::Answer(answer) => {
                 verdict.caveats(&answer.caveats, cx);
-                if index > 0 && matches!(target, Target::Stdout | Target::File(_)) {
-                    target
-                        .with(index, &cx.printer, async |out, _| Ok(writeln!(out)?))
-                        .await?;
-                }
-                let place = index.min(names.len() - 1);
-                write_answer(answer, &mut target, place, output.format, None, cx).await?;
-                index += 1;
+                let about = About {
+                    name: names.next().cloned().unwrap_or_default(),
+                    sql: Some(statement.text().trim().to_owned()),
+                    params: values.0.clone().into_iter().collect(),
+                    as_of: engine.as_of().map(minute),
+                    ..About::default()
+                };
+                let (about, schema, stream) = taken_apart(answer, about);
+                results.write(&about, &schema, stream).await?;
             }
             Outcome::Done { message, notes } => {
                 cx.printer.info(&message);
@@ -119,9 +137,7 @@ async fn execute(
             }
         }
     }
-    for path in target.finish()? {
-        cx.printer.info(&format!("wrote {}", path.display()));
-    }
+    results.finish()?;
     Ok(verdict.exit())
 }
 
