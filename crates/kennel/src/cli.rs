@@ -146,6 +146,8 @@ pub(crate) enum Command {
     Verify(commands::verify::Args),
     Prune(commands::prune::Args),
     Cat(commands::cat::Args),
+    Completions(commands::completions::Args),
+    Man(commands::man::Args),
 }
 
 /// Clap's command, with the exit codes at the end of each help page.
@@ -166,6 +168,14 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_how_it_is_used() {
+        for sub in command().get_subcommands() {
+            let help = sub.get_after_help().unwrap().to_string();
+            assert!(help.starts_with("Examples:\n"), "{}", sub.get_name());
+        }
     }
 
     #[test]
