@@ -12,12 +12,13 @@ use datafusion::{
     error::Result as DataFusionResult, logical_expr::LogicalPlan,
 };
 use kennel_cache::{
-    AccountId, Cache, CustomerId, Failure, ReportKey, ReportType, SourceInfo, SourceKind, View,
+    AccountId, Cache, CustomerId, Failure, Report, ReportKey, ReportType, SourceInfo, SourceKind,
+    View,
 };
 
-use self::trail::TrailScan;
+pub(crate) use self::trail::TrailScan;
 use crate::{
-    ConfiguredSource,
+    ConfiguredSource, KeptResult, LAST_RESULT,
     catalog::{FileTable, Selection, Shared, as_file_table, as_trail_table, external},
     params::shown,
 };
@@ -96,6 +97,12 @@ pub(crate) fn examine(
                 examination.table(table, &scan.filters, &failures, shared.view)?;
             } else if let Some(table) = as_trail_table(&provider) {
                 examination.trails.push(TrailScan::of(table, &scan.filters));
+            } else if scan.table_name.table() == LAST_RESULT {
+                // What the last result lacked, whoever asks it lacks, too.
+                let kept = shared.kept();
+                examination
+                    .caveats
+                    .extend(kept.iter().flat_map(KeptResult::caveats));
             }
         }
         Ok(TreeNodeRecursion::Continue)
@@ -115,6 +122,31 @@ pub(crate) fn examine(
     caveats.sort_by(|a, b| b.kind.cmp(&a.kind).then_with(|| a.message.cmp(&b.message)));
     caveats.dedup();
     Ok((caveats, examination.reports.into_iter().collect()))
+}
+
+/// The reports and the trails that an optimised plan scans; one that is scanned twice stands there twice.
+#[derive(Default)]
+pub(crate) struct Scans {
+    pub(crate) reports: Vec<Report>,
+    pub(crate) trails: Vec<TrailScan>,
+}
+
+/// Finds what a plan scans, as far as its partition filters let it.
+pub(crate) fn scans(plan: &LogicalPlan) -> DataFusionResult<Scans> {
+    let mut scans = Scans::default();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            if let Some(table) = as_file_table(&provider) {
+                let files = table.select(&scan.filters)?.files.into_iter();
+                scans.reports.extend(files.map(|file| file.report.clone()));
+            } else if let Some(table) = as_trail_table(&provider) {
+                scans.trails.push(TrailScan::of(table, &scan.filters));
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(scans)
 }
 
 #[derive(Default)]

@@ -10,7 +10,9 @@ mod ingest;
 mod k9;
 mod library;
 mod params;
+mod reading;
 mod session;
+mod shell;
 mod statements;
 pub mod trail;
 
@@ -19,9 +21,11 @@ pub use error::{EngineError, LibraryError, SqlPlace};
 pub use ingest::{IngestError, ingest_report};
 pub use library::{AccountFilter, CannedQuery, Library, Param, ParamType, Severity};
 pub use params::ParamValues;
+pub use reading::{ReadSoFar, Reading, SourceBytes};
 /// The stack that a thread needs to plan any statement that the engine accepts.
 ///
 /// DataFusion recurses over expressions, and a statement may hold some ten thousand conditions.
 pub const STACK_BYTES: usize = 256 << 20;
 
 pub use session::{Answer, AsOf, ConfiguredSource, Engine, EngineSettings, Outcome, Statement};
+pub use shell::{KeptResult, KnownValues, LAST_RESULT, TableShape};

@@ -18,7 +18,7 @@ use kennel_athena::statement::{self, Piece};
 use kennel_cache::{AccountId, Cache, CustomerId, SnapshotId, SourceKind, SourceName, View};
 
 use crate::{
-    AccountFilter, CannedQuery, Caveat, EngineError, Library, ParamValues, ReportUsed,
+    AccountFilter, CannedQuery, Caveat, EngineError, Library, ParamValues, Reading, ReportUsed,
     catalog::{CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, table_names},
     completeness,
     params::{self, Bound},
@@ -80,7 +80,7 @@ pub struct EngineSettings {
 /// A statement as split from a script.
 #[derive(Debug, Clone)]
 pub struct Statement {
-    piece: Piece,
+    pub(crate) piece: Piece,
 }
 
 impl Statement {
@@ -113,11 +113,13 @@ pub struct Answer {
     pub caveats: Vec<Caveat>,
     /// The reports it rests on.
     pub reports: Vec<ReportUsed>,
+    /// What is read for it.
+    pub reading: Reading,
 }
 
 /// Answers questions over a cache.
 pub struct Engine {
-    context: SessionContext,
+    pub(crate) context: SessionContext,
     pub(crate) shared: Arc<Shared>,
     pub(crate) home: Option<PathBuf>,
     as_of: Option<DateTime<Utc>>,
@@ -346,6 +348,7 @@ async fn answer(
         .create_physical_plan(&plan, &state)
         .await
         .map_err(failed)?;
+    let reading = Reading::new(Arc::clone(&physical), plan);
     let stream = execute_stream(physical, context.task_ctx()).map_err(failed)?;
     let stream = kennel_athena::output::rename(stream);
     Ok(Answer {
@@ -353,6 +356,7 @@ async fn answer(
         stream,
         caveats,
         reports,
+        reading,
     })
 }
 

@@ -93,6 +93,11 @@ impl FileTable {
         }
     }
 
+    /// Rows of all its files.
+    pub(crate) fn row_count(&self) -> u64 {
+        self.files.iter().map(|file| file.report.row_count).sum()
+    }
+
     fn is_partition_filter(&self, filter: &Expr) -> bool {
         let columns = filter.column_refs();
         !columns.is_empty()

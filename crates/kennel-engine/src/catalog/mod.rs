@@ -23,7 +23,7 @@ use datafusion::{
 };
 use kennel_cache::{AccountId, Cache, CacheError, CustomerId, ReportType, View};
 
-use crate::{Library, session::ConfiguredSource};
+use crate::{KeptResult, LAST_RESULT, Library, session::ConfiguredSource};
 
 pub(crate) use file_table::{FileTable, Selection, tables_url};
 pub(crate) use reports::latest_name;
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) accounts: Vec<AccountId>,
     pub(crate) sources: Vec<ConfiguredSource>,
     pub(crate) library: Arc<Library>,
+    /// What `_` stands for.
+    kept: Mutex<Option<KeptResult>>,
 }
 
 impl fmt::Debug for Shared {
@@ -73,7 +75,13 @@ impl Shared {
             accounts,
             sources,
             library,
+            kept: Mutex::new(None),
         }
+    }
+
+    /// The result that is kept as `_`.
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Option<KeptResult>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The manifest; `None` before the first sync.
@@ -177,6 +185,10 @@ impl NamedSchema {
         if let Some(table) = user_table::open(&self.shared, &self.name, &name)? {
             return Ok(Some(table));
         }
+        if self.name == DEFAULT_SCHEMA && name == LAST_RESULT {
+            let kept = self.shared.kept();
+            return kept.as_ref().map(KeptResult::table).transpose();
+        }
         match self.name.as_str() {
             schema if K9_SCHEMAS.contains(&schema) => reports::open(&self.shared, &name),
             KENNEL_SCHEMA => kennel::open(&self.shared, &name),
@@ -199,6 +211,9 @@ impl SchemaProvider for NamedSchema {
             .and_then(|cache| cache.user_tables().ok())
             .unwrap_or_default();
         let mut names = self.built_in_names();
+        if self.name == DEFAULT_SCHEMA && self.shared.kept().is_some() {
+            names.push(LAST_RESULT.into());
+        }
         names.extend(
             tables
                 .into_iter()

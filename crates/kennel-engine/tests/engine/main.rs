@@ -9,6 +9,7 @@ mod drift;
 mod guide;
 mod home;
 mod questions;
+mod shell;
 mod statements;
 mod trail_coverage;
 mod trail_home;
