@@ -11,6 +11,7 @@ mod mirroring;
 mod output;
 mod printer;
 mod progress;
+mod repl;
 mod settings;
 mod signals;
 mod text;
@@ -105,7 +106,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
             Command::Sync(args) => Box::pin(commands::sync::run(args, cx)).await,
             Command::Demo(args) => or_interrupted(Box::pin(commands::demo::run(args, cx))).await,
             Command::Run(args) => or_interrupted(Box::pin(commands::run::run(args, cx))).await,
-            Command::Sql(args) => or_interrupted(Box::pin(commands::sql::run(args, cx))).await,
+            Command::Sql(args) => Box::pin(commands::sql::run(args, cx)).await,
             Command::Prune(args) => {
                 signals::end_on_signal();
                 commands::prune::run(&args, cx)
@@ -126,7 +127,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
 }
 
 /// The command's end, or the first signal's: dropping the work removes unfinished files.
-async fn or_interrupted(
+pub(crate) async fn or_interrupted(
     work: impl Future<Output = Result<Exit, CliError>>,
 ) -> Result<Exit, CliError> {
     let mut interrupts = signals::listen();

@@ -143,7 +143,8 @@ fn short(param: &Param) -> String {
     }
 }
 
-fn write_text(query: &CannedQuery, out: &mut dyn Write) -> Result<(), CliError> {
+/// Title, documentation, parameters and SQL of a query.
+pub(crate) fn write_text(query: &CannedQuery, out: &mut dyn Write) -> Result<(), CliError> {
     writeln!(out, "{}: {}", query.id, visible(&query.title))?;
     if let Some(severity) = query.severity {
         writeln!(out, "severity: {}", severity.as_str())?;

@@ -5,7 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod prune;
-mod questions;
+pub(crate) mod questions;
 pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod status;

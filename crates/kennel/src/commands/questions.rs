@@ -19,7 +19,7 @@ const NAMED_REPORTS: usize = 10;
 
 /// Which part of the cache is asked.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct ScopeArgs {
+pub(crate) struct ScopeArgs {
     /// Only this customer (repeatable)
     #[arg(long = "customer", value_name = "ID")]
     customers: Vec<CustomerId>,
@@ -32,8 +32,13 @@ pub(super) struct ScopeArgs {
 }
 
 impl ScopeArgs {
+    /// The time asked for, as it was written.
+    pub(crate) fn as_of(&self) -> Option<&str> {
+        self.as_of.as_deref()
+    }
+
     /// For the engine.
-    pub(super) fn settings(&self) -> Result<EngineSettings, CliError> {
+    pub(crate) fn settings(&self) -> Result<EngineSettings, CliError> {
         let as_of = self.as_of.as_deref().map(str::parse::<AsOf>).transpose()?;
         Ok(EngineSettings {
             as_of,
@@ -46,17 +51,17 @@ impl ScopeArgs {
 
 /// Where the answer goes, and in which form.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct OutputArgs {
+pub(crate) struct OutputArgs {
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    pub(super) format: Format,
+    pub(crate) format: Format,
     /// Write to a file instead of standard output; to a folder when there are several results
     #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Reads `NAME=VALUE`.
-pub(super) fn parse_param(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parse_param(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok((name.trim().to_lowercase(), value.to_owned()))
@@ -66,7 +71,7 @@ pub(super) fn parse_param(text: &str) -> Result<(String, String), String> {
 }
 
 /// The values of `--param`; a name given twice is a slip.
-pub(super) fn param_values(params: &[(String, String)]) -> Result<ParamValues, CliError> {
+pub(crate) fn param_values(params: &[(String, String)]) -> Result<ParamValues, CliError> {
     let mut values = ParamValues::default();
     for (name, value) in params {
         if values.0.insert(name.clone(), value.clone()).is_some() {
@@ -78,24 +83,24 @@ pub(super) fn param_values(params: &[(String, String)]) -> Result<ParamValues, C
 
 /// Tells what answers lack, each thing once, and remembers the gravest.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     told: BTreeSet<String>,
     exit: Exit,
 }
 
 impl Verdict {
     /// The exit code so far.
-    pub(super) fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         self.exit
     }
 
     /// Rows were found, and `--check` asked.
-    pub(super) fn findings(&mut self) {
+    pub(crate) fn findings(&mut self) {
         self.exit = self.exit.and(Exit::Findings);
     }
 
     /// What an answer lacks.
-    pub(super) fn caveats(&mut self, caveats: &[Caveat], cx: &Context) {
+    pub(crate) fn caveats(&mut self, caveats: &[Caveat], cx: &Context) {
         for caveat in caveats {
             self.exit = self.exit.and(match caveat.kind {
                 CaveatKind::Absent => Exit::Absent,
@@ -120,7 +125,7 @@ impl Verdict {
     }
 
     /// Reports older than `--max-age`. An empty report has no analysis time: the day it came counts.
-    pub(super) fn max_age(
+    pub(crate) fn max_age(
         &mut self,
         reports: &[ReportUsed],
         max_age: Option<TimeDelta>,
@@ -162,7 +167,7 @@ impl Verdict {
 }
 
 /// Writes an answer to its place; says how many rows it had.
-pub(super) async fn write_answer(
+pub(crate) async fn write_answer(
     answer: Answer,
     target: &mut Target,
     index: usize,

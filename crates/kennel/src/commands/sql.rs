@@ -1,15 +1,21 @@
-//! `kennel sql`: statements from `-c`, a file, standard input, or typed line by line.
+//! `kennel sql`: statements from `-c`, a file or standard input; the shell when a person types.
 
 use std::{
     fs,
-    io::{self, BufRead, IsTerminal, Read},
+    io::{self, IsTerminal, Read},
     path::PathBuf,
 };
 
 use kennel_engine::{Engine, Outcome, ParamValues, Statement};
 
 use super::questions::{OutputArgs, ScopeArgs, Verdict, param_values, parse_param, write_answer};
-use crate::{context::Context, error::CliError, exit::Exit, output::target::Target};
+use crate::{
+    context::Context,
+    error::CliError,
+    exit::Exit,
+    output::target::Target,
+    repl::{self, Setup},
+};
 
 /// Statements that answer without rows, by their first word.
 const WITHOUT_ROWS: [&str; 7] = [
@@ -22,20 +28,25 @@ const WITHOUT_ROWS: [&str; 7] = [
     "deallocate",
 ];
 
-/// Run SQL: -c, a file, standard input, or line by line
+/// Run SQL: -c, a file, standard input, or the shell
 ///
 /// The dialect is Athena's as far as kennel knows it. Schemas: k9, cloudtrail, default, kennel,
 /// information_schema; names without a schema are looked up in default, k9, cloudtrail. Several
 /// statements are separated by `;`.
 ///
 /// With several results, tables and Markdown follow each other; other formats need `-o FOLDER`.
+///
+/// On a terminal, without -c and FILE, a shell begins: Tab completes names and values, Ctrl-R searches what was
+/// typed before, Ctrl-C cancels a query, `.help` lists its commands. It first runs ~/.kennelrc (or kennelrc in
+/// kennel's config folder). Lines that begin with `.` or `\` work in scripts, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel sql -c 'SELECT principal_name FROM k9.principals_latest LIMIT 5'
   kennel sql report.sql -f csv -o report.csv
   kennel sql -c 'SELECT * FROM k9.resources_latest WHERE resource_arn = $arn' --param arn=arn:aws:s3:::b
   echo 'SHOW TABLES IN k9' | kennel sql
-  kennel sql    type statements, each ended by ;")]
+  kennel sql             the shell
+  kennel sql --safe      the shell without commands that write files or start programs")]
 pub(crate) struct Args {
     /// File of statements; - is standard input
     #[arg(value_name = "FILE", conflicts_with = "commands")]
@@ -50,18 +61,41 @@ pub(crate) struct Args {
     scope: ScopeArgs,
     #[command(flatten)]
     output: OutputArgs,
+    /// Do not run ~/.kennelrc
+    #[arg(long)]
+    no_rc: bool,
+    /// Forbid dot commands that read or write files or start programs, and changes of the catalog
+    #[arg(long)]
+    safe: bool,
 }
 
+/// Chooses between one run over given statements and the shell.
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
+    let is_given = args.file.is_some() || !args.commands.is_empty();
+    if !is_given && io::stdin().is_terminal() {
+        return Box::pin(repl::converse(setup(&args, values)?, cx)).await;
+    }
+    crate::or_interrupted(Box::pin(run_given(args, values, cx))).await
+}
+
+fn setup(args: &Args, values: ParamValues) -> Result<Setup, CliError> {
+    Ok(Setup {
+        settings: args.scope.settings()?,
+        as_of: args.scope.as_of().map(str::to_owned),
+        values,
+        format: args.output.format,
+        output: args.output.output.clone(),
+        is_safe: args.safe,
+        reads_rc: !args.no_rc,
+    })
+}
+
+async fn run_given(args: Args, values: ParamValues, cx: &Context) -> Result<Exit, CliError> {
     let text = match (&args.file, args.commands.as_slice()) {
         (Some(path), _) if path.as_os_str() != "-" => fs::read_to_string(path)
             .map_err(|e| CliError::new(format!("cannot read `{}`", path.display())).cause(&e))?,
         (None, commands) if !commands.is_empty() => commands.join("\n;\n"),
-        (None, _) if io::stdin().is_terminal() => {
-            let engine = cx.engine(args.scope.settings()?)?;
-            return converse(&engine, &values, &args.output, cx).await;
-        }
         _ => {
             let mut text = String::new();
             io::stdin()
@@ -70,6 +104,9 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             text
         }
     };
+    if args.safe || repl::has_dots(&text) {
+        return Box::pin(repl::run_script(&text, setup(&args, values)?, cx)).await;
+    }
     let statements = Engine::statements(&text)?;
     if statements.is_empty() {
         return Err(CliError::new("there is no statement to run"));
@@ -127,6 +164,14 @@ async fn execute(
 
 /// Whether a statement answers with rows, judged by its first word.
 fn gives_rows(statement: &str) -> bool {
+    let word = first_word(statement);
+    !WITHOUT_ROWS
+        .iter()
+        .any(|without| without.eq_ignore_ascii_case(word))
+}
+
+/// The first word of a statement, after comments.
+pub(crate) fn first_word(statement: &str) -> &str {
     let mut rest = statement.trim_start();
     loop {
         let after = match rest {
@@ -136,72 +181,9 @@ fn gives_rows(statement: &str) -> bool {
         };
         rest = after.trim_start();
     }
-    let word = rest
-        .split(|c: char| !c.is_ascii_alphabetic())
+    rest.split(|c: char| !c.is_ascii_alphabetic())
         .next()
-        .unwrap_or_default();
-    !WITHOUT_ROWS
-        .iter()
-        .any(|without| without.eq_ignore_ascii_case(word))
-}
-
-/// Reads statements from a terminal; an error ends the statement, not the conversation.
-async fn converse(
-    engine: &Engine,
-    values: &ParamValues,
-    output: &OutputArgs,
-    cx: &Context,
-) -> Result<Exit, CliError> {
-    cx.printer.info(
-        "Statements end with `;`. `SHOW TABLES IN k9;` lists the tables, `quit` or Ctrl-D ends.",
-    );
-    let mut pending = String::new();
-    loop {
-        cx.printer.prompt(if pending.is_empty() {
-            "kennel> "
-        } else {
-            "   ...> "
-        });
-        let mut line = String::new();
-        let read = io::stdin()
-            .lock()
-            .read_line(&mut line)
-            .map_err(|e| CliError::new("cannot read standard input").cause(&e))?;
-        if read == 0 {
-            cx.printer.prompt("\n");
-            return Ok(Exit::Done);
-        }
-        if pending.is_empty()
-            && ["quit", "exit", "\\q", ".quit", ".exit"]
-                .contains(&line.trim().trim_end_matches(';'))
-        {
-            return Ok(Exit::Done);
-        }
-        pending.push_str(&line);
-        // An open quote or comment is not an end, although the line may end with a semicolon.
-        let Some(statements) = pending
-            .trim_end()
-            .strip_suffix(';')
-            .and_then(|_| Engine::statements(&pending).ok())
-        else {
-            if pending.trim().is_empty() {
-                pending.clear();
-            }
-            continue;
-        };
-        pending.clear();
-        for statement in statements {
-            let one = OutputArgs {
-                format: output.format,
-                output: output.output.clone(),
-            };
-            if let Err(error) =
-                execute(engine, std::slice::from_ref(&statement), values, &one, cx).await
-            {
-                cx.printer.error(&error);
-            }
-        }
-    }
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
