@@ -15,6 +15,7 @@ use datafusion::{
 };
 use futures::StreamExt;
 use kennel_athena::statement;
+use kennel_cache::SourceKind;
 
 use crate::{
     Caveat, CaveatKind, Engine, EngineError, Outcome, Statement,
@@ -230,9 +231,14 @@ impl Engine {
             known.customers.push(customer_id.to_string());
             known.accounts.push(account_id.to_string());
         }
-        for row in cache.trail_coverage()? {
-            known.accounts.push(row.place.account_id.to_string());
-            known.regions.push(row.place.region.clone());
+        for source in cache.sources()? {
+            if source.kind != SourceKind::CloudTrail {
+                continue;
+            }
+            for place in cache.trail_prefixes(&source.name)? {
+                known.accounts.push(place.prefix.account_id.to_string());
+                known.regions.push(place.prefix.region);
+            }
         }
         for values in [
             &mut known.accounts,

@@ -38,7 +38,8 @@ const WITHOUT_ROWS: [&str; 7] = [
 ///
 /// On a terminal, without -c and FILE, a shell begins: Tab completes names and values, Ctrl-R searches what was
 /// typed before, Ctrl-C cancels a query, `.help` lists its commands. It first runs ~/.kennelrc (or kennelrc in
-/// kennel's config folder). Lines that begin with `.` or `\` work in scripts, too.
+/// kennel's config folder). What is larger than the screen goes to KENNEL_PAGER, PAGER or less. Lines that begin
+/// with `.` or `\` work in scripts, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel sql -c 'SELECT principal_name FROM k9.principals_latest LIMIT 5'

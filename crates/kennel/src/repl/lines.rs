@@ -102,7 +102,7 @@ mod tests {
         writer.finish(&mut out).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
         ─[ row 1 ]
-                      n │ 1
+                     n │ 1
         name\u{1b}[31m │ a\u{1b}[2Jb\nc
         (2 rows; 1 shown)
         ");

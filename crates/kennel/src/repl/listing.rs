@@ -191,6 +191,10 @@ fn unknown_table(name: &str, tables: &[TableShape]) -> CliError {
         .iter()
         .map(|table| format!("{}.{}", table.schema, table.name))
         .collect::<Vec<_>>();
+    let elsewhere = tables.iter().position(|table| table.name == name);
+    if let Some(found) = elsewhere.and_then(|index| qualified.get(index)) {
+        return told.hint(format!("did you mean `{found}`?"));
+    }
     let known = tables.iter().map(|table| table.name.as_str());
     match nearest(name, known.chain(qualified.iter().map(String::as_str))) {
         Some(near) => told.hint(format!("did you mean `{near}`?")),

@@ -9,10 +9,14 @@ mod home;
 mod house;
 mod inputs;
 mod kills;
+#[cfg(unix)]
+mod pty;
 mod s3;
 mod s3_credentials;
 mod s3_faults;
 mod s3_home;
+#[cfg(unix)]
+mod shell;
 mod syncing;
 #[cfg(unix)]
 mod terminal;
