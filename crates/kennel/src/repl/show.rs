@@ -80,8 +80,8 @@ impl Session<'_> {
         let is_filed = self.options.once.is_some() || self.options.output.is_some();
         let seen = match self.options.once.take() {
             Some(path) => Seen::filed(self.to_file(sink, &path, "result").await?, started),
-            None if is_filed => Seen::filed(self.to_output(sink).await?, started),
-            None => self.to_screen(sink, started, bar).await?,
+            None if is_filed => Seen::filed(self.put_out(sink).await?, started),
+            None => self.put_on_screen(sink, started, bar).await?,
         };
         bar.borrow_mut().stop();
         // What was said before it has scrolled away.
@@ -129,7 +129,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn to_screen(
+    async fn put_on_screen(
         &mut self,
         sink: Sink<'_>,
         started: Instant,
@@ -250,7 +250,7 @@ impl Session<'_> {
     }
 
     /// The first result replaces the file, those after it follow it, as far as its format lets them.
-    async fn to_output(&mut self, sink: Sink<'_>) -> Result<u64, CliError> {
+    async fn put_out(&mut self, sink: Sink<'_>) -> Result<u64, CliError> {
         let Some((path, count)) = self.options.output.clone() else {
             return Ok(0);
         };
