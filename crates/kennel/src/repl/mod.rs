@@ -17,6 +17,7 @@ mod listing;
 mod meter;
 mod names;
 mod obey;
+mod plan;
 mod scan;
 mod screen;
 mod script;

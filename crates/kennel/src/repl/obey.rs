@@ -12,6 +12,7 @@ use kennel_engine::{AsOf, CannedQuery, Engine, LAST_RESULT, Outcome, ParamValues
 
 use super::{
     dot::{self, COMMANDS, Command, Spec},
+    plan,
     screen::shell,
     session::{Flow, LINE_MODE, MOST_SHOWN_ROWS, Mode, Session, Timer, Width},
 };
@@ -316,12 +317,13 @@ impl Session<'_> {
         if text.is_empty() {
             return Err(usage(spec, "a statement or the id of a query is missing"));
         }
+        let (engine, now) = (Arc::clone(&self.engine), self.cx.now());
+        let mut values = self.values.clone();
         if !text.contains(char::is_whitespace) {
-            let query = self
-                .engine
-                .library()
-                .find(text.trim_end_matches(';'))?
-                .clone();
+            let query = engine.library().find(text.trim_end_matches(';'))?.clone();
+            values
+                .0
+                .retain(|name, _| query.params.iter().any(|param| param.name == *name));
             let word = if analyze {
                 "EXPLAIN ANALYZE"
             } else {
@@ -331,12 +333,20 @@ impl Session<'_> {
                 sql: format!("{word} {}", query.sql),
                 ..query
             };
-            return Box::pin(self.canned(explained, ParamValues::default())).await;
+            let work = async move {
+                let answer = engine.run(&explained, &values).await?;
+                Ok(Outcome::Answer(plan::by_lines(answer).await?))
+            };
+            return Box::pin(self.execute(work, None)).await;
         }
         for statement in Engine::statements(text)? {
-            let (engine, values) = (Arc::clone(&self.engine), self.values.clone());
-            let now = self.cx.now();
-            let work = async move { Ok(engine.explain(&statement, analyze, &values, now).await?) };
+            let (engine, values) = (Arc::clone(&engine), values.clone());
+            let work = async move {
+                match engine.explain(&statement, analyze, &values, now).await? {
+                    Outcome::Answer(answer) => Ok(Outcome::Answer(plan::by_lines(answer).await?)),
+                    done => Ok(done),
+                }
+            };
             Box::pin(self.execute(work, None)).await?;
         }
         Ok(())

@@ -456,6 +456,9 @@ fn commands_list_what_there_is() {
     (kennel.snapshots: 9 columns)
     kennel>
     ");
+    pty.line(".explain SELECT count(*) FROM k9.principals_latest;")
+        .sees(&["physical_plan:", "   ProjectionExec"])
+        .ends_with("kennel>");
     pty.line(".list admin")
         .sees(&["k9/iam-admins", ".run ID"])
         .ends_with("kennel>");
