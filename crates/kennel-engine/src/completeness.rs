@@ -12,7 +12,8 @@ use datafusion::{
     error::Result as DataFusionResult, logical_expr::LogicalPlan,
 };
 use kennel_cache::{
-    AccountId, Cache, CustomerId, Failure, ReportKey, ReportType, SourceInfo, SourceKind, View,
+    AccountId, Cache, CsvReportKey, CustomerId, Failure, ReportKey, ReportType, SourceInfo,
+    SourceKind, View,
 };
 
 use self::trail::TrailScan;
@@ -45,7 +46,7 @@ pub struct Caveat {
 }
 
 impl Caveat {
-    fn new(kind: CaveatKind, message: String) -> Self {
+    pub(crate) fn new(kind: CaveatKind, message: String) -> Self {
         Self {
             kind,
             message,
@@ -80,11 +81,8 @@ pub(crate) fn examine(
     shared: &Shared,
 ) -> DataFusionResult<(Vec<Caveat>, Vec<ReportUsed>)> {
     let mut examination = Examination::default();
-    // What the last sync could not do says nothing about an earlier state.
-    let is_newest = shared.view == View::Latest;
     let failures = shared
         .cache()
-        .filter(|_| is_newest)
         .map(|cache| cache.failures())
         .transpose()
         .map_err(external)?
@@ -93,7 +91,16 @@ pub(crate) fn examine(
         if let LogicalPlan::TableScan(scan) = node {
             let provider = source_as_provider(&scan.source)?;
             if let Some(table) = as_file_table(&provider) {
-                examination.table(table, &scan.filters, &failures, shared.view)?;
+                // What the last sync could not do says nothing about an earlier state.
+                let failures = match table.view {
+                    View::Latest => failures.as_slice(),
+                    _ => &[],
+                };
+                examination.reads_newest |= table.view == View::Latest;
+                if let (View::At(at), Some(cache)) = (table.view, shared.cache()) {
+                    cache.check_history(at).map_err(external)?;
+                }
+                examination.table(table, &scan.filters, failures, table.view)?;
             } else if let Some(table) = as_trail_table(&provider) {
                 examination.trails.push(TrailScan::of(table, &scan.filters));
             }
@@ -102,7 +109,7 @@ pub(crate) fn examine(
     })?;
     if examination.reads_reports {
         examination.caveats.extend(unknown_scope(shared)?);
-        if let Some(cache) = shared.cache().filter(|_| is_newest) {
+        if let Some(cache) = shared.cache().filter(|_| examination.reads_newest) {
             examination.syncs(&cache, &shared.sources)?;
         }
     }
@@ -122,6 +129,7 @@ struct Examination {
     caveats: Vec<Caveat>,
     reports: BTreeSet<ReportUsed>,
     reads_reports: bool,
+    reads_newest: bool,
     trails: Vec<TrailScan>,
 }
 
@@ -215,7 +223,7 @@ impl Examination {
             .collect::<BTreeSet<_>>();
         let failed = failures
             .iter()
-            .filter_map(|failure| ReportKey::parse(&failure.key))
+            .filter_map(|failure| report_of(&failure.key))
             .filter(|key| table.report_type == Some(key.report_type))
             .map(|key| (key.customer_id, key.csp, key.account_id))
             .collect::<BTreeSet<_>>();
@@ -241,15 +249,23 @@ impl Examination {
         failures: &[Failure],
     ) {
         for failure in failures {
-            let Some(key) = ReportKey::parse(&failure.key)
+            let Some(key) = report_of(&failure.key)
                 .filter(|key| table.report_type.is_none_or(|t| t == key.report_type))
             else {
                 continue;
             };
+            let csv = CsvReportKey::parse(&failure.key);
             let answering = selection.files.iter().find(|file| {
                 file.report.customer_id == key.customer_id
                     && file.report.account_id == key.account_id
             });
+            // A csv report matters where nothing newer answers.
+            if let (Some(csv), Some(answering)) = (csv, answering)
+                && let Some((_, analysed_at)) = answering.report.analysis_time
+                && csv.stamped_at.is_none_or(|stamp| stamp <= analysed_at)
+            {
+                continue;
+            }
             let asked_for = selection.known.iter().any(|(customer_id, _, account_id)| {
                 *customer_id == key.customer_id && *account_id == key.account_id
             });
@@ -317,6 +333,11 @@ impl Examination {
         }
         Ok(())
     }
+}
+
+/// The report that a key is of, in any of k9's layouts.
+fn report_of(key: &str) -> Option<ReportKey> {
+    ReportKey::parse(key).or_else(|| CsvReportKey::parse(key).map(|csv| csv.report))
 }
 
 /// Accounts and customers that were asked for and that the cache does not know, as far as a query that reads these

@@ -62,11 +62,27 @@ pub enum EngineError {
         hint: Option<String>,
     },
     /// A text is no time and no snapshot.
-    #[error("`{text}` is neither a time nor a snapshot id")]
+    #[error("`{text}` is no time and no snapshot")]
     AsOf {
         /// The text.
         text: String,
     },
+    /// There is nothing before the newest state.
+    #[error("there is no earlier snapshot")]
+    NoEarlierSnapshot,
+    /// The result of a question does not have a column that it should be compared by.
+    #[error("the result has no column `{column}`, {role}; it has {}", columns.join(", "))]
+    DiffColumn {
+        /// The column.
+        column: String,
+        /// What it should be: "the key names it".
+        role: &'static str,
+        /// The columns that there are.
+        columns: Vec<String>,
+    },
+    /// Nothing says which rows of two results are the same.
+    #[error("nothing says which columns identify a row")]
+    NoKey,
     /// The cache could not be read or written.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -139,9 +155,10 @@ impl EngineError {
             };
         }
         let diagnostic = find_diagnostic(&error);
-        let message = diagnostic
-            .as_ref()
-            .map_or_else(|| plain(&root.to_string()), |d| d.message.clone());
+        let message = diagnostic.as_ref().map_or_else(
+            || plain(&root.to_string()),
+            |d| crate::time_travel::without_marks(&d.message),
+        );
         let place = diagnostic
             .as_ref()
             .and_then(|d| d.span)
@@ -236,6 +253,7 @@ fn plain(message: &str) -> String {
         None => message.to_owned(),
     };
     // The place is told apart.
+    let message = crate::time_travel::without_marks(&message);
     match message.find(" at Line: ") {
         Some(end) => message[..end].to_owned(),
         None => message,

@@ -133,6 +133,8 @@ pub struct CannedQuery {
     pub reads: Vec<String>,
     /// The columns that identify a row.
     pub key: Vec<String>,
+    /// Columns that change from night to night without news (last uses, ages): a diff leaves them out.
+    pub noise: Vec<String>,
     /// Where the question comes from.
     pub source: Option<String>,
     /// What `--account` restricts.
@@ -198,6 +200,10 @@ impl CannedQuery {
             });
             malformed(start + 2 + offset, error.message().to_owned())
         })?;
+        if let Some(both) = front.key.iter().find(|column| front.noise.contains(column)) {
+            let message = format!("`{both}` cannot be both key and noise");
+            return Err(malformed(start + 1, message));
+        }
         let body = &lines[end + 1..];
         let sql_start = body
             .iter()
@@ -237,6 +243,7 @@ impl CannedQuery {
             params,
             reads: front.reads,
             key: front.key,
+            noise: front.noise,
             source: front.source,
             account_filter: front.accounts,
             documentation: documentation.trim().to_owned(),
@@ -253,6 +260,8 @@ struct FrontMatter {
     reads: Vec<String>,
     #[serde(default)]
     key: Vec<String>,
+    #[serde(default)]
+    noise: Vec<String>,
     audit: Option<Audit>,
     #[serde(default)]
     tags: Vec<String>,

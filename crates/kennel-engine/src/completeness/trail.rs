@@ -23,6 +23,7 @@ pub(super) struct TrailScan {
     table: String,
     kind: TrailKind,
     is_empty: bool,
+    view: View,
     asked: Asked,
 }
 
@@ -32,6 +33,7 @@ impl TrailScan {
             table: table.name.clone(),
             kind: table.kind,
             is_empty: table.files.is_empty(),
+            view: table.view,
             asked: Asked::of(filters),
         }
     }
@@ -64,7 +66,7 @@ pub(super) fn examine(scans: &[TrailScan], shared: &Shared) -> DataFusionResult<
     let names_accounts = scans.iter().any(|scan| scan.asked.accounts.is_some());
     for scan in scans {
         let mut asked = scan.asked.clone();
-        if let View::At(at) = shared.view {
+        if let View::At(at) = scan.view {
             asked.within(None, Some(at.date_naive()));
         }
         caveats.extend(unknown_names(&coverage, &asked, shared));

@@ -7,6 +7,7 @@
 mod completeness;
 mod drift;
 mod guide;
+mod history;
 mod home;
 mod questions;
 mod statements;
