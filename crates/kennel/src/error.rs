@@ -18,6 +18,9 @@ use crate::{
 /// What helps where the manifest is none.
 const NO_MANIFEST: &str = "`--home DIR` names another cache; with this manifest moved away, `kennel sync` makes a new one (older nights are not in it)";
 
+/// How to see what there is.
+const LIST_SNAPSHOTS: &str = "`kennel sql -c 'SELECT * FROM kennel.snapshots'` lists the snapshots";
+
 /// A failure as it is told.
 #[derive(Debug)]
 pub(crate) struct CliError {
@@ -208,9 +211,11 @@ impl From<CacheError> for CliError {
             }
             CacheError::Format { found, known, .. } if found > known => told.hint("this cache was written by a newer kennel: update this one"),
             CacheError::UnknownSource { .. } => told.hint("`kennel status` lists the sources of this cache"),
-            CacheError::UnknownSnapshot { .. } => {
-                told.hint("`kennel sql -c 'SELECT * FROM kennel.snapshots'` lists the snapshots")
-            }
+            CacheError::UnknownSnapshot { .. } => told.hint(LIST_SNAPSHOTS),
+            CacheError::BeforeHistory { .. } => Self {
+                exit: Exit::Absent,
+                ..told.hint(LIST_SNAPSHOTS)
+            },
             CacheError::Busy => told.hint("the snapshots are forgotten; run `kennel prune` again to free their space"),
             error if error.is_no_manifest() => told.hint(NO_MANIFEST),
             error if error.is_disk_full() => told.hint("free some space, or `kennel prune --keep-snapshots N`; what is in the cache stays readable"),
@@ -274,7 +279,14 @@ impl From<EngineError> for CliError {
                 None => Self::from_error(&error),
             },
             EngineError::AsOf { .. } => Self::from_error(&error)
-                .hint("a time is 2026-03-01 or 2026-03-01T04:10Z (UTC), a snapshot s12"),
+                .hint("a time is 2026-03-01T04:10Z, 2026-03-01 (the end of that day, UTC), yesterday or -7d, a snapshot s12, latest or previous")
+                .hint(LIST_SNAPSHOTS),
+            EngineError::NoEarlierSnapshot => Self {
+                exit: Exit::Absent,
+                ..Self::from_error(&error).hint(LIST_SNAPSHOTS)
+            },
+            EngineError::NoKey => Self::from_error(&error)
+                .hint("`--key a,b` names columns that together identify a row"),
             error => Self::from_error(&error),
         }
     }

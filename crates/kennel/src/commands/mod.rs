@@ -2,6 +2,7 @@
 
 pub(crate) mod cat;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod prune;

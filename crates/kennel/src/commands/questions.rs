@@ -3,8 +3,10 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use kennel_cache::{AccountId, CustomerId};
-use kennel_engine::{Answer, AsOf, Caveat, CaveatKind, EngineSettings, ParamValues, ReportUsed};
+use kennel_cache::{AccountId, CustomerId, SnapshotInfo};
+use kennel_engine::{
+    Answer, AsOf, CannedQuery, Caveat, CaveatKind, Engine, EngineSettings, ParamValues, ReportUsed,
+};
 
 use crate::{
     context::Context,
@@ -20,15 +22,23 @@ const NAMED_REPORTS: usize = 10;
 /// Which part of the cache is asked.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct ScopeArgs {
+    #[command(flatten)]
+    narrow: NarrowArgs,
+    /// As it was at a time (2026-03-01T04:10Z; 2026-03-01 and yesterday: at the end of that day, UTC; -7d) or in a
+    /// snapshot (s12, previous)
+    #[arg(long, value_name = "TIME|SNAPSHOT", allow_hyphen_values = true)]
+    as_of: Option<String>,
+}
+
+/// Which part of the cache is compared: both sides of a diff say their own times.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct NarrowArgs {
     /// Only this customer (repeatable)
     #[arg(long = "customer", value_name = "ID")]
-    customers: Vec<CustomerId>,
+    pub(super) customers: Vec<CustomerId>,
     /// Only this account (repeatable)
     #[arg(long = "account", value_name = "ID")]
-    accounts: Vec<AccountId>,
-    /// As it was at a time (2026-03-01, 2026-03-01T04:10Z) or in a snapshot (s12)
-    #[arg(long, value_name = "TIME|SNAPSHOT")]
-    as_of: Option<String>,
+    pub(super) accounts: Vec<AccountId>,
 }
 
 impl ScopeArgs {
@@ -37,10 +47,42 @@ impl ScopeArgs {
         let as_of = self.as_of.as_deref().map(str::parse::<AsOf>).transpose()?;
         Ok(EngineSettings {
             as_of,
+            ..self.narrow.settings()
+        })
+    }
+}
+
+impl NarrowArgs {
+    /// For the engine.
+    pub(super) fn settings(&self) -> EngineSettings {
+        EngineSettings {
             customers: self.customers.clone(),
             accounts: self.accounts.clone(),
             ..EngineSettings::default()
-        })
+        }
+    }
+}
+
+/// Says which snapshots answer, where it is not the newest state.
+pub(super) fn tell_as_of(engine: &Engine, cx: &Context) -> Result<(), CliError> {
+    if let Some((at, snapshots)) = engine.answers_as_of()? {
+        cx.printer
+            .info(&format!("as of {}", state(Some(at), &snapshots)));
+    }
+    Ok(())
+}
+
+/// A state as messages name it: `2026-03-02 10:30 UTC (s1 of 2026-03-02 04:10 UTC)`.
+pub(super) fn state(at: Option<DateTime<Utc>>, snapshots: &[SnapshotInfo]) -> String {
+    let names = snapshots
+        .iter()
+        .map(|snapshot| format!("{} of {}", snapshot.id, minute(snapshot.taken_at)));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let time = at.map_or_else(|| "now".into(), minute);
+    match (at, snapshots) {
+        (_, []) => time,
+        (Some(at), [only]) if at == only.taken_at => format!("{} ({time})", only.id),
+        _ => format!("{time} ({names})"),
     }
 }
 
@@ -74,6 +116,33 @@ pub(super) fn param_values(params: &[(String, String)]) -> Result<ParamValues, C
         }
     }
     Ok(values)
+}
+
+/// Gives each query the parameters that it has. What no query has goes to the first, which will say so.
+pub(super) fn distribute(values: &ParamValues, queries: &[&CannedQuery]) -> Vec<ParamValues> {
+    let has = |query: &CannedQuery, name: &str| query.params.iter().any(|param| param.name == name);
+    let stray = |name: &str| !queries.iter().any(|query| has(query, name));
+    let for_query = |(index, query): (usize, &&CannedQuery)| {
+        let chosen = values
+            .0
+            .iter()
+            .filter(|(name, _)| has(query, name) || (index == 0 && stray(name)));
+        ParamValues(
+            chosen
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    };
+    queries.iter().enumerate().map(for_query).collect()
+}
+
+/// An error of one of several queries says which.
+pub(super) fn in_query(error: CliError, query: &CannedQuery, query_count: usize) -> CliError {
+    if query_count > 1 {
+        error.hint(format!("this happened in `{}`", query.id))
+    } else {
+        error
+    }
 }
 
 /// Tells what answers lack, each thing once, and remembers the gravest.

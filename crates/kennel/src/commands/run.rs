@@ -1,9 +1,11 @@
 //! `kennel run`: canned queries.
 
 use chrono::TimeDelta;
-use kennel_engine::{CannedQuery, ParamValues};
 
-use super::questions::{OutputArgs, ScopeArgs, Verdict, param_values, parse_param, write_answer};
+use super::questions::{
+    OutputArgs, ScopeArgs, Verdict, distribute, in_query, param_values, parse_param, tell_as_of,
+    write_answer,
+};
 use crate::{
     context::Context, error::CliError, exit::Exit, output::target::Target, text::parse_span,
 };
@@ -20,6 +22,7 @@ use crate::{
   kennel run iam-admins
   kennel run rds-delete --account 111122223333 -f csv -o rds.csv
   kennel run stale-credentials --param max_age_days=45
+  kennel run iam-admins --as-of yesterday
   kennel run iam-admins --as-of 2026-03-01 -f jsonl
   kennel run iam-admins over-accessible-resources --check --max-age 36h    for cron")]
 pub(crate) struct Args {
@@ -44,6 +47,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
     let engine = cx.engine(args.scope.settings()?)?;
+    tell_as_of(&engine, cx)?;
     let queries = args
         .ids
         .iter()
@@ -91,30 +95,4 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         cx.printer.info(&format!("wrote {}", path.display()));
     }
     Ok(verdict.exit())
-}
-
-/// Gives each query the parameters that it has. What no query has goes to the first, which will say so.
-fn distribute(values: &ParamValues, queries: &[&CannedQuery]) -> Vec<ParamValues> {
-    let has = |query: &CannedQuery, name: &str| query.params.iter().any(|param| param.name == name);
-    let stray = |name: &str| !queries.iter().any(|query| has(query, name));
-    let for_query = |(index, query): (usize, &&CannedQuery)| {
-        let chosen = values
-            .0
-            .iter()
-            .filter(|(name, _)| has(query, name) || (index == 0 && stray(name)));
-        ParamValues(
-            chosen
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-        )
-    };
-    queries.iter().enumerate().map(for_query).collect()
-}
-
-fn in_query(error: CliError, query: &CannedQuery, query_count: usize) -> CliError {
-    if query_count > 1 {
-        error.hint(format!("this happened in `{}`", query.id))
-    } else {
-        error
-    }
 }

@@ -8,7 +8,9 @@ use std::{
 
 use kennel_engine::{Engine, Outcome, ParamValues, Statement};
 
-use super::questions::{OutputArgs, ScopeArgs, Verdict, param_values, parse_param, write_answer};
+use super::questions::{
+    OutputArgs, ScopeArgs, Verdict, param_values, parse_param, tell_as_of, write_answer,
+};
 use crate::{context::Context, error::CliError, exit::Exit, output::target::Target};
 
 /// Statements that answer without rows, by their first word.
@@ -34,6 +36,7 @@ const WITHOUT_ROWS: [&str; 7] = [
   kennel sql -c 'SELECT principal_name FROM k9.principals_latest LIMIT 5'
   kennel sql report.sql -f csv -o report.csv
   kennel sql -c 'SELECT * FROM k9.resources_latest WHERE resource_arn = $arn' --param arn=arn:aws:s3:::b
+  kennel sql -c \"SELECT count(*) FROM k9.principals_latest FOR TIMESTAMP AS OF DATE '2026-03-01'\"
   echo 'SHOW TABLES IN k9' | kennel sql
   kennel sql    type statements, each ended by ;")]
 pub(crate) struct Args {
@@ -60,6 +63,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         (None, commands) if !commands.is_empty() => commands.join("\n;\n"),
         (None, _) if io::stdin().is_terminal() => {
             let engine = cx.engine(args.scope.settings()?)?;
+            tell_as_of(&engine, cx)?;
             return converse(&engine, &values, &args.output, cx).await;
         }
         _ => {
@@ -75,6 +79,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         return Err(CliError::new("there is no statement to run"));
     }
     let engine = cx.engine(args.scope.settings()?)?;
+    tell_as_of(&engine, cx)?;
     execute(&engine, &statements, &values, &args.output, cx).await
 }
 

@@ -5,6 +5,7 @@ mod asking;
 mod config;
 mod demo;
 mod disk;
+mod history;
 mod home;
 mod house;
 mod inputs;
