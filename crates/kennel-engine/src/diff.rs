@@ -174,7 +174,7 @@ impl Engine {
         }
         noise.extend(options.noise.iter().cloned());
         let views = [from_at, to_at].map(|at| at.map_or(View::Latest, View::At));
-        let (sides, left_out) = self.comparable_sides(&asked, views).await?;
+        let (sides, left_out) = Box::pin(self.comparable_sides(&asked, views)).await?;
         let failed = |error| EngineError::from_datafusion(error, asked.sql, &[]);
         let [from, to] = sides;
         let columns = Columns::new([&from.plan, &to.plan], &key, &noise, options)?;
@@ -219,8 +219,8 @@ impl Engine {
     ) -> Result<([Side; 2], Vec<Caveat>), EngineError> {
         let none = BTreeSet::new();
         let sides = [
-            self.side(asked, views[0], none.clone()).await?,
-            self.side(asked, views[1], none).await?,
+            Box::pin(self.side(asked, views[0], none.clone())).await?,
+            Box::pin(self.side(asked, views[1], none)).await?,
         ];
         let missing = missing_on_one_side(&sides[0].reports, &sides[1].reports);
         if missing.is_empty() {
@@ -240,8 +240,8 @@ impl Engine {
             caveats.push(Caveat::new(CaveatKind::Absent, text));
         }
         let sides = [
-            self.side(asked, views[0], excluded.clone()).await?,
-            self.side(asked, views[1], excluded).await?,
+            Box::pin(self.side(asked, views[0], excluded.clone())).await?,
+            Box::pin(self.side(asked, views[1], excluded)).await?,
         ];
         Ok((sides, caveats))
     }

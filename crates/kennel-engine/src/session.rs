@@ -370,7 +370,7 @@ pub(crate) async fn plan(
     let mut statement =
         kennel_athena::parse(sql).map_err(|error| EngineError::from((error, sql)))?;
     params::substitute(&mut statement, bound)?;
-    time_travel::resolve(&mut statement, context, shared, sql).await?;
+    Box::pin(time_travel::resolve(&mut statement, context, shared, sql)).await?;
     let parsed = ParsedStatement::Statement(Box::new(statement));
     let plan = match state.statement_to_plan(parsed).await {
         Ok(plan) => plan,

@@ -155,8 +155,10 @@ pub(crate) async fn plan_source(
     if source.csv_reports && !csv_reports::prefixes(&settings.url).is_empty() {
         let none = HashMap::new();
         let url = &settings.url;
-        let csv =
-            csv_reports::make_plan(source, url, &remote, cache, &none, options, observer).await;
+        let csv = Box::pin(csv_reports::make_plan(
+            source, url, &remote, cache, &none, options, observer,
+        ))
+        .await;
         match csv {
             Ok(csv) => {
                 planned.looked.add_looked(&csv.looked());
@@ -334,8 +336,10 @@ pub(crate) async fn sync_source(
     };
     if synced.stopped.is_none() {
         let url = &settings.url;
-        let imported =
-            csv_reports::sync(source, url, &remote, writer, options, observer, cancel).await?;
+        let imported = Box::pin(csv_reports::sync(
+            source, url, &remote, writer, options, observer, cancel,
+        ))
+        .await?;
         let interrupted = imported.interrupted;
         synced.add_import(imported);
         synced.requests = remote.requests();

@@ -149,7 +149,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let mut verdict = Verdict::default();
     let count = asked.len();
     for (index, asked) in asked.into_iter().enumerate() {
-        let diff = engine.diff(asked.question, &asked.values, &options).await;
+        let diff = Box::pin(engine.diff(asked.question, &asked.values, &options)).await;
         let diff = diff.map_err(|error| match asked.canned {
             Some(query) => in_query(error.into(), query, count),
             None => error.into(),
