@@ -7,7 +7,7 @@
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use crate::{
-    call::{Call, fields, folded, texts_at},
+    call::{Call, fields, folded, has_key},
     calls::{self, On},
     reference::{self, Action, Service},
     resources::{self, Basis, Resource},
@@ -359,15 +359,8 @@ fn pass_role(call: &Call) -> Option<Grant> {
         named.map(|field| Resource::new(format!("{account}:role/{}", field.text), Basis::Request)),
     );
     // An instance profile holds a role that the call does not name.
-    let has_profile = !texts_at(&call.request, "iamInstanceProfile").is_empty()
-        || [
-            "iamInstanceProfile.arn",
-            "iamInstanceProfile.name",
-            "jobFlowRole",
-            "instances.iamInstanceProfile.arn",
-        ]
-        .iter()
-        .any(|path| !texts_at(&call.request, path).is_empty())
+    let has_profile = has_key(&call.request, "iaminstanceprofile")
+        || has_key(&call.request, "jobflowrole")
         || values.iter().any(|field| {
             field.text.starts_with("arn:") && field.text.contains(":instance-profile/")
         });
@@ -403,7 +396,7 @@ fn gateway(service: &'static Service, name: &str, call: &Call) -> Option<Outcome
             .find(|field| field.key == name)
             .map(|field| field.text.as_str())
     };
-    let filled = |path: &str| {
+    let filled = |path: &str, escapes: bool| {
         let mut unknown = 0;
         let segments: Vec<String> = path
             .split('/')
@@ -417,7 +410,13 @@ fn gateway(service: &'static Service, name: &str, call: &Call) -> Option<Outcome
                             unknown += 1;
                             "*".to_owned()
                         },
-                        crate::pattern::escape,
+                        |value| {
+                            if escapes {
+                                crate::pattern::escape(value)
+                            } else {
+                                value.to_owned()
+                            }
+                        },
                     ),
                     None => segment.to_owned(),
                 }
@@ -428,7 +427,12 @@ fn gateway(service: &'static Service, name: &str, call: &Call) -> Option<Outcome
     // Two generations of the API share names: the one whose parameters the call has is meant.
     let (unknown, method, path) = rows
         .map(|(method, path)| {
-            let (unknown, path) = filled(path);
+            let (unknown, plain) = filled(path, false);
+            let path = if unknown == 0 {
+                plain
+            } else {
+                filled(path, true).1
+            };
             (unknown, method, path)
         })
         .min_by_key(|(unknown, ..)| *unknown)?;

@@ -229,6 +229,36 @@ fn flattened(values: Vec<&Value>) -> Vec<&Value> {
     flat
 }
 
+/// Whether anything lies under a key of this folded name, however deep.
+pub(crate) fn has_key(value: &Value, name: &str) -> bool {
+    let mut level = vec![value];
+    for _ in 0..DEEPEST {
+        let mut deeper = Vec::new();
+        for value in level {
+            match value {
+                Value::Object(object) => {
+                    for (key, value) in object {
+                        let is_empty = match value {
+                            Value::Null => true,
+                            Value::Object(object) => object.is_empty(),
+                            Value::String(text) => text.is_empty(),
+                            _ => false,
+                        };
+                        if !is_empty && folded(key) == name {
+                            return true;
+                        }
+                        deeper.push(value);
+                    }
+                }
+                Value::Array(list) => deeper.extend(list),
+                _ => {}
+            }
+        }
+        level = deeper;
+    }
+    false
+}
+
 /// The text at a path, where it is text that was told.
 pub(crate) fn texts_at<'v>(value: &'v Value, path: &str) -> Vec<&'v str> {
     at_path(value, path)

@@ -114,17 +114,21 @@ impl When {
         if let Some(path) = text.strip_prefix("no ") {
             return Self::No(path);
         }
-        for (sign, test, wanted) in [
+        const SIGNS: [(&str, Test, bool); 6] = [
             ("!=", Test::Equals, false),
             ("!*", Test::Contains, false),
             ("!~", Test::FirstWord, false),
             ("=", Test::Equals, true),
             ("*", Test::Contains, true),
             ("~", Test::FirstWord, true),
-        ] {
-            if let Some((path, value)) = text.split_once(sign) {
-                return Self::Text(path, test, value, wanted);
-            }
+        ];
+        // The first sign counts: what is looked for may hold others.
+        let found = SIGNS
+            .iter()
+            .filter_map(|sign| Some((text.find(sign.0)?, sign)))
+            .min_by_key(|(at, _)| *at);
+        if let Some((at, (sign, test, wanted))) = found {
+            return Self::Text(&text[..at], *test, &text[at + sign.len()..], *wanted);
         }
         Self::Has(vec![text])
     }
@@ -182,7 +186,8 @@ pub(crate) fn rows(service: &str, name: &str, call: &Call) -> Option<Vec<&'stati
     Some(rows.iter().filter(|row| row.holds(call)).collect())
 }
 
-/// All rows, for tests and for listing.
+/// All rows.
+#[cfg(test)]
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
     ROWS.values().flatten()
 }

@@ -1,6 +1,7 @@
 //! Conditions of statements, over what is known of a call: true, false, or not to be decided.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use core::net::IpAddr;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 

@@ -411,7 +411,9 @@ pub(crate) fn write_value(text: &mut String, value: &Ordered, depth: usize) {
     match value {
         Ordered::Text(content) => write_text(text, content),
         // Writing into a String does not fail.
-        Ordered::Raw(value) => drop(write!(text, "{value}")),
+        Ordered::Raw(value) => {
+            let _infallible = write!(text, "{value}");
+        }
         Ordered::List(list) if list.is_empty() => text.push_str("[]"),
         Ordered::List(list) => {
             text.push('[');
@@ -445,7 +447,7 @@ pub(crate) fn write_value(text: &mut String, value: &Ordered, depth: usize) {
 /// A JSON string.
 pub(crate) fn write_text(text: &mut String, content: &str) {
     // Writing into a String does not fail.
-    drop(write!(text, "{}", Value::from(content)));
+    let _infallible = write!(text, "{}", Value::from(content));
 }
 
 fn compact_chars(value: &Ordered) -> usize {

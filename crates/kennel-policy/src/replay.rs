@@ -56,13 +56,21 @@ impl<'d> Evaluator<'d> {
         Self { statements }
     }
 
+    /// Whether any answer can depend on the context: on conditions or variables.
+    pub fn depends_on_context(&self) -> bool {
+        self.statements.iter().any(|prepared| {
+            !prepared.statement.conditions.is_empty()
+                || prepared.resources.iter().any(Result::is_err)
+        })
+    }
+
     /// What the policies say to `action` (`s3:GetObject`) on `resource`, with what is known of the call.
     pub fn decide(&self, action: &str, resource: &Resource, context: &Context) -> Decision {
-        let asked = Asked::of(resource);
+        let asked = Asked::of(action, resource);
         let mut allowed = Truth::No;
         let mut open_denial = None;
         for prepared in &self.statements {
-            let applies = prepared.applies(action, &asked, context);
+            let applies = prepared.applies(&asked, context);
             match (prepared.statement.effect, applies) {
                 (Effect::Deny, Truth::Yes) => return Decision::DeniedBy(prepared.name.clone()),
                 (Effect::Deny, Truth::Unknown(why)) => {
@@ -89,21 +97,25 @@ impl<'d> Evaluator<'d> {
     }
 }
 
-/// The resource asked about: what is known of it exactly, or as a pattern.
+/// What is asked about: the action, and the resource exactly or as a pattern.
 struct Asked {
+    action: Pattern,
     pattern: Pattern,
     /// The record does not tell which of the things that match it was.
     is_open: bool,
 }
 
 impl Asked {
-    fn of(resource: &Resource) -> Self {
+    fn of(action: &str, resource: &Resource) -> Self {
+        let action = Pattern::literal(action);
         match resource.basis {
             Basis::Record | Basis::Request | Basis::Response | Basis::NoResource => Self {
+                action,
                 pattern: Pattern::literal(&resource.arn),
                 is_open: false,
             },
             Basis::Kind | Basis::Unknown => Self {
+                action,
                 pattern: Pattern::new(&resource.arn),
                 is_open: true,
             },
@@ -144,8 +156,11 @@ impl<'d> Prepared<'d> {
         }
     }
 
-    fn applies(&self, action: &str, asked: &Asked, context: &Context) -> Truth {
-        let named = self.actions.iter().any(|pattern| pattern.matches(action));
+    fn applies(&self, asked: &Asked, context: &Context) -> Truth {
+        let named = self
+            .actions
+            .iter()
+            .any(|pattern| pattern.covers(&asked.action));
         if named != matches!(self.statement.actions, Selection::Only(_)) {
             return Truth::No;
         }

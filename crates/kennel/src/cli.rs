@@ -31,7 +31,7 @@ Start with:
 
 Exit codes:
   0    done
-  1    done, and --check or verify found something
+  1    done, and --check, verify or policy check found something
   2    usage error or failure: nothing was produced
   3    partial: some objects or accounts failed, the rest is there
   4    data absent, or older than --max-age
@@ -143,6 +143,7 @@ pub(crate) enum Command {
     List(commands::list::Args),
     Run(commands::run::Args),
     Sql(commands::sql::Args),
+    Policy(commands::policy::Args),
     Verify(commands::verify::Args),
     Prune(commands::prune::Args),
     Cat(commands::cat::Args),

@@ -24,7 +24,7 @@ pub(crate) enum Exit {
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    done, and --check or verify found something
+  1    done, and --check, verify or policy check found something
   2    usage error or failure: nothing was produced
   3    partial: some objects or accounts failed, the rest is there
   4    data absent, or older than --max-age

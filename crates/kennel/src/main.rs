@@ -106,6 +106,9 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
             Command::Demo(args) => or_interrupted(Box::pin(commands::demo::run(args, cx))).await,
             Command::Run(args) => or_interrupted(Box::pin(commands::run::run(args, cx))).await,
             Command::Sql(args) => or_interrupted(Box::pin(commands::sql::run(args, cx))).await,
+            Command::Policy(args) => {
+                or_interrupted(Box::pin(commands::policy::run(args, cx))).await
+            }
             Command::Prune(args) => {
                 signals::end_on_signal();
                 commands::prune::run(&args, cx)

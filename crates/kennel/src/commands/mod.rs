@@ -4,6 +4,7 @@ pub(crate) mod cat;
 pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod policy;
 pub(crate) mod prune;
 mod questions;
 pub(crate) mod run;

@@ -9,6 +9,7 @@ mod home;
 mod house;
 mod inputs;
 mod kills;
+mod policy;
 mod s3;
 mod s3_credentials;
 mod s3_faults;

@@ -1,0 +1,82 @@
+//! Rows of our own making through the writers of [`crate::output`].
+
+use std::{path::Path, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::{
+    array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray},
+    datatypes::{DataType, Field, Schema, TimeUnit},
+};
+
+use crate::{
+    context::Context,
+    error::CliError,
+    output::{self, Format, target::Target},
+};
+
+/// One column: its name and its values.
+pub(super) enum Column {
+    /// Text, or nothing.
+    Text(&'static str, Vec<Option<String>>),
+    /// Counts.
+    Count(&'static str, Vec<u64>),
+    /// UTC instants.
+    Time(&'static str, Vec<Option<DateTime<Utc>>>),
+}
+
+impl Column {
+    fn arrow(self) -> (Field, ArrayRef) {
+        match self {
+            Self::Text(name, values) => (
+                Field::new(name, DataType::Utf8, true),
+                Arc::new(StringArray::from(values)),
+            ),
+            Self::Count(name, values) => {
+                let values = values
+                    .into_iter()
+                    .map(|value| i64::try_from(value).unwrap_or(i64::MAX));
+                (
+                    Field::new(name, DataType::Int64, false),
+                    Arc::new(Int64Array::from_iter_values(values)),
+                )
+            }
+            Self::Time(name, values) => {
+                let zone: Arc<str> = "UTC".into();
+                let kind = DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&zone)));
+                let values = values
+                    .into_iter()
+                    .map(|at| at.map(|at| at.timestamp_micros()));
+                let array = TimestampMicrosecondArray::from_iter(values).with_timezone(zone);
+                (Field::new(name, kind, true), Arc::new(array))
+            }
+        }
+    }
+}
+
+/// Writes columns of equal length as one result.
+pub(super) async fn write(
+    columns: Vec<Column>,
+    format: Format,
+    path: Option<&Path>,
+    name: &str,
+    cx: &Context,
+) -> Result<(), CliError> {
+    let (fields, arrays): (Vec<_>, Vec<_>) = columns.into_iter().map(Column::arrow).unzip();
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)
+        .map_err(|error| CliError::new("the rows cannot be put together").cause(&error))?;
+    let mut target = Target::open(path, format, &[name.to_owned()])?;
+    target
+        .with(0, &cx.printer, async |out, look| {
+            let mut writer = output::writer(format, &schema, look);
+            writer.begin(None, out)?;
+            writer.batch(&batch, out)?;
+            writer.finish(out)?;
+            Ok(())
+        })
+        .await?;
+    for path in target.finish()? {
+        cx.printer.info(&format!("wrote {}", path.display()));
+    }
+    Ok(())
+}
