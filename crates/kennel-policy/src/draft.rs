@@ -126,7 +126,9 @@ pub fn draft(usage: &Usage, options: &DraftOptions) -> Draft {
                 {
                     wide.insert((id.clone(), why));
                 }
-                patterns.insert(pattern_for(grant.action, resource, place, options.level));
+                let pattern = pattern_for(grant.action, resource, place, options.level);
+                patterns.extend(log_group_with_streams(grant.action, &pattern));
+                patterns.insert(pattern);
             }
         }
     }
@@ -191,6 +193,17 @@ fn pattern_for(
         }
     }
     resource.pattern()
+}
+
+/// CloudWatch Logs names a log group with `:*` behind it in most of its checks, and without in some.
+///
+/// Source: CloudWatch Logs user guide, "CloudWatch Logs resources and operations".
+fn log_group_with_streams(action: &Action, pattern: &str) -> Option<String> {
+    let is_group = action.service == "logs"
+        && pattern.contains(":log-group:")
+        && !pattern.contains(":log-stream:")
+        && !pattern.ends_with('*');
+    is_group.then(|| format!("{pattern}:*"))
 }
 
 /// Leaves out patterns that another one covers.

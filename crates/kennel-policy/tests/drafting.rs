@@ -1,5 +1,9 @@
 //! Drafts over made-up usage: whatever was called, the draft allows all of it, names only actions that exist, stays within IAM's
 //! limits, and is the same whichever order the calls came in.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails as a test fails"
+)]
 
 use chrono::{DateTime, Utc};
 use kennel_policy::{
@@ -264,6 +268,28 @@ fn denied_and_failed_calls_become_no_grants_and_stars_in_keys_stay_literal() {
             "ec2:DescribeInstances".to_owned(),
             "the action takes no resource"
         )]
+    );
+}
+
+#[test]
+fn a_log_group_is_allowed_in_both_of_its_forms() {
+    let usage = Usage::of([observed(
+        call(
+            "logs",
+            "DescribeLogStreams",
+            serde_json::json!({"logGroupName": "/aws/lambda/f"}),
+        ),
+        Status::Succeeded,
+        1,
+    )]);
+    let drafted = draft(&usage, &DraftOptions::default());
+    let group = "arn:aws:logs:eu-central-1:111122223333:log-group:/aws/lambda/f";
+    assert_eq!(
+        drafted.documents[0].statements[0].resources,
+        Some(Selection::Only(vec![
+            group.to_owned(),
+            format!("{group}:*")
+        ]))
     );
 }
 

@@ -46,6 +46,8 @@ impl Search<'_> {
             ("s3", _) => self.access_point(),
             ("bedrock", _) => self.model(),
             ("lambda", _) => self.qualified_function(),
+            // It names a key, of whichever user.
+            ("iam", "GetAccessKeyLastUsed") => None,
             ("iam", _) => self.caller_itself(),
             _ => None,
         }

@@ -186,6 +186,7 @@ async fn granted(
 ) -> Result<Vec<Column>, CliError> {
     let query = engine.library().find("k9/principal-access")?;
     let mut granted: BTreeMap<Right, Option<String>> = BTreeMap::new();
+    let mut has_reports = false;
     let names: BTreeSet<&str> = seen
         .principals
         .iter()
@@ -196,6 +197,7 @@ async fn granted(
         let values = ParamValues([("name_or_arn".to_owned(), name.to_owned())].into());
         let answer = engine.run(query, &values).await?;
         verdict.caveats(&answer.caveats, cx);
+        has_reports |= !answer.reports.is_empty();
         for rows in observe::collect(answer.stream).await? {
             for row in 0..rows.row_count() {
                 let text = |column: &str| rows.text(column, row).unwrap_or_default();
@@ -208,7 +210,7 @@ async fn granted(
             }
         }
     }
-    if granted.is_empty() {
+    if granted.is_empty() && has_reports {
         cx.printer.warn(&format!(
             "k9's newest reports have no right of `{principal}`"
         ));
@@ -238,7 +240,13 @@ async fn granted(
                 && (resource.is_empty() || covers(resource, &right.2))
         });
         if !is_granted {
-            all.insert(right.clone(), ("used-not-granted", *found, None));
+            // Without reports nobody knows what is granted.
+            let status = if has_reports {
+                "used-not-granted"
+            } else {
+                "unknown"
+            };
+            all.insert(right.clone(), (status, *found, None));
         }
     }
     let column = |of: fn(&Right) -> &String| {

@@ -154,15 +154,28 @@ fn explain_file(path: &Path, format: ExplainFormat, cx: &Context) -> Result<Exit
     })
 }
 
-fn unreadable(problem: &str) -> Value {
-    json!({
-        "eventSource": null, "eventName": null, "actions": [], "resources": [],
-        "provenance": "unmapped", "error": problem,
-    })
+fn unreadable(problem: &str) -> String {
+    in_order(&[
+        ("eventSource", Value::Null),
+        ("eventName", Value::Null),
+        ("actions", json!([])),
+        ("resources", json!([])),
+        ("provenance", json!("unmapped")),
+        ("error", json!(problem)),
+    ])
+}
+
+/// An object whose fields stand in this order.
+fn in_order(fields: &[(&str, Value)]) -> String {
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{}:{value}", Value::from(*name)))
+        .collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 /// What `jsonl` promises, format 1: fields are added, never changed.
-fn object(call: &Call, mapping: &Mapping) -> Value {
+fn object(call: &Call, mapping: &Mapping) -> String {
     let grants = mapping.grants();
     let actions: Vec<String> = grants.iter().map(|grant| grant.action.id()).collect();
     let mut resources: Vec<&str> = Vec::new();
@@ -188,16 +201,16 @@ fn object(call: &Call, mapping: &Mapping) -> Value {
             })
         })
         .collect();
-    json!({
-        "eventSource": call.event_source,
-        "eventName": call.event_name,
-        "actions": actions,
-        "resources": resources,
-        "provenance": mapping.provenance(),
-        "needs": needs,
-        "why": why(mapping),
-        "alternatives": mapping.alternatives,
-    })
+    in_order(&[
+        ("eventSource", json!(call.event_source)),
+        ("eventName", json!(call.event_name)),
+        ("actions", json!(actions)),
+        ("resources", json!(resources)),
+        ("provenance", json!(mapping.provenance())),
+        ("needs", json!(needs)),
+        ("why", json!(why(mapping))),
+        ("alternatives", json!(mapping.alternatives)),
+    ])
 }
 
 fn why(mapping: &Mapping) -> Option<&str> {
