@@ -6,8 +6,8 @@ use std::{
 };
 
 use kennel_policy::{
-    Draft, DraftOptions, Frame, Outcome, ResourceLevel, Status, Trust, Usage, cloudformation,
-    draft, terraform,
+    Document, Draft, DraftOptions, Frame, Outcome, ResourceLevel, Selection, Status, Trust, Usage,
+    cloudformation, draft, terraform,
 };
 
 use super::observe::{self, Observation, WindowArgs};
@@ -179,10 +179,7 @@ fn json(drafted: &Draft) -> String {
     match drafted.documents.as_slice() {
         [one] => format!("{}\n", one.to_json()),
         several => {
-            let texts: Vec<String> = several
-                .iter()
-                .map(kennel_policy::Document::to_json)
-                .collect();
+            let texts: Vec<String> = several.iter().map(Document::to_json).collect();
             format!("[\n{}\n]\n", texts.join(",\n"))
         }
     }
@@ -252,6 +249,11 @@ fn remarks(drafted: &Draft, usage: &Usage, cx: &Context) {
             })
             .collect(),
     );
+    if passes_any_role(&drafted.documents) {
+        cx.printer.warn("the draft lets every role be passed (iam:PassRole): the records name instance profiles, not the roles in them");
+        cx.printer
+            .hint("put the roles' ARNs in place of `role/*`, or leave it out with `--exclude iam:PassRole`");
+    }
     if drafted.documents.len() > 1 {
         cx.printer.info(&format!(
             "split into {} documents: one would exceed IAM's 6,144 characters",
@@ -266,6 +268,20 @@ fn remarks(drafted: &Draft, usage: &Usage, cx: &Context) {
         cx.printer
             .hint("`--width 3` folds more resources into prefixes");
     }
+}
+
+/// Whether `iam:PassRole` is allowed on all roles of an account.
+fn passes_any_role(documents: &[Document]) -> bool {
+    let mut statements = documents.iter().flat_map(|document| &document.statements);
+    statements.any(|statement| {
+        let has = |selection: Option<&Selection>, test: &dyn Fn(&str) -> bool| {
+            matches!(selection, Some(Selection::Only(texts)) if texts.iter().any(|text| test(text)))
+        };
+        has(Some(&statement.actions), &|action| action == "iam:PassRole")
+            && has(statement.resources.as_ref(), &|arn| {
+                arn == "*" || arn.ends_with(":role/*")
+            })
+    })
 }
 
 /// What stands around the policies: the role's name and who was seen assuming it.
