@@ -379,9 +379,9 @@ pub(crate) enum Ordered {
     /// A text.
     Text(String),
     /// A list.
-    List(Vec<Ordered>),
+    List(Vec<Self>),
     /// An object.
-    Object(Vec<(String, Ordered)>),
+    Object(Vec<(String, Self)>),
     /// Anything, as it was.
     Raw(Value),
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::pattern::Pattern;
+
 /// Folds patterns until at most `width` are left of each service and kind, as far as that goes without naming all of a bucket's
 /// neighbours or all things of a kind: below a bucket for S3, below the first two segments elsewhere.
 ///
@@ -17,6 +19,25 @@ pub(crate) fn fold(patterns: BTreeSet<String>, width: usize) -> BTreeSet<String>
     groups
         .into_values()
         .flat_map(|group| fold_group(group, width.max(1)))
+        .collect()
+}
+
+/// Folds names as a draft does: each name with what stands for it.
+pub fn fold_names(names: &BTreeSet<String>, width: usize) -> BTreeMap<String, String> {
+    let folded: Vec<(String, Pattern)> = fold(names.clone(), width)
+        .into_iter()
+        .map(|text| {
+            let pattern = Pattern::new(&text);
+            (text, pattern)
+        })
+        .collect();
+    names
+        .iter()
+        .map(|name| {
+            let pattern = Pattern::new(name);
+            let wide = folded.iter().find(|(_, wide)| wide.covers(&pattern));
+            (name.clone(), wide.map_or(name, |(text, _)| text).clone())
+        })
         .collect()
 }
 
@@ -63,11 +84,7 @@ fn prefixes(pattern: &str) -> impl Iterator<Item = &str> {
         .filter(|(_, c)| *c == '/')
         .map(move |(at, _)| &pattern[..=resource + at])
         .skip(least - 1)
-        .filter(move |prefix| {
-            !pattern
-                .strip_prefix(*prefix)
-                .is_some_and(|rest| rest == "*")
-        })
+        .filter(move |prefix| pattern.strip_prefix(*prefix).is_none_or(|rest| rest != "*"))
 }
 
 fn is_s3(pattern: &str) -> bool {
@@ -87,7 +104,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pattern::Pattern;
 
     fn folded(patterns: &[&str], width: usize) -> Vec<String> {
         fold(
@@ -143,6 +159,14 @@ mod tests {
                 "arn:aws:ssm:r:2:parameter/app/a"
             ]
         );
+    }
+
+    #[test]
+    fn each_name_is_told_with_what_stands_for_it() {
+        let names = ["a/1", "a/2", "b"].map(|key| format!("arn:aws:s3:::x/{key}"));
+        let folded = fold_names(&names.iter().cloned().collect(), 2);
+        assert_eq!(folded[&names[0]], "arn:aws:s3:::x/a/*");
+        assert_eq!(folded[&names[2]], names[2]);
     }
 
     proptest! {

@@ -26,6 +26,7 @@ pub use document::{Condition, Document, DocumentError, Effect, Selection, Statem
 pub use draft::{
     Draft, DraftOptions, MANAGED_POLICY_CHARS, Offer, ResourceLevel, companions, draft,
 };
+pub use fold::fold_names;
 pub use formats::{Frame, Trust, cloudformation, terraform};
 pub use replay::{Decision, Evaluator};
 pub use resources::{Basis, Resource};

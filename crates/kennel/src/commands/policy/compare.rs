@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use kennel_engine::{Engine, ParamValues};
-use kennel_policy::{Status, Usage, capabilities, knows_service};
+use kennel_policy::{Status, Usage, capabilities, fold_names, knows_service};
 
 use super::{
     observe::{self, Observation, WindowArgs},
@@ -27,7 +27,7 @@ const SHORT_WINDOW_DAYS: i64 = 14;
 /// used-not-granted (used then, not granted in the newest report).
 ///
 /// With OLD and NEW: each action and resource that one of them used; status is both, only-old (the new one has not called it
-/// yet) or only-new.
+/// yet) or only-new. More than --width resources of a kind are told by common prefixes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel policy compare arn:aws:iam::111122223333:role/app
@@ -41,6 +41,9 @@ pub(super) struct Args {
     new: Option<String>,
     #[command(flatten)]
     window: WindowArgs,
+    /// Resources of one kind that two identities are compared by, before common prefixes are folded
+    #[arg(long, value_name = "COUNT", default_value = "10")]
+    width: usize,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -59,7 +62,7 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
                 cx.printer.info(&line);
             }
             warn_of_short_window(new, &newer, cx);
-            identities(&seen.usage, &newer.usage)
+            identities(&seen.usage, &newer.usage, args.width)
         }
         None => granted(&engine, &args.principal, &seen, &mut verdict, cx).await?,
     };
@@ -121,14 +124,47 @@ fn used(usage: &Usage) -> BTreeMap<(String, String), Used> {
     found
 }
 
+/// Of each action, what stands for each resource.
+type Names = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Use, by what stands for the resources.
+fn folded(
+    side: BTreeMap<(String, String), Used>,
+    names: &Names,
+) -> BTreeMap<(String, String), Used> {
+    let mut all: BTreeMap<(String, String), Used> = BTreeMap::new();
+    for ((action, resource), found) in side {
+        let wide = names.get(&action).and_then(|names| names.get(&resource));
+        let resource = wide.cloned().unwrap_or(resource);
+        if let (Some(first), Some(last)) = (found.first_seen, found.last_seen) {
+            all.entry((action, resource))
+                .or_default()
+                .add(found.calls, first, last);
+        }
+    }
+    all
+}
+
 /// The use of one of them.
 fn of(side: &BTreeMap<(String, String), Used>, key: &(String, String)) -> Used {
     side.get(key).copied().unwrap_or_default()
 }
 
 /// Actions and resources of two identities.
-fn identities(old: &Usage, new: &Usage) -> Vec<Column> {
+fn identities(old: &Usage, new: &Usage, width: usize) -> Vec<Column> {
     let (old, new) = (used(old), used(new));
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (action, resource) in old.keys().chain(new.keys()) {
+        names
+            .entry(action.clone())
+            .or_default()
+            .insert(resource.clone());
+    }
+    let names: Names = names
+        .into_iter()
+        .map(|(action, resources)| (action, fold_names(&resources, width)))
+        .collect();
+    let (old, new) = (folded(old, &names), folded(new, &names));
     let keys: BTreeSet<&(String, String)> = old.keys().chain(new.keys()).collect();
     let status = |key: &&(String, String)| match (old.contains_key(*key), new.contains_key(*key)) {
         (true, true) => "both",
