@@ -2,6 +2,7 @@
 -- title  = "Use of access keys"
 -- reads  = ["cloudtrail.events"]
 -- key    = ["account_id", "access_key_id", "principal"]
+-- noise  = ["calls", "failed_calls", "denied_calls", "last_seen", "last_source_ip_address"]
 -- tags   = ["cloudtrail", "credentials"]
 -- [params.access_key_id]
 -- type = "text"

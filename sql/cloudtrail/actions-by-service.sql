@@ -2,6 +2,7 @@
 -- title  = "Services in use, by account"
 -- reads  = ["cloudtrail.events"]
 -- key    = ["account_id", "service"]
+-- noise  = ["calls", "failed_calls", "denied_calls", "last_seen"]
 -- tags   = ["cloudtrail"]
 -- [params.account_id]
 -- type = "text"

@@ -2,6 +2,7 @@
 -- title  = "Actions used: service, call, how often, first and last time"
 -- reads  = ["cloudtrail.events"]
 -- key    = ["account_id", "principal", "service", "event_name"]
+-- noise  = ["calls", "failed_calls", "denied_calls", "last_seen"]
 -- tags   = ["cloudtrail", "least-privilege"]
 -- source = "Midnyte City, 'Using AWS Athena and CloudTrail to shape permissions for a Machine Account', 2022"
 -- [params.principal]

@@ -2,6 +2,7 @@
 -- title  = "IAM administrators by their last privileged call"
 -- reads  = ["k9.principal_access_summaries_latest", "cloudtrail.events"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
+-- noise  = ["last_privileged_call", "idle_days", "privileged_calls", "last_call", "calls", "covered_from", "covered_until"]
 -- tags   = ["cloudtrail", "nightly", "iam"]
 -- source = "k9 kata 1: when did an administrator last use the right"
 -- [params.customer_id]

@@ -2,6 +2,7 @@
 -- title  = "Calls that were not allowed"
 -- reads  = ["cloudtrail.events"]
 -- key    = ["account_id", "principal", "service", "event_name", "error_code"]
+-- noise  = ["denied_calls", "last_seen"]
 -- tags   = ["cloudtrail", "nightly"]
 -- [params.account_id]
 -- type = "text"

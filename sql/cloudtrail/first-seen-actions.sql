@@ -2,6 +2,7 @@
 -- title  = "Calls that a principal never made before"
 -- reads  = ["cloudtrail.events"]
 -- key    = ["account_id", "principal", "service", "event_name"]
+-- noise  = ["last_seen", "calls", "failed_calls", "covered_from"]
 -- tags   = ["cloudtrail", "nightly"]
 -- [params.window_days]
 -- type = "integer"

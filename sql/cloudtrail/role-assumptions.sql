@@ -2,6 +2,7 @@
 -- title  = "Who assumed which role, from where, and through which roles"
 -- reads  = ["cloudtrail.events"]
 -- key    = ["role_arn", "chain", "source_ip_address"]
+-- noise  = ["assumptions", "last_seen"]
 -- tags   = ["cloudtrail", "roles"]
 -- accounts = "result"
 -- [params.account_id]

@@ -2,6 +2,7 @@
 -- title  = "Who reads, writes and deletes objects in S3"
 -- reads  = ["cloudtrail.events"]
 -- key    = ["account_id", "bucket", "principal", "event_name"]
+-- noise  = ["calls", "failed_calls", "denied_calls", "last_seen"]
 -- tags   = ["cloudtrail"]
 -- [params.bucket]
 -- type = "text"

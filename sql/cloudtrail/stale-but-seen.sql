@@ -2,6 +2,7 @@
 -- title  = "Principals that are stale by k9, and when CloudTrail last saw them"
 -- reads  = ["k9.principals_latest", "cloudtrail.events"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
+-- noise  = ["principal_last_used", "last_seen", "calls", "analysis_time", "covered_from", "covered_until"]
 -- tags   = ["cloudtrail", "nightly", "iam"]
 -- source = "k9 katas 1 and 2; k9 principals joined with CloudTrail"
 -- [params.customer_id]

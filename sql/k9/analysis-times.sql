@@ -2,6 +2,7 @@
 -- title  = "When k9 analysed each account"
 -- reads  = ["k9.principals_latest", "k9.principal_access_summaries_latest", "k9.resources_latest", "k9.resource_access_summaries_latest"]
 -- key    = ["customer_id", "csp", "account_id"]
+-- noise  = ["principals_at", "principal_access_summaries_at", "resources_at", "resource_access_summaries_at", "spread_seconds"]
 -- tags   = ["nightly", "kennel"]
 -- source = "k9 docs, AWS Athena Integration; reports of one account can be of different times"
 -- [params.customer_id]

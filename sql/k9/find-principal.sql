@@ -2,6 +2,7 @@
 -- title  = "Look up users and roles by name or ARN"
 -- reads  = ["k9.principals_latest"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
+-- noise  = ["analysis_time", "principal_last_used", "password_last_used", "access_key_1_last_used", "access_key_2_last_used"]
 -- tags   = ["lookup"]
 -- source = "k9-cli, query principals"
 -- [params.customer_id]

@@ -2,6 +2,7 @@
 -- title  = "Look up resources by name or ARN"
 -- reads  = ["k9.resources_latest"]
 -- key    = ["customer_id", "account_id", "resource_arn"]
+-- noise  = ["analysis_time"]
 -- tags   = ["lookup"]
 -- source = "k9-cli, query resources"
 -- [params.customer_id]

@@ -2,6 +2,7 @@
 -- title  = "Principals that k9 marks as IAM administrators"
 -- reads  = ["k9.principals_latest"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
+-- noise  = ["principal_last_used", "idle_days"]
 -- audit  = { severity = "high" }
 -- tags   = ["iam"]
 -- source = "k9 kata 1; k9-cli, query risks iam-admins; k9-splunk-viz"

@@ -3,7 +3,7 @@
 -- reads  = ["k9.principal_access_summaries_latest"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
 -- audit  = { severity = "high" }
--- tags   = ["nightly", "iam"]
+-- tags   = ["nightly", "daily", "iam"]
 -- source = "k9 docs, AWS Athena Integration, 'Identify IAM administrators'; k9 kata 1"
 -- [params.customer_id]
 -- type = "text"

@@ -2,6 +2,7 @@
 -- title  = "Passwords and access keys that are switched off but still there"
 -- reads  = ["k9.principals_latest"]
 -- key    = ["customer_id", "account_id", "principal_arn", "credential"]
+-- noise  = ["last_used"]
 -- audit  = { severity = "low" }
 -- tags   = ["nightly", "credentials"]
 -- source = "k9-datadog-viz, inactive credentials"

@@ -2,6 +2,7 @@
 -- title  = "Sensitive S3 buckets that most principals can reach"
 -- reads  = ["k9.resource_access_summaries_latest"]
 -- key    = ["customer_id", "account_id", "resource_arn"]
+-- noise  = ["place"]
 -- tags   = ["nightly", "s3"]
 -- source = "k9-datadog-viz, most accessible sensitive buckets"
 -- [params.customer_id]

@@ -2,6 +2,7 @@
 -- title  = "IAM administrators that an earlier report did not have"
 -- reads  = ["k9.principal_access_summaries_latest", "k9.principal_access_summaries"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
+-- noise  = ["analysis_time", "earlier_analysis_time"]
 -- audit  = { severity = "high" }
 -- tags   = ["nightly", "iam"]
 -- source = "k9-splunk-viz, new IAM administrators"

@@ -2,7 +2,7 @@
 -- title  = "Who can reach confidential or restricted data"
 -- reads  = ["k9.resource_access_summaries_latest"]
 -- key    = ["customer_id", "account_id", "service_name", "resource_arn", "access_capability", "principal_arn"]
--- tags   = ["nightly", "data"]
+-- tags   = ["nightly", "daily", "data"]
 -- source = "k9, Incorporating context into access analysis (2020)"
 -- [params.customer_id]
 -- type = "text"

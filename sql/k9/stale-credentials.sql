@@ -2,8 +2,9 @@
 -- title  = "Passwords and access keys that are not rotated or not used"
 -- reads  = ["k9.principals_latest"]
 -- key    = ["customer_id", "account_id", "principal_arn", "credential"]
+-- noise  = ["rotated_days_ago", "last_used", "used_days_ago"]
 -- audit  = { severity = "medium" }
--- tags   = ["nightly", "credentials"]
+-- tags   = ["nightly", "daily", "credentials"]
 -- source = "k9 docs, AWS Athena Integration, stale API access key or password credentials; k9 kata 3; k9-splunk-viz"
 -- [params.customer_id]
 -- type = "text"

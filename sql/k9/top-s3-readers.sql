@@ -2,6 +2,7 @@
 -- title  = "Principals that can read most in S3"
 -- reads  = ["k9.principal_access_summaries_latest"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
+-- noise  = ["place"]
 -- tags   = ["nightly", "s3"]
 -- source = "k9-datadog-viz, principals with most S3 read access"
 -- [params.customer_id]

@@ -2,6 +2,7 @@
 -- title  = "Users with a second access key"
 -- reads  = ["k9.principals_latest"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
+-- noise  = ["access_key_1_last_used", "access_key_2_last_used"]
 -- audit  = { severity = "low" }
 -- tags   = ["nightly", "credentials"]
 -- source = "k9-datadog-viz, users with two access keys"

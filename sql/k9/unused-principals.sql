@@ -2,8 +2,9 @@
 -- title  = "Users and roles without recent use"
 -- reads  = ["k9.principals_latest"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
+-- noise  = ["principal_last_used", "idle_days"]
 -- audit  = { severity = "low" }
--- tags   = ["nightly", "iam"]
+-- tags   = ["nightly", "daily", "iam"]
 -- source = "k9 kata 2; k9-splunk-viz"
 -- [params.customer_id]
 -- type = "text"

@@ -17,7 +17,16 @@ use crate::types;
 
 /// The dialect of Athena's engine 3 queries (Trino's).
 #[derive(Debug, Default, Clone, Copy)]
-pub struct AthenaDialect;
+pub struct AthenaDialect {
+    /// Only where a statement has a clause of [`time_travel`](crate::time_travel): else sqlparser would take a table's alias `at` for one.
+    time_travel: bool,
+}
+
+impl AthenaDialect {
+    pub(crate) fn with_time_travel(self, time_travel: bool) -> Self {
+        Self { time_travel }
+    }
+}
 
 impl Dialect for AthenaDialect {
     /// Generic's: sqlparser reads `UNNEST` in `FROM` only for dialects that it knows by their type.
@@ -35,6 +44,10 @@ impl Dialect for AthenaDialect {
 
     fn is_identifier_part(&self, character: char) -> bool {
         character.is_alphanumeric() || character == '_' || character == '@' || character == '$'
+    }
+
+    fn supports_table_versioning(&self) -> bool {
+        self.time_travel
     }
 
     fn supports_lambda_functions(&self) -> bool {

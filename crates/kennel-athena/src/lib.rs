@@ -16,6 +16,7 @@ pub mod output;
 mod planner;
 mod rewrite;
 pub mod statement;
+pub mod time_travel;
 mod tokens;
 mod types;
 
@@ -38,15 +39,17 @@ use datafusion::{
 /// Reads one query and writes it in words that a session made by [`session`] plans.
 ///
 /// Places in the syntax tree are those of `sql`. A trailing `;` is allowed. Parameters (`$name`, `?`
-/// as `$1`, `$2` …) stay in the tree.
+/// as `$1`, `$2` …) stay in the tree, and so do tables of an earlier time: see [`time_travel`].
 ///
 /// # Errors
 /// [`ParseError`] for text that is no query, and for what Athena knows and is not done here where
 /// ignoring it would give a wrong answer.
 pub fn parse(sql: &str) -> Result<Statement, ParseError> {
-    let dialect = AthenaDialect;
+    let dialect = AthenaDialect::default();
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location()?;
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens::prepare(tokens)?);
+    let (tokens, travels) = tokens::prepare(tokens);
+    let dialect = dialect.with_time_travel(travels);
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let mut statement = parser.parse_statement()?;
     while parser.consume_token(&Token::SemiColon) {}
     if parser.peek_token_ref().token != Token::EOF {

@@ -7,20 +7,16 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Token, TokenWithSpan, Word},
 };
 
-use crate::ParseError;
+use crate::time_travel;
 
 /// Removes blanks and comments, folds quoted names to lower case (Athena compares names without
-/// case), numbers `?`, and refuses time travel.
-///
-/// # Errors
-/// [`ParseError`] for `FOR TIMESTAMP AS OF` and `FOR VERSION AS OF`: an answer from the newest
-/// state would be a wrong one.
-pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, ParseError> {
-    let mut tokens: Vec<_> = tokens
+/// case), numbers `?`, and writes time travel as sqlparser reads it; says whether there is any.
+pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) {
+    let tokens = tokens
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)))
         .collect();
-    refuse_time_travel(&tokens)?;
+    let (mut tokens, travels) = time_travel::carry(tokens);
     let mut question_marks = 0;
     for token in &mut tokens {
         match &mut token.token {
@@ -38,33 +34,7 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
             _ => {}
         }
     }
-    Ok(bracket_values(tokens))
-}
-
-fn refuse_time_travel(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
-    let is = |token: &TokenWithSpan, keywords: &[Keyword]| match &token.token {
-        Token::Word(word) => word.quote_style.is_none() && keywords.contains(&word.keyword),
-        _ => false,
-    };
-    let kinds = [Keyword::TIMESTAMP, Keyword::VERSION, Keyword::SYSTEM_TIME];
-    for window in tokens.windows(4) {
-        let [first, kind, r#as, of] = window else {
-            continue;
-        };
-        if is(first, &[Keyword::FOR])
-            && is(kind, &kinds)
-            && is(r#as, &[Keyword::AS])
-            && is(of, &[Keyword::OF])
-        {
-            let mut span = first.span;
-            span.end = of.span.end;
-            return Err(ParseError::at(
-                span,
-                "a table of an earlier time is not supported here",
-            ));
-        }
-    }
-    Ok(())
+    (bracket_values(tokens), travels)
 }
 
 /// Writes `VALUES 1, 2` as `VALUES (1), (2)`: sqlparser knows only rows in brackets.

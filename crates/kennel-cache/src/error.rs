@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use crate::lock::LockHolder;
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::{SnapshotId, SourceName, lock::LockHolder};
 
 /// An error of the cache: names the file or row, keeps the cause.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +74,14 @@ pub enum CacheError {
         /// The id asked for.
         id: String,
     },
+    /// Nothing is kept of a time.
+    #[error("nothing is kept of {} or before; the oldest snapshots are {}", shown(*at), listed(nearest))]
+    BeforeHistory {
+        /// The time asked for.
+        at: DateTime<Utc>,
+        /// The oldest snapshots, oldest first: id, source, time.
+        nearest: Vec<(SnapshotId, SourceName, DateTime<Utc>)>,
+    },
     /// An object's bytes in a pack are not those that were fetched.
     #[error("object `{key}` in `{}` is damaged: {what}", path.display())]
     DamagedPack {
@@ -109,6 +119,17 @@ pub enum CacheError {
     /// Queries kept their files open for longer than `prune` waits.
     #[error("queries are still reading this cache")]
     Busy,
+}
+
+fn shown(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn listed(snapshots: &[(SnapshotId, SourceName, DateTime<Utc>)]) -> String {
+    let texts = snapshots
+        .iter()
+        .map(|(id, source, at)| format!("{id} of {} (`{source}`)", shown(*at)));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 impl CacheError {

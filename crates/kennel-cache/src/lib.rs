@@ -5,9 +5,11 @@
 //! SQLite file, and a snapshot becomes visible by one transaction. No other crate creates, renames or deletes below the
 //! cache root. This crate knows nothing of S3, Parquet or SQL engines.
 
+mod csv_key;
 mod error;
 mod files;
 mod ids;
+mod import;
 mod layout;
 mod links;
 mod lock;
@@ -21,8 +23,10 @@ mod trail;
 mod trail_key;
 mod verify;
 
+pub use csv_key::CsvReportKey;
 pub use error::CacheError;
 pub use ids::{AccountId, CustomerId, IdError, Sha256, SnapshotId, SourceKind, SourceName};
+pub use import::{ImportCommit, ImportOutcome};
 pub use layout::Home;
 pub use lock::LockHolder;
 pub use manifest::{

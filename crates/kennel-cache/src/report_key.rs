@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
-use percent_encoding_lite::decode;
+pub(crate) use percent_encoding_lite::decode;
 
 use crate::{AccountId, CustomerId};
 
@@ -139,7 +139,7 @@ impl ReportKey {
 /// Hive escapes odd characters of partition values as `%XX`.
 mod percent_encoding_lite {
     /// Undoes `%XX`; what is not such an escape, or would not be UTF-8, stays as it is.
-    pub(super) fn decode(text: &str) -> String {
+    pub(crate) fn decode(text: &str) -> String {
         let bytes = text.as_bytes();
         let mut decoded = Vec::with_capacity(bytes.len());
         let mut rest = bytes;

@@ -1,13 +1,18 @@
 //! The writer: what was fetched is remembered at once, and becomes visible by one transaction.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::{
     Cache, CacheError, FailureStage, Home, ReportKey, Sha256, SnapshotId, SourceKind, SourceName,
-    Stage, links,
+    Stage,
+    import::{has_csv, settle},
+    links,
     lock::WriterLock,
     manifest::{FETCHED_COLUMNS, instant, micros, select_fetched},
 };
@@ -300,8 +305,10 @@ impl CacheWriter {
         let failed = self.cache.failed("write");
         let transaction = self.transaction()?;
         let write = || {
+            // A report may answer for a shorter time than its object is kept.
             let (from, to): (i64, Option<i64>) = transaction.query_row(
-                "SELECT valid_from, valid_to FROM object WHERE id = ?1",
+                "SELECT coalesce(r.valid_from, o.valid_from), CASE WHEN r.id IS NULL THEN o.valid_to ELSE r.valid_to END
+                 FROM object o LEFT JOIN report r ON r.object_id = o.id WHERE o.id = ?1",
                 [object_id],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
@@ -313,14 +320,15 @@ impl CacheWriter {
     }
 
     /// Brings the links under `mirror/` to what the manifest says. A kill in between is made up here.
-    fn refresh_links(&mut self) -> Result<(), CacheError> {
+    pub(crate) fn refresh_links(&mut self) -> Result<(), CacheError> {
         let stale: Vec<(i64, String, SourceName, Option<String>)> = {
             let select = || {
                 self.cache
                     .db
                     .prepare(
                         "SELECT l.source_id, l.key, s.name, o.sha256 FROM stale_link l JOIN source s ON s.id = l.source_id
-                         LEFT JOIN object o ON o.source_id = l.source_id AND o.key = l.key AND o.valid_to IS NULL",
+                         LEFT JOIN object o ON o.id = (SELECT n.id FROM object n WHERE n.source_id = l.source_id AND n.key = l.key
+                             ORDER BY n.valid_to IS NULL DESC, n.valid_from DESC LIMIT 1)",
                     )?
                     .query_map([], |row| {
                         let name: String = row.get(2)?;
@@ -399,6 +407,15 @@ fn write_commit(
             .prepare_cached("UPDATE object SET missing_since = ?3 WHERE source_id = ?1 AND key = ?2 AND valid_to IS NULL AND missing_since IS NULL")?
             .execute(params![source_id, key, at])? as u64;
     }
+    if has_csv(db, source_id)? {
+        let reports = commit
+            .objects
+            .iter()
+            .filter_map(|(_, report)| report.as_ref());
+        for key in reports.map(|report| &report.key).collect::<BTreeSet<_>>() {
+            settle(db, source_id, key)?;
+        }
+    }
     write_failures(db, source_id, commit)?;
     if outcome.added_count + outcome.changed_count + outcome.missing_count > 0 || came_back > 0 {
         outcome.snapshot = Some(write_snapshot(db, source_id, at, commit, &outcome)?);
@@ -467,24 +484,7 @@ fn write_object(
         db.prepare_cached("UPDATE report SET valid_to = ?2 WHERE object_id = ?1")?
             .execute([id, at])?;
     }
-    db.prepare_cached(&format!(
-        "INSERT INTO object (source_id, {FETCHED_COLUMNS}, valid_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-    ))?
-    .execute(params![
-        source_id,
-        object.key,
-        object.etag,
-        object.version_id,
-        object.size_bytes,
-        micros(object.modified_at),
-        object.storage_class,
-        hash,
-        object.verified_by,
-        metadata_text(object),
-        micros(object.fetched_at),
-        at
-    ])?;
-    let id = db.last_insert_rowid();
+    let id = insert_object(db, source_id, at, object)?;
     if let Some(report) = report {
         insert_report(db, id, at, None, report)?;
     }
@@ -497,7 +497,34 @@ fn write_object(
     })
 }
 
-fn insert_report(
+/// A version of a key, valid from a time on; its row id.
+pub(crate) fn insert_object(
+    db: &Transaction<'_>,
+    source_id: i64,
+    at: i64,
+    object: &FetchedObject,
+) -> rusqlite::Result<i64> {
+    db.prepare_cached(&format!(
+        "INSERT INTO object (source_id, {FETCHED_COLUMNS}, valid_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+    ))?
+    .execute(params![
+        source_id,
+        object.key,
+        object.etag,
+        object.version_id,
+        object.size_bytes,
+        micros(object.modified_at),
+        object.storage_class,
+        object.sha256.to_string(),
+        object.verified_by,
+        metadata_text(object),
+        micros(object.fetched_at),
+        at
+    ])?;
+    Ok(db.last_insert_rowid())
+}
+
+pub(crate) fn insert_report(
     db: &Transaction<'_>,
     object_id: i64,
     valid_from: i64,
@@ -529,7 +556,8 @@ fn insert_report(
     .map(drop)
 }
 
-/// Failures are those of the last sync; what goes on failing keeps the time of its first.
+/// Failures are those of the last sync; what goes on failing keeps the time of its first. A csv report that could not be
+/// read is not looked at again: its failure stays.
 fn write_failures(
     db: &Transaction<'_>,
     source_id: i64,
@@ -545,7 +573,8 @@ fn write_failures(
     }
     if commit.covers_all {
         db.execute(
-            "DELETE FROM failure WHERE source_id = ?1 AND failed_at <> ?2",
+            "DELETE FROM failure WHERE source_id = ?1 AND failed_at <> ?2
+               AND NOT EXISTS (SELECT 1 FROM seen_csv c WHERE c.source_id = failure.source_id AND c.key = failure.key)",
             [source_id, at],
         )?;
     } else {

@@ -12,12 +12,13 @@ use datafusion::{
     error::Result as DataFusionResult, logical_expr::LogicalPlan,
 };
 use kennel_cache::{
-    AccountId, Cache, CustomerId, Failure, ReportKey, ReportType, SourceInfo, SourceKind, View,
+    AccountId, Cache, CsvReportKey, CustomerId, Failure, Report, ReportKey, ReportType, SourceInfo,
+    SourceKind, View,
 };
 
-use self::trail::TrailScan;
+pub(crate) use self::trail::TrailScan;
 use crate::{
-    ConfiguredSource,
+    ConfiguredSource, KeptResult, LAST_RESULT,
     catalog::{FileTable, Selection, Shared, as_file_table, as_trail_table, external},
     params::shown,
 };
@@ -45,7 +46,7 @@ pub struct Caveat {
 }
 
 impl Caveat {
-    fn new(kind: CaveatKind, message: String) -> Self {
+    pub(crate) fn new(kind: CaveatKind, message: String) -> Self {
         Self {
             kind,
             message,
@@ -80,11 +81,8 @@ pub(crate) fn examine(
     shared: &Shared,
 ) -> DataFusionResult<(Vec<Caveat>, Vec<ReportUsed>)> {
     let mut examination = Examination::default();
-    // What the last sync could not do says nothing about an earlier state.
-    let is_newest = shared.view == View::Latest;
     let failures = shared
         .cache()
-        .filter(|_| is_newest)
         .map(|cache| cache.failures())
         .transpose()
         .map_err(external)?
@@ -93,16 +91,31 @@ pub(crate) fn examine(
         if let LogicalPlan::TableScan(scan) = node {
             let provider = source_as_provider(&scan.source)?;
             if let Some(table) = as_file_table(&provider) {
-                examination.table(table, &scan.filters, &failures, shared.view)?;
+                // What the last sync could not do says nothing about an earlier state.
+                let failures = match table.view {
+                    View::Latest => failures.as_slice(),
+                    _ => &[],
+                };
+                examination.reads_newest |= table.view == View::Latest;
+                if let (View::At(at), Some(cache)) = (table.view, shared.cache()) {
+                    cache.check_history(at).map_err(external)?;
+                }
+                examination.table(table, &scan.filters, failures, table.view)?;
             } else if let Some(table) = as_trail_table(&provider) {
                 examination.trails.push(TrailScan::of(table, &scan.filters));
+            } else if scan.table_name.table() == LAST_RESULT {
+                // What the last result lacked, whoever asks it lacks, too.
+                let kept = shared.kept();
+                examination
+                    .caveats
+                    .extend(kept.iter().flat_map(KeptResult::caveats));
             }
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
     if examination.reads_reports {
         examination.caveats.extend(unknown_scope(shared)?);
-        if let Some(cache) = shared.cache().filter(|_| is_newest) {
+        if let Some(cache) = shared.cache().filter(|_| examination.reads_newest) {
             examination.syncs(&cache, &shared.sources)?;
         }
     }
@@ -117,11 +130,37 @@ pub(crate) fn examine(
     Ok((caveats, examination.reports.into_iter().collect()))
 }
 
+/// The reports and the trails that an optimised plan scans; one that is scanned twice stands there twice.
+#[derive(Default)]
+pub(crate) struct Scans {
+    pub(crate) reports: Vec<Report>,
+    pub(crate) trails: Vec<TrailScan>,
+}
+
+/// Finds what a plan scans, as far as its partition filters let it.
+pub(crate) fn scans(plan: &LogicalPlan) -> DataFusionResult<Scans> {
+    let mut scans = Scans::default();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            if let Some(table) = as_file_table(&provider) {
+                let files = table.select(&scan.filters)?.files.into_iter();
+                scans.reports.extend(files.map(|file| file.report.clone()));
+            } else if let Some(table) = as_trail_table(&provider) {
+                scans.trails.push(TrailScan::of(table, &scan.filters));
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(scans)
+}
+
 #[derive(Default)]
 struct Examination {
     caveats: Vec<Caveat>,
     reports: BTreeSet<ReportUsed>,
     reads_reports: bool,
+    reads_newest: bool,
     trails: Vec<TrailScan>,
 }
 
@@ -215,7 +254,7 @@ impl Examination {
             .collect::<BTreeSet<_>>();
         let failed = failures
             .iter()
-            .filter_map(|failure| ReportKey::parse(&failure.key))
+            .filter_map(|failure| report_of(&failure.key))
             .filter(|key| table.report_type == Some(key.report_type))
             .map(|key| (key.customer_id, key.csp, key.account_id))
             .collect::<BTreeSet<_>>();
@@ -241,15 +280,23 @@ impl Examination {
         failures: &[Failure],
     ) {
         for failure in failures {
-            let Some(key) = ReportKey::parse(&failure.key)
+            let Some(key) = report_of(&failure.key)
                 .filter(|key| table.report_type.is_none_or(|t| t == key.report_type))
             else {
                 continue;
             };
+            let csv = CsvReportKey::parse(&failure.key);
             let answering = selection.files.iter().find(|file| {
                 file.report.customer_id == key.customer_id
                     && file.report.account_id == key.account_id
             });
+            // A csv report matters where nothing newer answers.
+            if let (Some(csv), Some(answering)) = (csv, answering)
+                && let Some((_, analysed_at)) = answering.report.analysis_time
+                && csv.stamped_at.is_none_or(|stamp| stamp <= analysed_at)
+            {
+                continue;
+            }
             let asked_for = selection.known.iter().any(|(customer_id, _, account_id)| {
                 *customer_id == key.customer_id && *account_id == key.account_id
             });
@@ -317,6 +364,11 @@ impl Examination {
         }
         Ok(())
     }
+}
+
+/// The report that a key is of, in any of k9's layouts.
+fn report_of(key: &str) -> Option<ReportKey> {
+    ReportKey::parse(key).or_else(|| CsvReportKey::parse(key).map(|csv| csv.report))
 }
 
 /// Accounts and customers that were asked for and that the cache does not know, as far as a query that reads these

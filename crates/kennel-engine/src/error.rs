@@ -1,6 +1,8 @@
 //! What can go wrong with a question. Facts only; hints are the front door's.
 
-use datafusion::{common::Diagnostic, error::DataFusionError};
+mod told;
+
+use datafusion::error::DataFusionError;
 use kennel_athena::{ParseError, statement::StatementError};
 use kennel_cache::CacheError;
 
@@ -30,6 +32,8 @@ pub enum EngineError {
         place: Option<SqlPlace>,
         /// The nearest name that exists.
         suggestion: Option<String>,
+        /// What would have been right: the forms of a function.
+        expected: Box<[String]>,
     },
     /// The SQL is right, its execution failed.
     #[error("the query failed: {message}")]
@@ -62,11 +66,27 @@ pub enum EngineError {
         hint: Option<String>,
     },
     /// A text is no time and no snapshot.
-    #[error("`{text}` is neither a time nor a snapshot id")]
+    #[error("`{text}` is no time and no snapshot")]
     AsOf {
         /// The text.
         text: String,
     },
+    /// There is nothing before the newest state.
+    #[error("there is no earlier snapshot")]
+    NoEarlierSnapshot,
+    /// The result of a question does not have a column that it should be compared by.
+    #[error("the result has no column `{column}`, {role}; it has {}", columns.join(", "))]
+    DiffColumn {
+        /// The column.
+        column: String,
+        /// What it should be: "the key names it".
+        role: &'static str,
+        /// The columns that there are.
+        columns: Vec<String>,
+    },
+    /// Nothing says which rows of two results are the same.
+    #[error("nothing says which columns identify a row")]
+    NoKey,
     /// The cache could not be read or written.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -117,6 +137,34 @@ pub enum LibraryError {
 }
 
 impl EngineError {
+    /// Tells the place of an error in a statement as a place in the text that the statement is a part of; it begins
+    /// there at this line and column.
+    pub(crate) fn within(self, statement: &str, text: &str, (line, column): (u64, u64)) -> Self {
+        match self {
+            Self::Sql {
+                message,
+                sql,
+                place: Some(place),
+                suggestion,
+                expected,
+            } if sql == statement => Self::Sql {
+                message,
+                sql: text.into(),
+                place: Some(SqlPlace {
+                    line: place.line + line - 1,
+                    column: match place.line {
+                        1 => place.column + column - 1,
+                        _ => place.column,
+                    },
+                    length: place.length,
+                }),
+                suggestion,
+                expected,
+            },
+            other => other,
+        }
+    }
+
     /// Takes apart what DataFusion says of a statement. `names` are those a suggestion may come from.
     pub(crate) fn from_datafusion(error: DataFusionError, sql: &str, names: &[String]) -> Self {
         let error = match take_cache_error(error) {
@@ -135,33 +183,10 @@ impl EngineError {
                 | DataFusionError::External(_)
         ) {
             return Self::Execution {
-                message: plain(&root.to_string()),
+                message: told::plain(&root.to_string()),
             };
         }
-        let diagnostic = find_diagnostic(&error);
-        let message = diagnostic
-            .as_ref()
-            .map_or_else(|| plain(&root.to_string()), |d| d.message.clone());
-        let place = diagnostic
-            .as_ref()
-            .and_then(|d| d.span)
-            .map(|span| SqlPlace {
-                line: span.start.line,
-                column: span.start.column,
-                length: if span.start.line == span.end.line {
-                    span.end.column.saturating_sub(span.start.column).max(1)
-                } else {
-                    1
-                },
-            })
-            .or_else(|| place_in_text(&root.to_string()));
-        let suggestion = unknown_name(&message, place, sql).and_then(|name| nearest(&name, names));
-        Self::Sql {
-            message,
-            sql: sql.into(),
-            place,
-            suggestion,
-        }
+        told::sql_error(&error, sql, names)
     }
 }
 
@@ -177,6 +202,7 @@ impl From<(StatementError, &str)> for EngineError {
             sql: sql.into(),
             place,
             suggestion: None,
+            expected: Box::default(),
         }
     }
 }
@@ -188,11 +214,13 @@ impl From<(ParseError, &str)> for EngineError {
             column,
             length: error.length,
         });
+        let place = place.map(|place| told::realigned(place, &error.message, sql));
         Self::Sql {
             message: error.to_string(),
             sql: sql.into(),
             place,
             suggestion: None,
+            expected: Box::default(),
         }
     }
 }
@@ -207,78 +235,6 @@ fn take_cache_error(error: DataFusionError) -> Result<CacheError, DataFusionErro
             .map_err(|inner| DataFusionError::Context(text, Box::new(inner))),
         other => Err(other),
     }
-}
-
-fn find_diagnostic(error: &DataFusionError) -> Option<Diagnostic> {
-    error.diagnostic().cloned()
-}
-
-/// Takes DataFusion's own prefixes off a message.
-fn plain(message: &str) -> String {
-    let mut message = message.trim();
-    for prefix in [
-        "Error during planning: ",
-        "SQL error: ",
-        "Schema error: ",
-        "This feature is not implemented: ",
-        "Execution error: ",
-        "Arrow error: ",
-        "Parquet error: ",
-        "External error: ",
-    ] {
-        message = message.strip_prefix(prefix).unwrap_or(message);
-    }
-    let message = match message
-        .strip_prefix("ParserError(\"")
-        .and_then(|m| m.strip_suffix("\")"))
-    {
-        Some(inner) => inner.replace("\\\"", "\"").replace("\\n", "\n"),
-        None => message.to_owned(),
-    };
-    // The place is told apart.
-    match message.find(" at Line: ") {
-        Some(end) => message[..end].to_owned(),
-        None => message,
-    }
-}
-
-/// sqlparser writes the place into its text: `… at Line: 2, Column: 5`.
-fn place_in_text(message: &str) -> Option<SqlPlace> {
-    let after = message.split(" at Line: ").nth(1)?;
-    let (line, rest) = after.split_once(", Column: ")?;
-    let column = rest
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect::<String>();
-    Some(SqlPlace {
-        line: line.trim().parse().ok()?,
-        column: column.parse().ok()?,
-        length: 1,
-    })
-}
-
-/// The name that an error of an unknown column, table or function is about.
-fn unknown_name(message: &str, place: Option<SqlPlace>, sql: &str) -> Option<String> {
-    let is_unknown = [
-        "not found",
-        "No field named",
-        "Invalid function",
-        "Invalid parameter",
-    ]
-    .iter()
-    .any(|words| message.contains(words));
-    if !is_unknown {
-        return None;
-    }
-    if let Some(place) = place.filter(|place| place.length > 1) {
-        let line = sql.lines().nth(place.line.checked_sub(1)? as usize)?;
-        let name = line
-            .chars()
-            .skip(place.column.checked_sub(1)? as usize)
-            .take(place.length as usize);
-        return Some(name.collect());
-    }
-    message.split(['\'', '`', '"']).nth(1).map(str::to_owned)
 }
 
 /// The nearest of `names` to `name`, compared without qualifiers and letter case.
@@ -323,12 +279,5 @@ mod tests {
             Some("k9.principals_latest")
         );
         assert_eq!(nearest("whatever", &names), None);
-    }
-
-    #[test]
-    fn the_place_is_read_from_a_parser_message() {
-        let place =
-            place_in_text("Expected: end of statement, found: x at Line: 2, Column: 15").unwrap();
-        assert_eq!((place.line, place.column), (2, 15));
     }
 }

@@ -3,25 +3,34 @@
 //! [`Engine`] answers SQL and canned queries over a [`kennel_cache::Cache`]; [`ingest_report`] makes the
 //! table files that it reads. No network, no environment, no clock: settings are arguments.
 
+mod as_of;
 mod catalog;
 mod completeness;
+mod diff;
 mod error;
 mod ingest;
 mod k9;
 mod library;
 mod params;
+mod reading;
 mod session;
+mod shell;
 mod statements;
+mod time_travel;
 pub mod trail;
 
+pub use as_of::AsOf;
 pub use completeness::{Caveat, CaveatKind, ReportUsed};
+pub use diff::{Change, Diff, DiffOptions, Question};
 pub use error::{EngineError, LibraryError, SqlPlace};
-pub use ingest::{IngestError, ingest_report};
+pub use ingest::{IngestError, ingest_csv_report, ingest_report};
 pub use library::{AccountFilter, CannedQuery, Library, Param, ParamType, Severity};
 pub use params::ParamValues;
+pub use reading::{ReadSoFar, Reading, SourceBytes};
 /// The stack that a thread needs to plan any statement that the engine accepts.
 ///
 /// DataFusion recurses over expressions, and a statement may hold some ten thousand conditions.
 pub const STACK_BYTES: usize = 256 << 20;
 
-pub use session::{Answer, AsOf, ConfiguredSource, Engine, EngineSettings, Outcome, Statement};
+pub use session::{Answer, ConfiguredSource, Engine, EngineSettings, Outcome, Statement};
+pub use shell::{KeptResult, KnownValues, LAST_RESULT, TableShape};

@@ -133,6 +133,8 @@ pub struct CannedQuery {
     pub reads: Vec<String>,
     /// The columns that identify a row.
     pub key: Vec<String>,
+    /// Columns that change from night to night without news (last uses, ages): a diff leaves them out.
+    pub noise: Vec<String>,
     /// Where the question comes from.
     pub source: Option<String>,
     /// What `--account` restricts.
@@ -141,6 +143,10 @@ pub struct CannedQuery {
     pub documentation: String,
     /// The SQL, without front matter and documentation.
     pub sql: String,
+    /// The whole file.
+    pub text: String,
+    /// Line and column of the file at which the SQL begins, from 1.
+    pub sql_start: (u64, u64),
 }
 
 impl CannedQuery {
@@ -198,6 +204,10 @@ impl CannedQuery {
             });
             malformed(start + 2 + offset, error.message().to_owned())
         })?;
+        if let Some(both) = front.key.iter().find(|column| front.noise.contains(column)) {
+            let message = format!("`{both}` cannot be both key and noise");
+            return Err(malformed(start + 1, message));
+        }
         let body = &lines[end + 1..];
         let sql_start = body
             .iter()
@@ -208,6 +218,8 @@ impl CannedQuery {
             .filter_map(|line| comment(line))
             .collect::<Vec<_>>()
             .join("\n");
+        let first = body.get(sql_start).copied().unwrap_or_default();
+        let indent = first.chars().take_while(|c| c.is_whitespace()).count();
         let sql = body[sql_start..]
             .join("\n")
             .trim()
@@ -237,10 +249,13 @@ impl CannedQuery {
             params,
             reads: front.reads,
             key: front.key,
+            noise: front.noise,
             source: front.source,
             account_filter: front.accounts,
             documentation: documentation.trim().to_owned(),
             sql,
+            text: text.to_owned(),
+            sql_start: ((end + 2 + sql_start) as u64, indent as u64 + 1),
         })
     }
 }
@@ -253,6 +268,8 @@ struct FrontMatter {
     reads: Vec<String>,
     #[serde(default)]
     key: Vec<String>,
+    #[serde(default)]
+    noise: Vec<String>,
     audit: Option<Audit>,
     #[serde(default)]
     tags: Vec<String>,

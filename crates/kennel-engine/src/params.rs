@@ -208,6 +208,17 @@ pub(crate) fn bind(
     Ok(bound)
 }
 
+/// Parameters of a user's own statement: texts, and the time as of which is asked.
+pub(crate) fn bind_texts(
+    values: &ParamValues,
+    as_of: Option<DateTime<Utc>>,
+) -> BTreeMap<String, Bound> {
+    let mut bound = BTreeMap::from([("as_of".to_owned(), Bound::instant(as_of))]);
+    let texts = values.0.iter();
+    bound.extend(texts.map(|(name, text)| (name.to_lowercase(), Bound::text(text))));
+    bound
+}
+
 /// Puts bound values in the place of `$name` (and `:name`).
 ///
 /// # Errors

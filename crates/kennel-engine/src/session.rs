@@ -1,6 +1,10 @@
 //! A DataFusion session over the cache, and the way from a statement to a stream of rows.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use datafusion::{
@@ -10,44 +14,24 @@ use datafusion::{
         runtime_env::RuntimeEnvBuilder,
     },
     logical_expr::LogicalPlan,
-    physical_plan::execute_stream,
+    physical_plan::{ExecutionPlan, execute_stream},
     prelude::SessionConfig,
     sql::parser::Statement as ParsedStatement,
 };
 use kennel_athena::statement::{self, Piece};
-use kennel_cache::{AccountId, Cache, CustomerId, SnapshotId, SourceKind, SourceName, View};
+use kennel_cache::{AccountId, Cache, CustomerId, SnapshotInfo, SourceKind, SourceName, View};
 
 use crate::{
-    AccountFilter, CannedQuery, Caveat, EngineError, Library, ParamValues, ReportUsed,
+    AccountFilter, AsOf, CannedQuery, Caveat, EngineError, Library, ParamValues, Reading,
+    ReportUsed, as_of,
     catalog::{CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, table_names},
     completeness,
     params::{self, Bound},
+    time_travel,
 };
 
 /// Longest statement, as in Athena (service quota "Query string length"): bounds the depth of its expressions.
 const LONGEST_STATEMENT_BYTES: usize = 262_144;
-
-/// A point in history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AsOf {
-    /// What was newest at this instant.
-    At(DateTime<Utc>),
-    /// The state of this snapshot.
-    Snapshot(SnapshotId),
-}
-
-impl FromStr for AsOf {
-    type Err = EngineError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(id) = text.parse() {
-            return Ok(Self::Snapshot(id));
-        }
-        params::parse_instant(text)
-            .map(Self::At)
-            .ok_or_else(|| EngineError::AsOf { text: text.into() })
-    }
-}
 
 /// A source of the config file: what a `LOCATION` can be the mirror of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +49,8 @@ pub struct ConfiguredSource {
 pub struct EngineSettings {
     /// The state to answer from; the newest without one.
     pub as_of: Option<AsOf>,
+    /// Now: what `yesterday` and `-7d` count from.
+    pub now: DateTime<Utc>,
     /// Answer for these customers only; for all when empty.
     pub customers: Vec<CustomerId>,
     /// Answer for these accounts only; for all when empty.
@@ -80,7 +66,9 @@ pub struct EngineSettings {
 /// A statement as split from a script.
 #[derive(Debug, Clone)]
 pub struct Statement {
-    piece: Piece,
+    pub(crate) piece: Piece,
+    /// What it is a part of: errors point there.
+    script: Arc<str>,
 }
 
 impl Statement {
@@ -113,11 +101,13 @@ pub struct Answer {
     pub caveats: Vec<Caveat>,
     /// The reports it rests on.
     pub reports: Vec<ReportUsed>,
+    /// What is read for it.
+    pub reading: Reading,
 }
 
 /// Answers questions over a cache.
 pub struct Engine {
-    context: SessionContext,
+    pub(crate) context: SessionContext,
     pub(crate) shared: Arc<Shared>,
     pub(crate) home: Option<PathBuf>,
     as_of: Option<DateTime<Utc>>,
@@ -134,15 +124,9 @@ impl Engine {
         for folder in &settings.query_folders {
             library = library.with_folder(folder)?;
         }
-        let as_of = match (settings.as_of, &cache) {
-            (None, _) => None,
-            (Some(AsOf::At(at)), _) => Some(at),
-            (Some(AsOf::Snapshot(id)), Some(cache)) => Some(cache.snapshot(id)?.taken_at),
-            (Some(AsOf::Snapshot(id)), None) => {
-                return Err(
-                    kennel_cache::CacheError::UnknownSnapshot { id: id.to_string() }.into(),
-                );
-            }
+        let as_of = match settings.as_of {
+            Some(as_of) => as_of.resolve(cache.as_ref(), settings.now, None)?,
+            None => None,
         };
         let view = as_of.map_or(View::Latest, View::At);
         let home = cache.as_ref().map(|cache| cache.home().root().to_owned());
@@ -166,6 +150,23 @@ impl Engine {
         })
     }
 
+    /// The time that it answers for; `None` is the newest state.
+    pub fn as_of(&self) -> Option<DateTime<Utc>> {
+        self.as_of
+    }
+
+    /// The snapshots that answer for [`Self::as_of`], one a source; none when it answers for the newest state.
+    ///
+    /// # Errors
+    /// [`EngineError::Cache`].
+    pub fn answering_snapshots(&self) -> Result<Vec<SnapshotInfo>, EngineError> {
+        let cache = self.shared.cache();
+        match self.as_of {
+            Some(at) => as_of::answering(cache.as_deref(), Some(at)),
+            None => Ok(vec![]),
+        }
+    }
+
     /// The canned queries.
     pub fn library(&self) -> &Library {
         &self.shared.library
@@ -177,10 +178,12 @@ impl Engine {
     /// [`EngineError::Sql`] for a quote or comment that does not end.
     pub fn statements(sql: &str) -> Result<Vec<Statement>, EngineError> {
         let pieces = statement::split(sql).map_err(|error| EngineError::from((error, sql)))?;
-        Ok(pieces
-            .into_iter()
-            .map(|piece| Statement { piece })
-            .collect())
+        let script: Arc<str> = sql.into();
+        let statement = |piece| Statement {
+            piece,
+            script: Arc::clone(&script),
+        };
+        Ok(pieces.into_iter().map(statement).collect())
     }
 
     /// Runs a canned query.
@@ -193,11 +196,13 @@ impl Engine {
         values: &ParamValues,
     ) -> Result<Answer, EngineError> {
         let bound = params::bind(query, values, self.as_of)?;
-        let restricted = !self.settings.accounts.is_empty() || !self.settings.customers.is_empty();
-        if query.account_filter == AccountFilter::Result && restricted {
-            return self.run_unrestricted(query, &bound).await;
-        }
-        self.answer(&query.sql, &bound).await
+        let answer = match query.account_filter {
+            AccountFilter::Result if self.is_restricted() => {
+                self.run_unrestricted(query, &bound).await
+            }
+            _ => self.answer(&query.sql, &bound).await,
+        };
+        answer.map_err(|error| error.within(&query.sql, &query.text, query.sql_start))
     }
 
     /// Runs a query that follows access across accounts over all of them, and keeps the rows asked for.
@@ -206,20 +211,7 @@ impl Engine {
         query: &CannedQuery,
         bound: &BTreeMap<String, Bound>,
     ) -> Result<Answer, EngineError> {
-        let shared = Arc::new(Shared::new(
-            self.home.as_deref().map(Cache::open).transpose()?,
-            self.shared.view,
-            vec![],
-            vec![],
-            self.settings.sources.clone(),
-            Arc::clone(&self.shared.library),
-        ));
-        let tables = self
-            .home
-            .as_ref()
-            .map(|home| kennel_cache::Home::new(home).tables());
-        let context = context(&shared, tables, self.settings.threads)
-            .map_err(|e| EngineError::from_datafusion(e, "", &[]))?;
+        let (shared, context) = self.beside(self.shared.view, BTreeSet::new(), false)?;
         let mut answer = answer(&context, &shared, &query.sql, bound, Some(&self.shared)).await?;
         // Accounts that do not exist must not look like accounts without findings.
         let unknown = completeness::unknown_scope_of(&self.shared, &query.reads);
@@ -232,6 +224,47 @@ impl Engine {
         Ok(answer)
     }
 
+    /// Another session over the same cache: another state, without some accounts, and with or without what flags ask
+    /// for.
+    pub(crate) fn beside(
+        &self,
+        view: View,
+        excluded: BTreeSet<(CustomerId, AccountId)>,
+        is_narrowed: bool,
+    ) -> Result<(Arc<Shared>, SessionContext), EngineError> {
+        let settings = &self.settings;
+        let (customers, accounts) = match is_narrowed {
+            true => (settings.customers.clone(), settings.accounts.clone()),
+            false => (vec![], vec![]),
+        };
+        let shared = Shared::new(
+            self.home.as_deref().map(Cache::open).transpose()?,
+            view,
+            customers,
+            accounts,
+            settings.sources.clone(),
+            Arc::clone(&self.shared.library),
+        );
+        let shared = Arc::new(shared.without(excluded));
+        let tables = self
+            .home
+            .as_ref()
+            .map(|home| kennel_cache::Home::new(home).tables());
+        let context = context(&shared, tables, settings.threads)
+            .map_err(|e| EngineError::from_datafusion(e, "", &[]))?;
+        Ok((shared, context))
+    }
+
+    /// Now, as the settings have it.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.settings.now
+    }
+
+    /// Whether flags ask for some customers or accounts only.
+    pub(crate) fn is_restricted(&self) -> bool {
+        !self.settings.accounts.is_empty() || !self.settings.customers.is_empty()
+    }
+
     /// Executes one statement.
     ///
     /// # Errors
@@ -242,17 +275,22 @@ impl Engine {
         values: &ParamValues,
         now: DateTime<Utc>,
     ) -> Result<Outcome, EngineError> {
-        let text = statement.text();
-        let parsed = statement::Statement::parse(&statement.piece)
-            .map_err(|error| EngineError::from((error, text)))?;
+        let piece = &statement.piece;
+        let outcome = self.execute_piece(piece, values, now).await;
+        let start = (piece.line, piece.column);
+        outcome.map_err(|error| error.within(&piece.text, &statement.script, start))
+    }
+
+    async fn execute_piece(
+        &self,
+        piece: &Piece,
+        values: &ParamValues,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, EngineError> {
+        let parsed = statement::Statement::parse(piece)
+            .map_err(|error| EngineError::from((error, piece.text.as_str())))?;
         if let statement::Statement::Query(sql) = parsed {
-            let mut bound = BTreeMap::from([("as_of".to_owned(), Bound::instant(self.as_of))]);
-            bound.extend(
-                values
-                    .0
-                    .iter()
-                    .map(|(name, text)| (name.to_lowercase(), Bound::text(text))),
-            );
+            let bound = params::bind_texts(values, self.as_of);
             return Ok(Outcome::Answer(self.answer(&sql, &bound).await?));
         }
         self.execute_other(parsed, now).await
@@ -288,6 +326,8 @@ fn context(
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
+    // Of some expressions the logical plan says "never null" and the physical one "perhaps": no reason to refuse a GROUP BY.
+    options.execution.skip_physical_aggregate_schema_check = true;
     let runtime = RuntimeEnvBuilder::new().build_arc()?;
     let builder = SessionStateBuilder::new()
         .with_config(config)
@@ -311,6 +351,44 @@ async fn answer(
     bound: &BTreeMap<String, Bound>,
     kept_rows: Option<&Shared>,
 ) -> Result<Answer, EngineError> {
+    let failed = |error| EngineError::from_datafusion(error, sql, &table_names(shared));
+    let plan = plan(context, shared, sql, bound, kept_rows).await?;
+    let plan = context.state().optimize(&plan).map_err(failed)?;
+    let (mut caveats, reports) = completeness::examine(&plan, shared).map_err(failed)?;
+    caveats.extend(completeness::uneven_analysis(&reports));
+    let physical = physical(context, &plan).await.map_err(failed)?;
+    let reading = Reading::new(Arc::clone(&physical), plan);
+    let stream = execute_stream(physical, context.task_ctx()).map_err(failed)?;
+    let stream = kennel_athena::output::rename(stream);
+    Ok(Answer {
+        schema: stream.schema(),
+        stream,
+        caveats,
+        reports,
+        reading,
+    })
+}
+
+/// Makes an optimised plan one that runs.
+pub(crate) async fn physical(
+    context: &SessionContext,
+    plan: &LogicalPlan,
+) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let state = context.state();
+    state
+        .query_planner()
+        .create_physical_plan(plan, &state)
+        .await
+}
+
+/// From SQL text to a plan that only reads, not yet optimised.
+pub(crate) async fn plan(
+    context: &SessionContext,
+    shared: &Arc<Shared>,
+    sql: &str,
+    bound: &BTreeMap<String, Bound>,
+    kept_rows: Option<&Shared>,
+) -> Result<LogicalPlan, EngineError> {
     if sql.len() > LONGEST_STATEMENT_BYTES {
         return Err(EngineError::Unsupported {
             what: format!("a statement of {} bytes", sql.len()),
@@ -318,10 +396,10 @@ async fn answer(
         });
     }
     let state = context.state();
-    let failed = |error| EngineError::from_datafusion(error, sql, &table_names(shared));
     let mut statement =
         kennel_athena::parse(sql).map_err(|error| EngineError::from((error, sql)))?;
     params::substitute(&mut statement, bound)?;
+    Box::pin(time_travel::resolve(&mut statement, context, shared, sql)).await?;
     let parsed = ParsedStatement::Statement(Box::new(statement));
     let plan = match state.statement_to_plan(parsed).await {
         Ok(plan) => plan,
@@ -334,26 +412,12 @@ async fn answer(
         }
     };
     let plan = match kept_rows {
-        Some(kept) => keep_rows(plan, kept).map_err(failed)?,
+        Some(kept) => keep_rows(plan, kept)
+            .map_err(|error| EngineError::from_datafusion(error, sql, &table_names(shared)))?,
         None => plan,
     };
     refuse_writes(&plan)?;
-    let plan = state.optimize(&plan).map_err(failed)?;
-    let (mut caveats, reports) = completeness::examine(&plan, shared).map_err(failed)?;
-    caveats.extend(completeness::uneven_analysis(&reports));
-    let physical = state
-        .query_planner()
-        .create_physical_plan(&plan, &state)
-        .await
-        .map_err(failed)?;
-    let stream = execute_stream(physical, context.task_ctx()).map_err(failed)?;
-    let stream = kennel_athena::output::rename(stream);
-    Ok(Answer {
-        schema: stream.schema(),
-        stream,
-        caveats,
-        reports,
-    })
+    Ok(plan)
 }
 
 /// Restricts a result to the customers and accounts asked for.

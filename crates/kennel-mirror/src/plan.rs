@@ -30,6 +30,8 @@ pub struct PlanOptions {
     pub full: bool,
     /// Believe a listing in which many known keys are gone.
     pub allow_shrink: bool,
+    /// What is not listed is not missing: lifecycle rules take dated objects away.
+    pub may_expire: bool,
 }
 
 /// A listing that lacks too many of the known keys to be believed.
@@ -114,7 +116,7 @@ pub async fn plan(
         pending,
         wanted,
         options,
-        marks_missing: true,
+        marks_missing: !options.may_expire,
         on_listed: &on_listed,
     };
     let plan = compare(listing, known, how).await?;

@@ -31,7 +31,7 @@ Start with:
 
 Exit codes:
   0    done
-  1    done, and --check or verify found something
+  1    done, and --check, diff, verify or policy check found something
   2    usage error or failure: nothing was produced
   3    partial: some objects or accounts failed, the rest is there
   4    data absent, or older than --max-age
@@ -143,9 +143,13 @@ pub(crate) enum Command {
     List(commands::list::Args),
     Run(commands::run::Args),
     Sql(commands::sql::Args),
+    Diff(commands::diff::Args),
+    Policy(commands::policy::Args),
     Verify(commands::verify::Args),
     Prune(commands::prune::Args),
     Cat(commands::cat::Args),
+    Completions(commands::completions::Args),
+    Man(commands::man::Args),
 }
 
 /// Clap's command, with the exit codes at the end of each help page.
@@ -166,6 +170,14 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_how_it_is_used() {
+        for sub in command().get_subcommands() {
+            let help = sub.get_after_help().unwrap().to_string();
+            assert!(help.starts_with("Examples:\n"), "{}", sub.get_name());
+        }
     }
 
     #[test]

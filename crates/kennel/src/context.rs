@@ -43,6 +43,7 @@ impl Context {
         let settings = EngineSettings {
             sources: sources.collect(),
             query_folders: self.settings.queries.value.clone(),
+            now: self.now(),
             ..narrowed
         };
         Ok(Engine::open(self.cache()?, settings)?)

@@ -12,11 +12,15 @@ use kennel_mirror::MirrorError;
 
 use crate::{
     exit::Exit,
+    output::FormatLimit,
     text::{nearest, visible},
 };
 
 /// What helps where the manifest is none.
 const NO_MANIFEST: &str = "`--home DIR` names another cache; with this manifest moved away, `kennel sync` makes a new one (older nights are not in it)";
+
+/// How to see what there is.
+const LIST_SNAPSHOTS: &str = "`kennel sql -c 'SELECT * FROM kennel.snapshots'` lists the snapshots";
 
 /// A failure as it is told.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct CliError {
     message: String,
     /// Lines that show the place: already laid out, not yet made safe.
     excerpt: Vec<String>,
+    /// Line and column of what the excerpt shows.
+    place: Option<(u32, u32)>,
     causes: Vec<String>,
     hints: Vec<String>,
     exit: Exit,
@@ -37,6 +43,7 @@ impl CliError {
         Self {
             message: message.into(),
             excerpt: Vec::new(),
+            place: None,
             causes: Vec::new(),
             hints: Vec::new(),
             exit: Exit::Failure,
@@ -114,6 +121,8 @@ impl CliError {
             crate::text::width(&visible(&before)) + (column - 1).saturating_sub(characters);
         let caret = "^".repeat(crate::text::width(&visible(&marked)).max(1));
         let gutter = place.line.to_string();
+        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        self.place = Some((narrow(place.line), narrow(place.column)));
         self.excerpt.push(format!(" {gutter} | {line}"));
         let mut below = format!(
             " {:width$} | {:indent$}{caret}",
@@ -125,6 +134,15 @@ impl CliError {
             let _infallible = write!(below, " {remark}");
         }
         self.excerpt.push(below);
+        self
+    }
+
+    /// Names the file that the excerpt is of, if there is one.
+    pub(crate) fn in_file(mut self, name: &str) -> Self {
+        if let Some((line, column)) = self.place {
+            self.excerpt
+                .insert(0, format!(" --> {name}:{line}:{column}"));
+        }
         self
     }
 
@@ -192,6 +210,12 @@ impl From<io::Error> for CliError {
                 ..Self::new("")
             };
         }
+        if let Some(limit) = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<FormatLimit>())
+        {
+            return Self::new(limit.message.clone()).hint(limit.hint.clone());
+        }
         Self::new("cannot write the output").cause(&error)
     }
 }
@@ -208,9 +232,11 @@ impl From<CacheError> for CliError {
             }
             CacheError::Format { found, known, .. } if found > known => told.hint("this cache was written by a newer kennel: update this one"),
             CacheError::UnknownSource { .. } => told.hint("`kennel status` lists the sources of this cache"),
-            CacheError::UnknownSnapshot { .. } => {
-                told.hint("`kennel sql -c 'SELECT * FROM kennel.snapshots'` lists the snapshots")
-            }
+            CacheError::UnknownSnapshot { .. } => told.hint(LIST_SNAPSHOTS),
+            CacheError::BeforeHistory { .. } => Self {
+                exit: Exit::Absent,
+                ..told.hint(LIST_SNAPSHOTS)
+            },
             CacheError::Busy => told.hint("the snapshots are forgotten; run `kennel prune` again to free their space"),
             error if error.is_no_manifest() => told.hint(NO_MANIFEST),
             error if error.is_disk_full() => told.hint("free some space, or `kennel prune --keep-snapshots N`; what is in the cache stays readable"),
@@ -250,19 +276,30 @@ impl From<EngineError> for CliError {
                 sql,
                 place,
                 suggestion,
+                expected,
             } => {
                 let remark = suggestion.map(|name| format!("did you mean `{name}`?"));
                 let told = Self::new(message);
-                match (place, remark) {
+                let told = match (place, remark) {
                     (Some(place), remark) => told.excerpt(&sql, place, remark.as_deref()),
                     (None, Some(remark)) => told.hint(remark),
                     (None, None) => told,
+                };
+                match expected.is_empty() {
+                    true => told,
+                    false => told.hint(format!("it is {}", expected.join(" or "))),
                 }
             }
-            EngineError::Param { ref suggestion, .. } => {
+            EngineError::Param {
+                ref message,
+                ref suggestion,
+            } => {
                 let told = Self::from_error(&error);
                 match suggestion {
                     Some(name) => told.hint(format!("did you mean `{name}`?")),
+                    None if message.starts_with("no value for parameter") => {
+                        told.hint("`--param NAME=VALUE` gives it one")
+                    }
                     None => told,
                 }
             }
@@ -274,7 +311,14 @@ impl From<EngineError> for CliError {
                 None => Self::from_error(&error),
             },
             EngineError::AsOf { .. } => Self::from_error(&error)
-                .hint("a time is 2026-03-01 or 2026-03-01T04:10Z (UTC), a snapshot s12"),
+                .hint("a time is 2026-03-01T04:10Z, 2026-03-01 (the end of that day, UTC), yesterday or -7d, a snapshot s12, latest or previous")
+                .hint(LIST_SNAPSHOTS),
+            EngineError::NoEarlierSnapshot => Self {
+                exit: Exit::Absent,
+                ..Self::from_error(&error).hint(LIST_SNAPSHOTS)
+            },
+            EngineError::NoKey => Self::from_error(&error)
+                .hint("`--key a,b` names columns that together identify a row"),
             error => Self::from_error(&error),
         }
     }

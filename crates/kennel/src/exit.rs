@@ -8,7 +8,7 @@ pub(crate) enum Exit {
     /// Done.
     #[default]
     Done,
-    /// Done, and `--check` found rows, or `verify` damage.
+    /// Done, and `--check` or `diff` found rows, or `verify` damage.
     Findings,
     /// Usage error or failure: nothing was produced.
     Failure,
@@ -24,7 +24,7 @@ pub(crate) enum Exit {
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    done, and --check or verify found something
+  1    done, and --check, diff, verify or policy check found something
   2    usage error or failure: nothing was produced
   3    partial: some objects or accounts failed, the rest is there
   4    data absent, or older than --max-age

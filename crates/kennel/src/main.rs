@@ -4,24 +4,29 @@
 mod cli;
 mod clock;
 mod commands;
+mod completing;
 mod context;
+#[cfg(test)]
+mod docs;
 mod error;
 mod exit;
 mod mirroring;
 mod output;
 mod printer;
 mod progress;
+mod repl;
 mod settings;
 mod signals;
 mod text;
+mod version;
 
 use std::process::ExitCode;
 
-use clap::FromArgMatches;
+use clap::{FromArgMatches, error::ErrorKind};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
-    cli::{Cli, Command, LogFormat},
+    cli::{Cli, ColorChoice, Command, LogFormat},
     context::Context,
     error::CliError,
     exit::Exit,
@@ -34,8 +39,19 @@ use crate::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    completing::answer_shell();
     // Clap answers `--help` and wrong usage itself, with 0 and 2.
-    let matches = cli::command().get_matches();
+    let matches = match cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion && asks_for_more() => {
+            let printer = Printer::new(ColorChoice::Never, false, 0);
+            let told = printer.data(&version::build_facts());
+            return told
+                .map_or_else(|error| error.exit(), |()| Exit::Done)
+                .into();
+        }
+        Err(error) => error.exit(),
+    };
     let origins = FlagOrigins::new(&matches);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let plain = || {
@@ -46,8 +62,11 @@ fn main() -> ExitCode {
         )
     };
 
-    // These two must work where the config file is broken or somebody else's.
-    let needs_file = !matches!(cli.command, Command::Demo(_) | Command::Init(_));
+    // These must work where the config file is broken or somebody else's.
+    let needs_file = !matches!(
+        cli.command,
+        Command::Demo(_) | Command::Init(_) | Command::Completions(_) | Command::Man(_)
+    );
     let loaded = if needs_file {
         Settings::load(&cli.global, origins)
     } else {
@@ -82,6 +101,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether the command line has a `-v`, which clap no longer reads once it has met `--version`.
+fn asks_for_more() -> bool {
+    let words = std::env::args_os().skip(1).collect::<Vec<_>>();
+    version::is_verbose(words.iter().filter_map(|word| word.to_str()))
+}
+
 /// Runs the command on the runtime that suits it: threads only where there is work for them.
 fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
     // These only read and leave nothing behind: a signal may end them as it ends any program.
@@ -90,6 +115,8 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
         Command::List(args) => return commands::list::run(args, cx),
         Command::Status(args) => return commands::status::run(args, cx),
         Command::Verify(args) => return commands::verify::run(args, cx),
+        Command::Completions(args) => return commands::completions::run(args, cx),
+        Command::Man(args) => return commands::man::run(args, cx),
         _ => {}
     }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -105,7 +132,11 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
             Command::Sync(args) => Box::pin(commands::sync::run(args, cx)).await,
             Command::Demo(args) => or_interrupted(Box::pin(commands::demo::run(args, cx))).await,
             Command::Run(args) => or_interrupted(Box::pin(commands::run::run(args, cx))).await,
-            Command::Sql(args) => or_interrupted(Box::pin(commands::sql::run(args, cx))).await,
+            Command::Sql(args) => Box::pin(commands::sql::run(args, cx)).await,
+            Command::Diff(args) => or_interrupted(Box::pin(commands::diff::run(args, cx))).await,
+            Command::Policy(args) => {
+                or_interrupted(Box::pin(commands::policy::run(args, cx))).await
+            }
             Command::Prune(args) => {
                 signals::end_on_signal();
                 commands::prune::run(&args, cx)
@@ -118,6 +149,8 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
             Command::List(args) => commands::list::run(&args, cx),
             Command::Status(args) => commands::status::run(&args, cx),
             Command::Verify(args) => commands::verify::run(&args, cx),
+            Command::Completions(args) => commands::completions::run(&args, cx),
+            Command::Man(args) => commands::man::run(&args, cx),
         }
     });
     // A worker that still reads ahead must not keep the process: what was asked for is written.
@@ -126,7 +159,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
 }
 
 /// The command's end, or the first signal's: dropping the work removes unfinished files.
-async fn or_interrupted(
+pub(crate) async fn or_interrupted(
     work: impl Future<Output = Result<Exit, CliError>>,
 ) -> Result<Exit, CliError> {
     let mut interrupts = signals::listen();

@@ -2,6 +2,8 @@
 //!
 //! The mirror knows S3, the engine knows Parquet, the cache knows the disk; here they meet.
 
+mod csv_reports;
+mod outcome;
 pub(crate) mod trail;
 mod trail_rebuild;
 
@@ -11,14 +13,16 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 use globset::GlobSet;
 use kennel_cache::{
-    AccountId, Cache, CacheError, CacheWriter, CommitOutcome, CustomerId, DeliveryDay,
-    FailureStage, FetchedObject, KnownObject, NewReport, ReportKey, SourceKind, Stage, SyncCommit,
+    AccountId, Cache, CacheError, CacheWriter, CsvReportKey, CustomerId, DeliveryDay, FailureStage,
+    FetchedObject, KnownObject, NewReport, ReportKey, SourceKind, Stage, SyncCommit,
 };
-use kennel_engine::{IngestError, ingest_report};
+use kennel_engine::{IngestError, ingest_csv_report, ingest_report};
 use kennel_mirror::{
-    CancelFlag, MirrorSettings, PlanOptions, Remote, RemoteObject, RequestCounts, Shrink,
-    SourceSettings, SourceUrl, SyncObserver, SyncPlan, TrailPlan, Wanted, plan,
+    CancelFlag, MirrorSettings, PlanOptions, Remote, RemoteObject, SourceSettings, SourceUrl,
+    SyncObserver, SyncPlan, Wanted, plan,
 };
+
+pub(crate) use outcome::{ImportCounts, Looked, Outcome, Planned, Synced, TrailCounts};
 
 use crate::{clock, context::Context, error::CliError, settings::Source};
 
@@ -35,9 +39,9 @@ pub(crate) struct Options {
     pub(crate) accounts: Vec<AccountId>,
     /// Only these regions (CloudTrail); all when empty.
     pub(crate) regions: Vec<String>,
-    /// First delivery day (CloudTrail).
+    /// First delivery day (CloudTrail), first day of csv reports (k9).
     pub(crate) since: Option<DeliveryDay>,
-    /// Last delivery day (CloudTrail).
+    /// Last delivery day (CloudTrail), last day of csv reports (k9).
     pub(crate) until: Option<DeliveryDay>,
     /// Only keys that match; all when `None`.
     pub(crate) include: Option<GlobSet>,
@@ -66,134 +70,26 @@ impl Options {
         let Some(report) = ReportKey::parse(&object.key) else {
             return Wanted::LeftAlone;
         };
-        let admitted = (self.customers.is_empty() || self.customers.contains(&report.customer_id))
-            && (self.accounts.is_empty() || self.accounts.contains(&report.account_id))
-            && self
-                .include
-                .as_ref()
-                .is_none_or(|globs| globs.is_match(&object.key))
-            && !self
-                .exclude
-                .as_ref()
-                .is_some_and(|globs| globs.is_match(&object.key));
-        if admitted {
+        if self.admits(&report, &object.key) {
             Wanted::Yes
         } else {
             Wanted::Filtered
         }
     }
-}
 
-/// What listing showed, beside what is to be fetched.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Looked {
-    /// Objects listed.
-    pub(crate) listed_count: u64,
-    /// Objects that are unchanged.
-    pub(crate) keep_count: u64,
-    /// Objects that are not kennel's.
-    pub(crate) left_alone_count: u64,
-    /// Objects that flags left out.
-    pub(crate) filtered_count: u64,
-    /// Objects in an archive class that must be restored before they can be read.
-    pub(crate) archived_count: u64,
-    /// Set when the listing lacks too much to be believed.
-    pub(crate) shrink_refused: Option<Shrink>,
-}
-
-impl From<&SyncPlan> for Looked {
-    fn from(plan: &SyncPlan) -> Self {
-        Self {
-            listed_count: plan.listed_count,
-            keep_count: plan.keep_count,
-            left_alone_count: plan.left_alone_count,
-            filtered_count: plan.filtered_count,
-            archived_count: plan.archived.len() as u64,
-            shrink_refused: plan.shrink_refused,
-        }
+    /// Whether flags let a report through.
+    fn admits(&self, report: &ReportKey, key: &str) -> bool {
+        (self.customers.is_empty() || self.customers.contains(&report.customer_id))
+            && (self.accounts.is_empty() || self.accounts.contains(&report.account_id))
+            && self
+                .include
+                .as_ref()
+                .is_none_or(|globs| globs.is_match(key))
+            && !self
+                .exclude
+                .as_ref()
+                .is_some_and(|globs| globs.is_match(key))
     }
-}
-
-impl Looked {
-    fn add(&mut self, plan: &TrailPlan) {
-        self.listed_count += plan.listed_count;
-        self.keep_count += plan.keep_count;
-        self.left_alone_count += plan.left_alone_count;
-        self.filtered_count += plan.filtered_count;
-        self.archived_count += plan.archived_count;
-    }
-}
-
-/// What is to be done, and what finding out took.
-pub(crate) struct Planned {
-    /// Objects to fetch, by key.
-    pub(crate) fetch: Vec<RemoteObject>,
-    /// Their bytes.
-    pub(crate) fetch_bytes: u64,
-    /// Objects that an interrupted sync has fetched already.
-    pub(crate) adopt_count: u64,
-    /// Known objects that are no longer listed.
-    pub(crate) missing_count: u64,
-    /// Missing ones that are listed again.
-    pub(crate) reappeared_count: u64,
-    /// What else listing showed.
-    pub(crate) looked: Looked,
-    /// What could not be listed.
-    pub(crate) failures: Vec<(String, FailureStage, String)>,
-    /// Requests made so far.
-    pub(crate) requests: RequestCounts,
-}
-
-/// Records of a CloudTrail sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TrailCounts {
-    /// Records read.
-    pub(crate) record_count: u64,
-    /// Those of the files written now that another file has, too.
-    pub(crate) duplicate_count: u64,
-    /// Accounts, folders and regions that were found.
-    pub(crate) prefix_count: u64,
-    /// Whether flags left something out.
-    pub(crate) is_narrowed: bool,
-}
-
-/// What was done.
-pub(crate) struct Synced {
-    /// Objects fetched.
-    pub(crate) fetched_count: u64,
-    /// Their bytes.
-    pub(crate) fetched_bytes: u64,
-    /// Objects that an interrupted sync had fetched already.
-    pub(crate) adopted_count: u64,
-    /// Objects found unchanged.
-    pub(crate) unchanged_count: u64,
-    /// Keys, steps and messages.
-    pub(crate) failures: Vec<(String, FailureStage, String)>,
-    /// Objects of which some values could not be read.
-    pub(crate) problems: Vec<(String, String)>,
-    /// Keys that were deleted between listing and download.
-    pub(crate) vanished: Vec<String>,
-    /// What listing showed.
-    pub(crate) looked: Looked,
-    /// What the commit made.
-    pub(crate) commit: CommitOutcome,
-    /// Requests made.
-    pub(crate) requests: RequestCounts,
-    /// What ended the downloads early.
-    pub(crate) stopped: Option<CliError>,
-    /// Of a CloudTrail source.
-    pub(crate) trail: Option<TrailCounts>,
-}
-
-/// How a source's sync ended.
-pub(crate) enum Outcome {
-    /// It was committed.
-    Synced(Box<Synced>),
-    /// Ctrl-C: what was fetched is kept for the next sync.
-    Interrupted {
-        /// Objects fetched.
-        fetched_count: u64,
-    },
 }
 
 fn source_settings(source: &Source) -> Result<SourceSettings, CliError> {
@@ -246,7 +142,7 @@ pub(crate) async fn plan_source(
         observer,
     )
     .await?;
-    Ok(Planned {
+    let mut planned = Planned {
         looked: Looked::from(&plan),
         fetch: plan.fetch,
         fetch_bytes: plan.fetch_bytes,
@@ -255,7 +151,34 @@ pub(crate) async fn plan_source(
         reappeared_count: plan.reappeared.len() as u64,
         failures: Vec::new(),
         requests: remote.requests(),
-    })
+    };
+    if source.csv_reports && !csv_reports::prefixes(&settings.url).is_empty() {
+        let none = HashMap::new();
+        let url = &settings.url;
+        let csv = Box::pin(csv_reports::make_plan(
+            source, url, &remote, cache, &none, options, observer,
+        ))
+        .await;
+        match csv {
+            Ok(csv) => {
+                planned.looked.add_looked(&csv.looked());
+                planned.adopt_count += csv.plan.adopt.len() as u64;
+                planned.fetch_bytes += csv.plan.fetch_bytes;
+                planned.fetch.splice(0..0, csv.plan.fetch);
+            }
+            Err(error) => {
+                let place = csv_reports::prefixes(url).into_iter().next();
+                let failure = (
+                    place.unwrap_or_default(),
+                    FailureStage::List,
+                    error.one_line(),
+                );
+                planned.failures.push(failure);
+            }
+        }
+        planned.requests = remote.requests();
+    }
+    Ok(planned)
 }
 
 async fn make_plan(
@@ -280,8 +203,8 @@ async fn make_plan(
     let wanted = |object: &RemoteObject| options.wants(object);
     let listing = remote.list(&prefix, None);
     let how = PlanOptions {
-        full: false,
         allow_shrink: options.allow_shrink,
+        ..PlanOptions::default()
     };
     Ok(plan(listing, known, pending, &wanted, how, observer).await?)
 }
@@ -396,7 +319,7 @@ pub(crate) async fn sync_source(
         error: stopped.as_ref().map(CliError::one_line),
     };
     let outcome = writer.commit(&commit)?;
-    Ok(Outcome::Synced(Box::new(Synced {
+    let mut synced = Synced {
         fetched_count: fetch.outcome.fetched,
         fetched_bytes: fetch.outcome.bytes,
         adopted_count,
@@ -409,7 +332,24 @@ pub(crate) async fn sync_source(
         requests: remote.requests(),
         stopped,
         trail: None,
-    })))
+        imported: None,
+    };
+    if synced.stopped.is_none() {
+        let url = &settings.url;
+        let imported = Box::pin(csv_reports::sync(
+            source, url, &remote, writer, options, observer, cancel,
+        ))
+        .await?;
+        let interrupted = imported.interrupted;
+        synced.add_import(imported);
+        synced.requests = remote.requests();
+        if interrupted {
+            return Ok(Outcome::Interrupted {
+                fetched_count: synced.fetched_count,
+            });
+        }
+    }
+    Ok(Outcome::Synced(Box::new(synced)))
 }
 
 struct Fetched {
@@ -531,10 +471,15 @@ async fn make_table(
     path: PathBuf,
     stage: Stage,
 ) -> Result<Option<NewReport>, IngestError> {
-    let Some(report) = ReportKey::parse(&key) else {
-        return Ok(None);
+    let work = match (ReportKey::parse(&key), CsvReportKey::parse(&key)) {
+        (Some(report), _) => {
+            tokio::task::spawn_blocking(move || ingest_report(&path, &report, &stage))
+        }
+        (None, Some(csv)) => {
+            tokio::task::spawn_blocking(move || ingest_csv_report(&path, &csv.report, &stage))
+        }
+        (None, None) => return Ok(None),
     };
-    let work = tokio::task::spawn_blocking(move || ingest_report(&path, &report, &stage));
     match work.await {
         Ok(made) => made.map(Some),
         Err(join) => std::panic::resume_unwind(join.into_panic()),

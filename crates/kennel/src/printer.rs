@@ -125,7 +125,7 @@ impl Printer {
         }
     }
 
-    /// A question without a line break, for the line loop of `kennel sql`.
+    /// A question without a line break, for who types plain lines.
     pub(crate) fn prompt(&self, text: &str) {
         let mut stderr = io::stderr().lock();
         // Nobody is there to be asked: reading the answer will end, too.

@@ -13,6 +13,16 @@ pub(crate) struct Interrupts {
     signals: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
 }
 
+/// Which signal came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no SIGTERM"))]
+    Terminate,
+}
+
 /// Begins to listen; needs a runtime.
 pub(crate) fn listen() -> Interrupts {
     #[cfg(unix)]
@@ -30,13 +40,18 @@ pub(crate) fn listen() -> Interrupts {
 
 impl Interrupts {
     /// Returns at the next Ctrl-C or SIGTERM.
-    #[cfg(unix)]
     pub(crate) async fn next(&mut self) {
+        self.which().await;
+    }
+
+    /// Returns at the next Ctrl-C or SIGTERM, and says which it was.
+    #[cfg(unix)]
+    pub(crate) async fn which(&mut self) -> Heard {
         match &mut self.signals {
             Some((interrupt, terminate)) => {
                 tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => Heard::Interrupt,
+                    _ = terminate.recv() => Heard::Terminate,
                 }
             }
             // No handler could be set: the signal does what it always does.
@@ -46,10 +61,11 @@ impl Interrupts {
 
     /// Returns at the next Ctrl-C.
     #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) {
+    pub(crate) async fn which(&mut self) -> Heard {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        Heard::Interrupt
     }
 }
 

@@ -57,6 +57,12 @@ impl RelationPlanner for AthenaRelations {
                 let left = context.plan(table_with_joins.relation)?;
                 self.unnest(left, join.relation, nulls, context)
             }
+            // DataFusion would read the newest state instead.
+            TableFactor::Table {
+                version: Some(_),
+                name,
+                ..
+            } => plan_err!("a table of an earlier time is not supported here: `{name}`"),
             other => Ok(RelationPlanning::Original(Box::new(other))),
         }
     }

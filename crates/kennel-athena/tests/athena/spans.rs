@@ -13,10 +13,6 @@ fn place(sql: &str) -> Option<(u64, u64)> {
 fn syntax_errors_point_at_the_token() {
     assert_eq!(place("SELECT 1\nFROM events WHERE )"), Some((2, 19)));
     assert_eq!(
-        place("SELECT *\nFROM events FOR TIMESTAMP AS OF now()"),
-        Some((2, 13))
-    );
-    assert_eq!(
         place("SELECT *\n  FROM events TABLESAMPLE BERNOULLI (10)"),
         Some((2, 8))
     );

@@ -19,7 +19,7 @@ use crate::{
 
 pub use read::KnownObjects;
 
-pub(crate) use open::open_for_writing;
+pub(crate) use open::{has_table, open_for_writing};
 pub(crate) use rows::{FETCHED_COLUMNS, instant, micros, optional_instant, parsed, select_fetched};
 
 /// A reader of the cache, on the state of the moment it asks.

@@ -15,6 +15,8 @@ use crate::{
 const FORMAT: i64 = 1;
 /// Marks the file as kennel's (SQLite's `application_id`): "KNNL".
 const APPLICATION_ID: i64 = 0x4b4e_4e4c;
+/// Tables and indexes that older manifests of the same format lack.
+const ADDITIONS: &str = include_str!("additions.sql");
 /// How long a look-up waits for a transaction of the writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -163,6 +165,7 @@ pub(crate) fn open_for_writing(home: &Home) -> Result<Connection, CacheError> {
              PRAGMA application_id = {APPLICATION_ID};
              PRAGMA user_version = {FORMAT};
              {}
+             {ADDITIONS}
              COMMIT;",
             include_str!("schema.sql")
         ))
@@ -171,7 +174,21 @@ pub(crate) fn open_for_writing(home: &Home) -> Result<Connection, CacheError> {
     let db = open_checked(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.execute_batch("PRAGMA synchronous = FULL")
         .map_err(failed("open"))?;
+    if !has_table(&db, "seen_csv").map_err(failed("read"))? {
+        db.execute_batch(&format!("BEGIN IMMEDIATE; {ADDITIONS} COMMIT;"))
+            .map_err(failed("extend"))?;
+    }
     Ok(db)
+}
+
+/// Whether a table is there: a reader may meet a manifest that no writer has extended yet.
+pub(crate) fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
+    db.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1",
+        [name],
+        |row| row.get::<_, i64>(0),
+    )
+    .map(|count| count > 0)
 }
 
 impl Cache {

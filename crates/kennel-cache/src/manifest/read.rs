@@ -10,8 +10,8 @@ use super::{
     micros, rows,
 };
 use crate::{
-    AccountId, CacheError, CustomerId, ReportKey, ReportType, Sha256, SnapshotId, SourceKind,
-    SourceName,
+    AccountId, CacheError, CsvReportKey, CustomerId, ReportKey, ReportType, Sha256, SnapshotId,
+    SourceKind, SourceName,
 };
 
 /// Rows read at once by [`KnownObjects`]: bounds its memory and the time a transaction is open.
@@ -59,14 +59,46 @@ impl Cache {
 
     /// All current objects of a source, ascending by the bytes of their keys, read page by page.
     pub fn known_objects(&self, source: &SourceName) -> Result<KnownObjects<'_>, CacheError> {
+        let sql = if self.has_csv()? {
+            KNOWN_BESIDE_CSV
+        } else {
+            KNOWN
+        };
+        self.known(source, sql)
+    }
+
+    /// The csv reports of a source that were looked at before, as [`Cache::known_objects`]: what retention has
+    /// forgotten is among them.
+    ///
+    /// # Errors
+    /// [`CacheError::UnknownSource`], [`CacheError::Manifest`].
+    pub fn known_csv(&self, source: &SourceName) -> Result<KnownObjects<'_>, CacheError> {
+        if self.has_csv()? {
+            return self.known(source, KNOWN_CSV);
+        }
+        let mut none = self.known(source, KNOWN)?;
+        none.done = true;
+        Ok(none)
+    }
+
+    fn known(
+        &self,
+        source: &SourceName,
+        sql: &'static str,
+    ) -> Result<KnownObjects<'_>, CacheError> {
         let source_id = self.source_id(source)?;
         Ok(KnownObjects {
             cache: self,
             source_id,
+            sql,
             page: VecDeque::new(),
             after: String::new(),
             done: false,
         })
+    }
+
+    fn has_csv(&self) -> Result<bool, CacheError> {
+        super::has_table(&self.db, "seen_csv").map_err(self.failed("read"))
     }
 
     /// Number of current objects of a source.
@@ -88,7 +120,9 @@ impl Cache {
         key: &str,
     ) -> Result<Option<ObjectVersion>, CacheError> {
         let id = self.source_id(source)?;
-        let sql = format!("{OBJECTS} WHERE o.source_id = ?1 AND o.key = ?2 AND o.valid_to IS NULL");
+        let sql = format!(
+            "{OBJECTS} WHERE o.source_id = ?1 AND o.key = ?2 ORDER BY o.valid_to IS NULL DESC, o.valid_from DESC LIMIT 1"
+        );
         Ok(self
             .select(&sql, params![id, key], rows::object_version)?
             .pop())
@@ -171,7 +205,10 @@ impl Cache {
         if view == View::Latest {
             let failed = self.failures()?.into_iter();
             let failed = failed
-                .filter_map(|failure| ReportKey::parse(&failure.key))
+                .filter_map(|failure| {
+                    ReportKey::parse(&failure.key)
+                        .or_else(|| CsvReportKey::parse(&failure.key).map(|csv| csv.report))
+                })
                 .filter(|key| key.report_type.is_per_account());
             accounts.extend(failed.map(|key| (key.customer_id, key.csp, key.account_id)));
         }
@@ -230,12 +267,86 @@ impl Cache {
             .map_err(self.failed("read"))
     }
 
-    /// All snapshots, oldest first.
+    /// All snapshots, by their times. Ids are in the order in which kennel took them: an imported report's is
+    /// higher than its age.
     ///
     /// # Errors
     /// [`CacheError::Manifest`].
     pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>, CacheError> {
-        self.select(&format!("{SNAPSHOTS} ORDER BY p.id"), [], rows::snapshot)
+        self.select(
+            &format!("{SNAPSHOTS} ORDER BY p.taken_at, p.id"),
+            [],
+            rows::snapshot,
+        )
+    }
+
+    /// The snapshots of k9 sources, by their times: those that have past states.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn report_snapshots(&self) -> Result<Vec<SnapshotInfo>, CacheError> {
+        self.select(
+            &format!("{SNAPSHOTS} WHERE s.kind = 'k9' ORDER BY p.taken_at, p.id"),
+            [],
+            rows::snapshot,
+        )
+    }
+
+    /// Whether reports can be asked for as of this time: some snapshot is not later, or there is none at all.
+    ///
+    /// # Errors
+    /// [`CacheError::BeforeHistory`] names the oldest snapshots; [`CacheError::Manifest`].
+    pub fn check_history(&self, at: DateTime<Utc>) -> Result<(), CacheError> {
+        const NAMED: usize = 3;
+        let snapshots = self.report_snapshots()?;
+        match snapshots.first() {
+            Some(first) if first.taken_at > at => Err(CacheError::BeforeHistory {
+                at,
+                nearest: snapshots
+                    .into_iter()
+                    .take(NAMED)
+                    .map(|snapshot| (snapshot.id, snapshot.source, snapshot.taken_at))
+                    .collect(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The minutes in which the reports that are kept were analysed, with what they are of. A report without rows was
+    /// analysed with those that came with it.
+    ///
+    /// # Errors
+    /// [`CacheError::UnknownSource`], [`CacheError::Manifest`].
+    pub fn analysed_minutes(
+        &self,
+        source: &SourceName,
+    ) -> Result<std::collections::HashSet<(ReportKey, i64)>, CacheError> {
+        let id = self.source_id(source)?;
+        let found = self.select(
+            "SELECT r.report_type, r.customer_id, r.csp, r.account_id, r.analysis_time_max / 60000000
+             FROM report r JOIN object o ON o.id = r.object_id
+             WHERE o.source_id = ?1 AND r.analysis_time_max IS NOT NULL
+             UNION SELECT e.report_type, e.customer_id, e.csp, e.account_id, r.analysis_time_max / 60000000
+             FROM report e JOIN object eo ON eo.id = e.object_id
+             JOIN report r ON r.valid_from = e.valid_from AND r.account_id = e.account_id AND r.customer_id = e.customer_id AND r.csp = e.csp
+             JOIN object o ON o.id = r.object_id AND o.source_id = eo.source_id
+             WHERE eo.source_id = ?1 AND e.analysis_time_max IS NULL AND r.analysis_time_max IS NOT NULL",
+            [id],
+            |row| {
+                let folder: String = row.get(0)?;
+                let Ok(report_type) = folder.parse::<ReportType>() else {
+                    return Ok(None);
+                };
+                let key = ReportKey {
+                    report_type,
+                    customer_id: CustomerId::new(row.get::<_, String>(1)?),
+                    csp: row.get(2)?,
+                    account_id: AccountId::new(row.get::<_, String>(3)?),
+                };
+                Ok(Some((key, row.get::<_, i64>(4)?)))
+            },
+        )?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The instant of a snapshot.
@@ -339,6 +450,17 @@ impl Cache {
     }
 }
 
+const KNOWN: &str =
+    "SELECT key, size_bytes, etag, modified_at, version_id, missing_since FROM object
+    WHERE source_id = ?1 AND valid_to IS NULL AND key > ?2 ORDER BY key LIMIT ?3";
+/// Csv reports are listed apart: their absence means nothing.
+const KNOWN_BESIDE_CSV: &str =
+    "SELECT key, size_bytes, etag, modified_at, version_id, missing_since FROM object o
+    WHERE source_id = ?1 AND valid_to IS NULL AND key > ?2
+      AND NOT EXISTS (SELECT 1 FROM seen_csv c WHERE c.source_id = o.source_id AND c.key = o.key)
+    ORDER BY key LIMIT ?3";
+const KNOWN_CSV: &str = "SELECT key, size_bytes, etag, modified_at, version_id, NULL FROM seen_csv
+    WHERE source_id = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
 const OBJECTS: &str = "SELECT s.name, o.key, o.etag, o.size_bytes, o.modified_at, o.sha256, o.verified_by, o.fetched_at, o.valid_from, o.valid_to, o.missing_since FROM object o JOIN source s ON s.id = o.source_id";
 const SNAPSHOTS: &str = "SELECT p.id, s.name, p.taken_at, p.added_count, p.changed_count, p.missing_count, p.object_count, p.size_bytes, p.complete FROM snapshot p JOIN source s ON s.id = p.source_id";
 /// A version is read as of the newest snapshot *kept* that is not later: between two kept ones, pruned
@@ -359,6 +481,7 @@ const KEPT_SIZE: &str = "SELECT sum(n), sum(bytes) FROM (
 pub struct KnownObjects<'a> {
     cache: &'a Cache,
     source_id: i64,
+    sql: &'static str,
     page: VecDeque<KnownObject>,
     /// The last key read; keys are never empty.
     after: String,
@@ -371,8 +494,7 @@ impl Iterator for KnownObjects<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.is_empty() && !self.done {
             let page = self.cache.select(
-                "SELECT key, size_bytes, etag, modified_at, version_id, missing_since FROM object
-                 WHERE source_id = ?1 AND valid_to IS NULL AND key > ?2 ORDER BY key LIMIT ?3",
+                self.sql,
                 params![self.source_id, self.after, PAGE as u64],
                 rows::known_object,
             );

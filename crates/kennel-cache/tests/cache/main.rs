@@ -273,6 +273,7 @@ fn prune_keeps_what_kept_snapshots_need_and_never_the_newest() {
     let retention = Retention {
         keep_snapshots: Some(2),
         keep_days: None,
+        keep_months: None,
     };
     let planned = writer.prune(retention, at(9), true).unwrap();
     assert_eq!(
@@ -296,12 +297,14 @@ fn prune_keeps_what_kept_snapshots_need_and_never_the_newest() {
     let all = Retention {
         keep_snapshots: Some(0),
         keep_days: None,
+        keep_months: None,
     };
     writer.prune(all, at(9), false).unwrap();
     assert_eq!(writer.cache().snapshots().unwrap().len(), 1);
     let young = Retention {
         keep_snapshots: None,
         keep_days: Some(30),
+        keep_months: None,
     };
     assert!(
         writer
@@ -310,6 +313,33 @@ fn prune_keeps_what_kept_snapshots_need_and_never_the_newest() {
             .snapshots
             .is_empty()
     );
+}
+
+#[test]
+fn prune_waits_for_readers_before_it_takes_a_file_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(dir.path(), 0);
+    let mut paths = vec![];
+    for day in 0..2 {
+        let object = fetch(&writer, KEY, &format!("e{day}"), &[day as u8], day);
+        paths.push(writer.cache().object_path(&object.sha256));
+        writer.commit(&commit(day, vec![object])).unwrap();
+    }
+    let reader = Cache::open(dir.path()).unwrap();
+    let retention = Retention {
+        keep_snapshots: Some(1),
+        ..Retention::default()
+    };
+    let pruning = std::thread::spawn(move || writer.prune(retention, at(9), false).unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    assert!(paths[0].is_file(), "the reader may still open it");
+    drop(reader);
+    let outcome = pruning.join().unwrap();
+    assert_eq!(
+        (outcome.file_count, outcome.freed_bytes, outcome.kept_bytes),
+        (1, 1, 1)
+    );
+    assert!(!paths[0].exists() && paths[1].is_file());
 }
 
 #[test]

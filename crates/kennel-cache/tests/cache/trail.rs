@@ -410,6 +410,7 @@ fn prune_leaves_packs_and_tables_that_are_named() {
     let newest = Retention {
         keep_snapshots: Some(1),
         keep_days: None,
+        keep_months: None,
     };
     let outcome = writer.prune(newest, at(9), false).unwrap();
     assert_eq!((outcome.snapshots.len(), outcome.file_count), (1, 2));

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, RecordBatch},
-        datatypes::{DataType, FieldRef, SchemaRef},
+        datatypes::{DataType, FieldRef, Schema, SchemaRef},
     },
     catalog::{Session, TableProvider},
     common::{
@@ -27,7 +27,7 @@ use datafusion::{
     physical_expr::create_physical_expr,
     physical_plan::{ExecutionPlan, empty::EmptyExec},
 };
-use kennel_cache::{AccountId, CustomerId, Report, ReportType};
+use kennel_cache::{AccountId, CustomerId, Report, ReportType, View};
 
 use crate::ingest;
 
@@ -51,6 +51,8 @@ pub(crate) struct FileTable {
     pub(crate) report_type: Option<ReportType>,
     /// Whether it shows all versions rather than one of each.
     pub(crate) is_history: bool,
+    /// The state that it shows.
+    pub(crate) view: View,
     /// Every account that the cache knows, whether or not it has this report.
     pub(crate) known: Vec<Partition>,
     table_schema: TableSchema,
@@ -70,11 +72,26 @@ pub(crate) struct Selection<'a> {
     pub(crate) known: Vec<&'a Partition>,
 }
 
+/// A table's name for messages: with the time where it is another than the session's.
+pub(super) fn named(name: String, view: View, of_session: View) -> String {
+    match view {
+        View::At(at) if view != of_session => {
+            format!("{name} as of {}", crate::params::shown(at))
+        }
+        _ => name,
+    }
+}
+
 impl FileTable {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a property of the table, and only two callers make one"
+    )]
     pub(crate) fn new(
         name: String,
         report_type: Option<ReportType>,
         is_history: bool,
+        view: View,
         known: Vec<Partition>,
         file_schema: SchemaRef,
         partition_fields: Vec<FieldRef>,
@@ -87,10 +104,16 @@ impl FileTable {
             name,
             report_type,
             is_history,
+            view,
             known,
             table_schema,
             files,
         }
+    }
+
+    /// Rows of all its files.
+    pub(crate) fn row_count(&self) -> u64 {
+        self.files.iter().map(|file| file.report.row_count).sum()
     }
 
     fn is_partition_filter(&self, filter: &Expr) -> bool {
@@ -170,7 +193,11 @@ impl FileTable {
             return Ok(passing);
         }
         let fields = self.table_schema.table_partition_cols();
-        let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(fields.clone()));
+        // Of a known account without history it is not known when it was seen.
+        let nullable = fields
+            .iter()
+            .map(|field| field.as_ref().clone().with_nullable(true));
+        let schema = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
         let columns = (0..fields.len())
             .map(|index| ScalarValue::iter_to_array(rows.iter().map(|row| row[index].clone())))
             .collect::<DataFusionResult<Vec<ArrayRef>>>()?;

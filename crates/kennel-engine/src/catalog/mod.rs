@@ -10,6 +10,7 @@ mod user_table;
 
 use std::{
     any::Any,
+    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -23,7 +24,7 @@ use datafusion::{
 };
 use kennel_cache::{AccountId, Cache, CacheError, CustomerId, ReportType, View};
 
-use crate::{Library, session::ConfiguredSource};
+use crate::{KeptResult, LAST_RESULT, Library, session::ConfiguredSource, time_travel};
 
 pub(crate) use file_table::{FileTable, Selection, tables_url};
 pub(crate) use reports::latest_name;
@@ -45,8 +46,12 @@ pub(crate) struct Shared {
     pub(crate) view: View,
     pub(crate) customers: Vec<CustomerId>,
     pub(crate) accounts: Vec<AccountId>,
+    /// Accounts that are left out, whatever is asked for.
+    excluded: BTreeSet<(CustomerId, AccountId)>,
     pub(crate) sources: Vec<ConfiguredSource>,
     pub(crate) library: Arc<Library>,
+    /// What `_` stands for.
+    kept: Mutex<Option<KeptResult>>,
 }
 
 impl fmt::Debug for Shared {
@@ -71,9 +76,21 @@ impl Shared {
             view,
             customers,
             accounts,
+            excluded: BTreeSet::new(),
             sources,
             library,
+            kept: Mutex::new(None),
         }
+    }
+
+    /// The result that is kept as `_`.
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Option<KeptResult>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same without some accounts.
+    pub(crate) fn without(self, excluded: BTreeSet<(CustomerId, AccountId)>) -> Self {
+        Self { excluded, ..self }
     }
 
     /// The manifest; `None` before the first sync.
@@ -87,6 +104,10 @@ impl Shared {
     pub(crate) fn admits(&self, customer_id: &CustomerId, account_id: &AccountId) -> bool {
         (self.customers.is_empty() || self.customers.contains(customer_id))
             && (self.accounts.is_empty() || self.accounts.contains(account_id))
+            && (self.excluded.is_empty()
+                || !self
+                    .excluded
+                    .contains(&(customer_id.clone(), account_id.clone())))
     }
 }
 
@@ -174,16 +195,30 @@ impl NamedSchema {
 
     fn find(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let name = name.to_lowercase();
-        if let Some(table) = user_table::open(&self.shared, &self.name, &name)? {
+        let (name, view) = match time_travel::split(&name) {
+            Some((name, view)) => (name, view),
+            None => (name.as_str(), self.shared.view),
+        };
+        let is_travel = view != self.shared.view;
+        if let Some(table) = user_table::open(&self.shared, &self.name, name, view)? {
             return Ok(Some(table));
         }
+        if self.name == DEFAULT_SCHEMA && name == LAST_RESULT {
+            let kept = self.shared.kept();
+            return kept.as_ref().map(KeptResult::table).transpose();
+        }
         match self.name.as_str() {
-            schema if K9_SCHEMAS.contains(&schema) => reports::open(&self.shared, &name),
-            KENNEL_SCHEMA => kennel::open(&self.shared, &name),
-            trail::SCHEMA => trail::open(&self.shared, &name),
-            DEFAULT_SCHEMA => match reports::open(&self.shared, &name)? {
+            schema if K9_SCHEMAS.contains(&schema) => reports::open(&self.shared, name, view),
+            KENNEL_SCHEMA if is_travel && kennel::NAMES.contains(&name) => {
+                Err(DataFusionError::Plan(format!(
+                    "`{KENNEL_SCHEMA}.{name}` has no earlier states: it tells what the cache holds now"
+                )))
+            }
+            KENNEL_SCHEMA => kennel::open(&self.shared, name),
+            trail::SCHEMA => trail::open(&self.shared, name, view),
+            DEFAULT_SCHEMA => match reports::open(&self.shared, name, view)? {
                 Some(table) => Ok(Some(table)),
-                None => trail::open(&self.shared, &name),
+                None => trail::open(&self.shared, name, view),
             },
             _ => Ok(None),
         }
@@ -199,6 +234,9 @@ impl SchemaProvider for NamedSchema {
             .and_then(|cache| cache.user_tables().ok())
             .unwrap_or_default();
         let mut names = self.built_in_names();
+        if self.name == DEFAULT_SCHEMA && self.shared.kept().is_some() {
+            names.push(LAST_RESULT.into());
+        }
         names.extend(
             tables
                 .into_iter()

@@ -18,7 +18,7 @@ use kennel_cache::{Cache, Report, ReportType, View};
 
 use super::{
     Shared, columns_from_text, external,
-    file_table::{FileTable, Partition, TableFile, instant_value},
+    file_table::{FileTable, Partition, TableFile, instant_value, named},
 };
 use crate::k9::{PARTITION_COLUMNS, known_columns};
 
@@ -31,6 +31,7 @@ pub(crate) fn latest_name(report_type: ReportType) -> String {
 pub(super) fn open(
     shared: &Arc<Shared>,
     name: &str,
+    view: View,
 ) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
     let (base, is_history) = name
         .strip_suffix("_latest")
@@ -40,8 +41,8 @@ pub(super) fn open(
     };
     let (reports, known) = match shared.cache() {
         Some(cache) => (
-            load(shared, &cache, report_type, is_history)?,
-            known_accounts(shared, &cache, is_history)?,
+            load(shared, &cache, report_type, is_history, view)?,
+            known_accounts(shared, &cache, is_history, view)?,
         ),
         None => (vec![], vec![]),
     };
@@ -51,9 +52,10 @@ pub(super) fn open(
         .map(|report| table_file(report, is_history))
         .collect();
     Ok(Some(Arc::new(FileTable::new(
-        format!("k9.{name}"),
+        named(format!("k9.{name}"), view, shared.view),
         Some(report_type),
         is_history,
+        view,
         known,
         file_schema,
         partition_fields(is_history),
@@ -61,8 +63,8 @@ pub(super) fn open(
     ))))
 }
 
-fn view(shared: &Shared, is_history: bool) -> View {
-    if is_history { View::All } else { shared.view }
+fn versions(is_history: bool, view: View) -> View {
+    if is_history { View::All } else { view }
 }
 
 fn load(
@@ -70,12 +72,13 @@ fn load(
     cache: &Cache,
     report_type: ReportType,
     is_history: bool,
+    view: View,
 ) -> DataFusionResult<Vec<Report>> {
     let mut reports = cache
-        .reports(report_type, view(shared, is_history))
+        .reports(report_type, versions(is_history, view))
         .map_err(external)?;
     reports.retain(|report| shared.admits(&report.customer_id, &report.account_id));
-    if let (true, View::At(at)) = (is_history, shared.view) {
+    if let (true, View::At(at)) = (is_history, view) {
         reports.retain(|report| report.valid_from <= at);
     }
     if is_history {
@@ -89,8 +92,11 @@ fn known_accounts(
     shared: &Shared,
     cache: &Cache,
     is_history: bool,
+    view: View,
 ) -> DataFusionResult<Vec<Partition>> {
-    let mut known = cache.accounts(view(shared, is_history)).map_err(external)?;
+    let mut known = cache
+        .accounts(versions(is_history, view))
+        .map_err(external)?;
     known.retain(|(customer_id, _, account_id)| shared.admits(customer_id, account_id));
     Ok(known)
 }

@@ -95,6 +95,7 @@ pub(super) fn names() -> impl Iterator<Item = String> {
 pub(super) fn open(
     shared: &Arc<Shared>,
     name: &str,
+    view: View,
 ) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
     let Some((name, kind)) = TABLES.into_iter().find(|(known, _)| *known == name) else {
         return Ok(None);
@@ -106,6 +107,7 @@ pub(super) fn open(
     let table = TrailTable {
         name: format!("{SCHEMA}.{name}"),
         kind,
+        view,
         table_schema: TableSchema::builder(event_schema()).build(),
         files,
     };
@@ -115,7 +117,7 @@ pub(super) fn open(
         let wanted = shared.accounts.iter().map(|id| lit(id.as_str())).collect();
         plan = plan.filter(in_list(col("account_id"), wanted, false))?;
     }
-    if let View::At(at) = shared.view {
+    if let View::At(at) = view {
         let at = ScalarValue::TimestampMicrosecond(Some(at.timestamp_micros()), Some("UTC".into()));
         let known_by_then = col("event_time").lt_eq(lit(at));
         plan = plan.filter(col("event_time").is_null().or(known_by_then))?;
@@ -168,6 +170,8 @@ pub(crate) struct TrailTable {
     pub(crate) name: String,
     /// Which records it shows.
     pub(crate) kind: TrailKind,
+    /// The time up to which it shows them.
+    pub(crate) view: View,
     table_schema: TableSchema,
     /// What it is read from.
     pub(crate) files: Vec<TrailFile>,

@@ -13,7 +13,7 @@ use kennel_cache::{Report, ReportType, SourceName, View};
 
 use super::{
     Shared, external,
-    file_table::{FileTable, TableFile},
+    file_table::{FileTable, TableFile, named},
 };
 
 /// Where a LOCATION lies.
@@ -82,6 +82,7 @@ pub(super) fn open(
     shared: &Arc<Shared>,
     schema: &str,
     name: &str,
+    view: View,
 ) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
     let Some(cache) = shared.cache() else {
         return Ok(None);
@@ -104,7 +105,7 @@ pub(super) fn open(
     let mut files = Vec::new();
     let mut report_types = Vec::new();
     for report_type in ReportType::ALL {
-        let mut reports = cache.reports(report_type, shared.view).map_err(external)?;
+        let mut reports = cache.reports(report_type, view).map_err(external)?;
         reports.retain(|report| {
             report.source == located.source
                 && report
@@ -122,7 +123,7 @@ pub(super) fn open(
                 .map(|report| table_file(&declared, report)),
         );
     }
-    let mut known = cache.accounts(shared.view).map_err(external)?;
+    let mut known = cache.accounts(view).map_err(external)?;
     known.retain(|(customer_id, _, account_id)| shared.admits(customer_id, account_id));
     let fields = declared
         .columns
@@ -139,9 +140,10 @@ pub(super) fn open(
         _ => None,
     };
     Ok(Some(Arc::new(FileTable::new(
-        format!("{schema}.{name}"),
+        named(format!("{schema}.{name}"), view, shared.view),
         report_type,
-        matches!(shared.view, View::All),
+        matches!(view, View::All),
+        view,
         known,
         Arc::new(Schema::new(fields)),
         partitions,

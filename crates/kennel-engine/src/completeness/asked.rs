@@ -9,7 +9,7 @@ use datafusion::{
     common::ScalarValue,
     logical_expr::{Between, BinaryExpr, Expr, Operator, expr::InList, utils::split_conjunction},
 };
-use kennel_cache::DeliveryDay;
+use kennel_cache::{CoveragePlace, DeliveryDay};
 
 use crate::ingest::parse_instant;
 
@@ -60,6 +60,19 @@ impl Asked {
         }
         asked.parts_of_a_day(&parts);
         asked
+    }
+
+    /// Whether rows of a place and a delivery day can be among those asked for.
+    pub(super) fn lets_through(&self, place: &CoveragePlace, day: Option<NaiveDate>) -> bool {
+        let is_asked = |names: &Option<BTreeSet<String>>, name: &str| {
+            names.as_ref().is_none_or(|names| names.contains(name))
+        };
+        is_asked(&self.accounts, place.account_id.as_str())
+            && is_asked(&self.regions, &place.region)
+            && day.is_none_or(|day| {
+                self.from.is_none_or(|from| day >= from)
+                    && self.until.is_none_or(|until| day <= until)
+            })
     }
 
     /// Narrows the days.

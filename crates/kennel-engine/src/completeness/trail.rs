@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use datafusion::{error::Result as DataFusionResult, logical_expr::Expr};
 use kennel_cache::{
     AccountId, Cache, CoveragePlace, DeliveryDay, EventCategory, Failure, SourceKind, SourceName,
-    TrailCoverage, TrailTable as TrailKind, View,
+    TrailCoverage, TrailFolder, TrailTable as TrailKind, View,
 };
 
 use super::{Caveat, CaveatKind, asked::Asked};
@@ -19,10 +19,11 @@ const BUSY_PERCENT: usize = 50;
 
 /// A scan of one of CloudTrail's tables.
 #[derive(Debug)]
-pub(super) struct TrailScan {
+pub(crate) struct TrailScan {
     table: String,
     kind: TrailKind,
     is_empty: bool,
+    view: View,
     asked: Asked,
 }
 
@@ -32,8 +33,49 @@ impl TrailScan {
             table: table.name.clone(),
             kind: table.kind,
             is_empty: table.files.is_empty(),
+            view: table.view,
             asked: Asked::of(filters),
         }
+    }
+
+    /// Bytes of the objects of the places and days that are asked for: of a place whose objects are known as a
+    /// whole, as large a part as that of its objects.
+    pub(crate) fn source_bytes(&self, cache: &Cache) -> DataFusionResult<u64> {
+        let folder = match self.kind {
+            TrailKind::Events => TrailFolder::CloudTrail,
+            TrailKind::Insights => TrailFolder::Insight,
+            TrailKind::NetworkActivity => TrailFolder::NetworkActivity,
+            TrailKind::Aggregated => TrailFolder::Aggregated,
+        };
+        let mut sizes: BTreeMap<(SourceName, AccountId, String), u64> = BTreeMap::new();
+        for source in trails(cache)? {
+            for known in cache.trail_prefixes(&source).map_err(external)? {
+                if known.prefix.folder == folder {
+                    let place = (source.clone(), known.prefix.account_id, known.prefix.region);
+                    *sizes.entry(place).or_default() += known.size_bytes;
+                }
+            }
+        }
+        let mut counts: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+        for row in cache.trail_coverage().map_err(external)? {
+            let place = row.place.as_ref();
+            let key = (
+                place.source.clone(),
+                place.account_id.clone(),
+                place.region.clone(),
+            );
+            let (asked, all) = counts.entry(key).or_default();
+            *all += row.object_count;
+            if self.asked.lets_through(place, row.day.date()) {
+                *asked += row.object_count;
+            }
+        }
+        let bytes = counts.into_iter().map(|(place, (asked, all))| {
+            let size = sizes.get(&place).copied().unwrap_or_default();
+            let part = u128::from(size) * u128::from(asked) / u128::from(all.max(1));
+            u64::try_from(part).unwrap_or(size)
+        });
+        Ok(bytes.sum())
     }
 }
 
@@ -64,7 +106,7 @@ pub(super) fn examine(scans: &[TrailScan], shared: &Shared) -> DataFusionResult<
     let names_accounts = scans.iter().any(|scan| scan.asked.accounts.is_some());
     for scan in scans {
         let mut asked = scan.asked.clone();
-        if let View::At(at) = shared.view {
+        if let View::At(at) = scan.view {
             asked.within(None, Some(at.date_naive()));
         }
         caveats.extend(unknown_names(&coverage, &asked, shared));

@@ -1,10 +1,11 @@
 //! From a k9 report as delivered to a table file: typed, sorted, with statistics.
 //!
-//! Whatever form a report has (text or INT96 timestamps, tags as map, JSON or Python, eight columns
+//! Whatever form a report has (Parquet or csv, text or INT96 timestamps, tags as map, JSON or Python, eight columns
 //! or nine), its table file has the types of [`crate::k9`], so that no query ever meets the forms.
 //! The object itself stays as it was delivered; table files can be made from it again.
 
 mod convert;
+mod csv;
 mod tags;
 mod timestamp;
 mod write;
@@ -43,6 +44,15 @@ pub enum IngestError {
         #[source]
         source: ParquetError,
     },
+    /// The object is something else than csv.
+    #[error("not a csv file: it looks like {looks_like}")]
+    NotCsv {
+        /// What its first bytes look like.
+        looks_like: &'static str,
+    },
+    /// The object is csv that cannot be read.
+    #[error("not a readable csv file")]
+    Csv(#[source] ::csv::Error),
     /// The object has other columns than its report must have.
     #[error(
         "not a `{report_type}` report: no column {}; it has {}",
@@ -121,50 +131,110 @@ pub fn ingest_report(
     key: &ReportKey,
     stage: &Stage,
 ) -> Result<NewReport, IngestError> {
-    let file = File::open(object).map_err(|source| IngestError::Open {
-        path: object.to_owned(),
-        source,
-    })?;
+    let file = open(object)?;
     let unreadable = |source| IngestError::Unreadable {
         looks_like: sniff(object),
         source,
     };
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
-    let plan = Plan::new(reader.schema(), key.report_type)?;
+    let mut table = Table::try_new(reader.schema(), key, stage)?;
     let reader = reader
         .with_batch_size(8 * 1024)
         .build()
         .map_err(unreadable)?;
-    let problems = RefCell::new(convert::Problems::default());
-    let mut writer = write::TableWriter::try_new(plan.schema(), key.report_type, stage)?;
-    let mut waiting = Vec::new();
-    let mut waiting_rows = 0;
-    let mut first_row = 0;
     for batch in reader {
         let batch = batch.map_err(|e| match e {
             ArrowError::ParquetError(text) => unreadable(ParquetError::General(text)),
             other => IngestError::Convert(other),
         })?;
-        waiting.push(plan.convert(&batch, first_row, &problems)?);
-        first_row += batch.num_rows();
-        waiting_rows += batch.num_rows();
-        if waiting_rows >= ROWS_PER_GROUP {
-            writer.write_sorted(
-                &concat_batches(&plan.schema(), &waiting).map_err(IngestError::Convert)?,
-            )?;
-            waiting.clear();
-            waiting_rows = 0;
-        }
+        table.add(&batch)?;
     }
-    if waiting_rows > 0 {
-        writer.write_sorted(
-            &concat_batches(&plan.schema(), &waiting).map_err(IngestError::Convert)?,
-        )?;
-    }
-    writer.finish(key, problems.into_inner().into_text())
+    table.finish()
 }
 
-/// What a file that is not Parquet most likely is.
+/// Makes the table file of a report in csv and publishes it; else as [`ingest_report`].
+///
+/// # Errors
+/// As [`ingest_report`]; a row with more or fewer cells than the header makes the whole file unreadable.
+pub fn ingest_csv_report(
+    object: &Path,
+    key: &ReportKey,
+    stage: &Stage,
+) -> Result<NewReport, IngestError> {
+    let file = open(object)?;
+    if let Some(looks_like) = sniff(object) {
+        return Err(IngestError::NotCsv { looks_like });
+    }
+    let mut rows = csv::CsvBatches::open(file)?;
+    let mut table = Table::try_new(rows.schema(), key, stage)?;
+    while let Some(batch) = rows.next(&table.problems)? {
+        table.add(&batch)?;
+    }
+    table.finish()
+}
+
+fn open(object: &Path) -> Result<File, IngestError> {
+    File::open(object).map_err(|source| IngestError::Open {
+        path: object.to_owned(),
+        source,
+    })
+}
+
+/// A table file in the making.
+struct Table {
+    key: ReportKey,
+    plan: Plan,
+    writer: write::TableWriter,
+    problems: RefCell<convert::Problems>,
+    /// Converted rows that do not yet fill a row group.
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
+    row_count: usize,
+}
+
+impl Table {
+    fn try_new(file: &Schema, key: &ReportKey, stage: &Stage) -> Result<Self, IngestError> {
+        let plan = Plan::new(file, key.report_type)?;
+        Ok(Self {
+            key: key.clone(),
+            writer: write::TableWriter::try_new(plan.schema(), key.report_type, stage)?,
+            plan,
+            problems: RefCell::default(),
+            waiting: Vec::new(),
+            waiting_rows: 0,
+            row_count: 0,
+        })
+    }
+
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
+        let converted = self.plan.convert(batch, self.row_count, &self.problems)?;
+        self.waiting.push(converted);
+        self.row_count += batch.num_rows();
+        self.waiting_rows += batch.num_rows();
+        if self.waiting_rows >= ROWS_PER_GROUP {
+            self.write_waiting()?;
+        }
+        Ok(())
+    }
+
+    fn write_waiting(&mut self) -> Result<(), IngestError> {
+        let rows =
+            concat_batches(&self.plan.schema(), &self.waiting).map_err(IngestError::Convert)?;
+        self.waiting.clear();
+        self.waiting_rows = 0;
+        self.writer.write_sorted(&rows)
+    }
+
+    fn finish(mut self) -> Result<NewReport, IngestError> {
+        if self.waiting_rows > 0 {
+            self.write_waiting()?;
+        }
+        let problem = self.problems.into_inner().into_text();
+        self.writer.finish(&self.key, problem)
+    }
+}
+
+/// What a file that is neither Parquet nor csv most likely is.
 fn sniff(path: &Path) -> Option<&'static str> {
     use std::io::Read;
     let mut head = [0; 512];

@@ -9,11 +9,12 @@ use datafusion::arrow::{
 };
 use futures::TryStreamExt;
 use kennel_cache::{
-    Cache, CacheWriter, FailureStage, FetchedObject, ReportKey, SourceKind, SourceName, SyncCommit,
+    Cache, CacheWriter, CsvReportKey, FailureStage, FetchedObject, ImportCommit, ReportKey,
+    SourceKind, SourceName, SyncCommit,
 };
 use kennel_engine::{
     Answer, ConfiguredSource, Engine, EngineError, EngineSettings, Outcome, ParamValues,
-    ingest_report,
+    ingest_csv_report, ingest_report,
 };
 use kennel_testkit::fixtures::{BucketOptions, World, bucket_objects};
 
@@ -102,6 +103,57 @@ impl TestCache {
         }
         writer.commit(&commit).unwrap();
         failed
+    }
+
+    /// Fetches and imports csv reports; returns what could not be ingested.
+    pub(crate) fn import(
+        &self,
+        objects: Vec<(String, Vec<u8>)>,
+        at: DateTime<Utc>,
+    ) -> Vec<(String, String)> {
+        let source = SourceName::try_new("k9").unwrap();
+        let mut writer = CacheWriter::open(self.path(), at).unwrap();
+        writer
+            .register_source(&source, SourceKind::K9, URL)
+            .unwrap();
+        let mut commit = ImportCommit {
+            source,
+            imported_at: at,
+            objects: vec![],
+            refreshed: vec![],
+            failures: vec![],
+            unchanged_count: 0,
+            fetched_bytes: 0,
+        };
+        for (key, body) in objects {
+            let csv = CsvReportKey::parse(&key).unwrap();
+            let mut file = writer.stage().create().unwrap();
+            file.write_all(&body).unwrap();
+            let object = FetchedObject {
+                etag: format!("{}", body.len()),
+                size_bytes: body.len() as u64,
+                modified_at: at,
+                version_id: None,
+                storage_class: None,
+                sha256: file.publish().unwrap(),
+                verified_by: "length".into(),
+                metadata: Default::default(),
+                fetched_at: at,
+                key: key.clone(),
+            };
+            let path = writer.cache().object_path(&object.sha256);
+            match ingest_csv_report(&path, &csv.report, &writer.stage()) {
+                Ok(report) => commit.objects.push((object, Some(report))),
+                Err(error) => {
+                    commit.objects.push((object, None));
+                    let failure = (key, FailureStage::Ingest, chain(&error));
+                    commit.failures.push(failure);
+                }
+            }
+        }
+        writer.import(&commit).unwrap();
+        let failures = commit.failures.into_iter();
+        failures.map(|(key, _, message)| (key, message)).collect()
     }
 
     pub(crate) fn settings() -> EngineSettings {

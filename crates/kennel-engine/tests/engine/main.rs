@@ -7,8 +7,10 @@
 mod completeness;
 mod drift;
 mod guide;
+mod history;
 mod home;
 mod questions;
+mod shell;
 mod statements;
 mod trail_coverage;
 mod trail_home;

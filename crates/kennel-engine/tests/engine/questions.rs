@@ -33,6 +33,13 @@ async fn every_query_gives_its_rows() {
                 query.id
             );
         }
+        for noise in &query.noise {
+            assert!(
+                result.columns.contains(noise),
+                "{}: no noise column `{noise}`",
+                query.id
+            );
+        }
         let keys = result
             .rows
             .iter()

@@ -106,6 +106,7 @@ fn make(listing: Vec<RemoteObject>, known: Vec<KnownObject>) -> SyncPlan {
 const ALLOWED: PlanOptions = PlanOptions {
     full: false,
     allow_shrink: true,
+    may_expire: false,
 };
 
 #[test]
@@ -167,6 +168,7 @@ fn what_an_interrupted_sync_fetched_is_adopted_unless_it_changed_or_all_is_wante
         options: PlanOptions {
             full,
             allow_shrink: false,
+            may_expire: false,
         },
         ..Case::default()
     };

@@ -132,6 +132,7 @@ async fn a_truly_empty_listing_deletes_nothing_and_is_not_believed() {
         .sync_with(PlanOptions {
             allow_shrink: true,
             full: false,
+            may_expire: false,
         })
         .await
         .unwrap();

@@ -45,6 +45,9 @@ const QUESTIONS: [&str; 5] = [
 /// The sample lacks a report on purpose. The demo says so as every answer does; `kennel run` would end
 /// with 3 for it, the demo ends with 0.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kennel demo
+  kennel demo --home /tmp/kennel-demo    and then `kennel sql --home /tmp/kennel-demo`")]
 pub(crate) struct Args {}
 
 /// Gives the demo its own home and source, whatever the config says.

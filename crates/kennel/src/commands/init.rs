@@ -161,6 +161,9 @@ fn config_text(args: &Args) -> String {
 # path_style = true
 ",
         );
+        if kind == "k9" {
+            text.push_str("# since = \"90d\"                 # how far back dated csv reports are imported as history; absent: all of them\n# csv_reports = false           # leave k9's csv reports alone\n");
+        }
         if kind == "cloudtrail" {
             text.push_str("# since = \"90d\"                 # how far back the first sync reaches; absent: everything\nkeep_raw = true                 # keep the .json.gz: evidence, and proof by digests\n");
         }
@@ -186,8 +189,18 @@ fn buckets(args: &Args) -> Vec<(String, String)> {
         };
         Some((bucket.to_owned(), prefix))
     };
+    // k9's csv reports: history from before the first sync.
+    let csv = |folder: &str| {
+        let is_whole = args
+            .k9
+            .as_ref()
+            .is_some_and(|url| !url.contains("hive/parquet") && !url.contains("customers/"));
+        below(&args.k9, folder).filter(|_| is_whole)
+    };
     [
         below(&args.k9, "hive/parquet/"),
+        csv("customers/"),
+        csv("hive/customer_id="),
         below(&args.cloudtrail, "AWSLogs/"),
     ]
     .into_iter()
@@ -293,13 +306,17 @@ mod tests {
         );
         assert_eq!(
             statements[1]["Condition"]["StringLike"]["s3:prefix"],
+            "customers/*"
+        );
+        assert_eq!(
+            statements[3]["Condition"]["StringLike"]["s3:prefix"],
             "some/prefix/AWSLogs/*"
         );
         assert_eq!(
-            statements[2]["Resource"][1],
+            statements[4]["Resource"][3],
             "arn:aws-us-gov:s3:::acme-trail/some/prefix/AWSLogs/*"
         );
-        assert_eq!(statements[3]["Action"], "kms:Decrypt");
+        assert_eq!(statements[5]["Action"], "kms:Decrypt");
     }
 
     #[test]

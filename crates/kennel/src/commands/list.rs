@@ -2,9 +2,17 @@
 
 use std::io::Write;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use kennel_engine::{CannedQuery, Library, Param};
 
-use crate::{context::Context, error::CliError, exit::Exit, output::PlainTable, text::visible};
+use super::questions::OutputArgs;
+use crate::{
+    context::Context,
+    error::CliError,
+    exit::Exit,
+    output::{About, Format, Look, PlainTable, Rows},
+    text::visible,
+};
 
 /// Terminals narrower than this get no parameters: titles tell more.
 const ROOM_FOR_PARAMS: usize = 140;
@@ -19,24 +27,16 @@ const ROOM_FOR_PARAMS: usize = 140;
 #[command(after_help = "Examples:
   kennel list
   kennel list iam-admins
-  kennel list --tag nightly -f json")]
+  kennel list --tag nightly -f json
+  kennel list -f markdown > questions.md")]
 pub(crate) struct Args {
     /// A query, by its id (k9/iam-admins) or short name (iam-admins)
     id: Option<String>,
     /// Only queries with this tag
     #[arg(long, value_name = "TAG", conflicts_with = "id")]
     tag: Option<String>,
-    /// Form of the output
-    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    format: ListFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum ListFormat {
-    /// For people
-    Table,
-    /// An array of objects; one object for one query
-    Json,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// What `-f json` promises; not the engine's own types.
@@ -70,40 +70,73 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     for folder in &cx.settings.queries.value {
         library = library.with_folder(folder)?;
     }
-    let mut out = cx.printer.stdout();
-    if let Some(id) = &args.id {
-        let query = library.find(id)?;
-        match args.format {
-            ListFormat::Table => write_text(query, &mut out)?,
-            ListFormat::Json => write_json(&json(query, true), &mut out)?,
+    let is_whole = args.id.is_some();
+    let chosen = match &args.id {
+        Some(id) => vec![library.find(id)?],
+        None => {
+            let has_tag =
+                |query: &&CannedQuery| args.tag.as_ref().is_none_or(|tag| query.tags.contains(tag));
+            library.iter().filter(has_tag).collect()
         }
-    } else {
-        let chosen = library
-            .iter()
-            .filter(|query| args.tag.as_ref().is_none_or(|tag| query.tags.contains(tag)));
-        let chosen = chosen.collect::<Vec<_>>();
-        match args.format {
-            ListFormat::Table => write_table(&chosen, cx, &mut out)?,
-            ListFormat::Json => {
-                let queries = chosen
+    };
+    let name = match chosen.as_slice() {
+        [only] if is_whole => only.id.clone(),
+        _ => "queries".into(),
+    };
+    let mut results = args.output.open(std::slice::from_ref(&name), cx)?;
+    match args.output.format {
+        Format::Table | Format::Json | Format::Jsonl => {
+            results.write_text(|out, look| match (args.output.format, chosen.as_slice()) {
+                (Format::Table, [only]) if is_whole => write_text(only, out),
+                (Format::Table, chosen) => write_table(chosen, look, out),
+                (Format::Json, [only]) if is_whole => write_json(&json(only, true), out),
+                (Format::Json, chosen) => {
+                    let queries = chosen.iter().map(|query| json(query, false));
+                    write_json(&queries.collect::<Vec<_>>(), out)
+                }
+                (_, chosen) => chosen
                     .iter()
-                    .map(|query| json(query, false))
-                    .collect::<Vec<_>>();
-                write_json(&queries, &mut out)?;
-            }
+                    .try_for_each(|query| write_json_line(&json(query, is_whole), out)),
+            })?;
         }
+        _ => results.write_batch(&About::named(&name), &rows(&chosen, is_whole))?,
     }
-    out.flush()?;
+    results.finish()?;
     Ok(Exit::Done)
 }
 
-fn write_table(
-    queries: &[&CannedQuery],
-    cx: &Context,
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
+/// The same as `-f json` has, a row for each query; parameters as [`short`] tells them.
+fn rows(queries: &[&CannedQuery], is_whole: bool) -> RecordBatch {
+    let all = || queries.iter();
+    let rows = Rows::default()
+        .text("id", all().map(|query| Some(query.id.as_str())))
+        .text("title", all().map(|query| Some(query.title.as_str())))
+        .text(
+            "severity",
+            all().map(|query| query.severity.map(|severity| severity.as_str())),
+        )
+        .texts("tags", all().map(|query| query.tags.clone()))
+        .texts(
+            "params",
+            all().map(|query| query.params.iter().map(short).collect()),
+        )
+        .texts("reads", all().map(|query| query.reads.clone()))
+        .texts("key", all().map(|query| query.key.clone()))
+        .text("source", all().map(|query| query.source.as_deref()));
+    match is_whole {
+        true => rows
+            .text(
+                "documentation",
+                all().map(|query| Some(query.documentation.trim())),
+            )
+            .text("sql", all().map(|query| Some(query.sql.trim())))
+            .batch(),
+        false => rows.batch(),
+    }
+}
+
+fn write_table(queries: &[&CannedQuery], look: Look, out: &mut dyn Write) -> Result<(), CliError> {
     // Rows are few and must all be seen; only the width is the terminal's.
-    let look = cx.printer.look();
     let has_room = look
         .terminal_width
         .is_none_or(|width| width >= ROOM_FOR_PARAMS);
@@ -143,7 +176,8 @@ fn short(param: &Param) -> String {
     }
 }
 
-fn write_text(query: &CannedQuery, out: &mut dyn Write) -> Result<(), CliError> {
+/// Title, documentation, parameters and SQL of a query.
+pub(crate) fn write_text(query: &CannedQuery, out: &mut dyn Write) -> Result<(), CliError> {
     writeln!(out, "{}: {}", query.id, visible(&query.title))?;
     if let Some(severity) = query.severity {
         writeln!(out, "severity: {}", severity.as_str())?;
@@ -211,6 +245,12 @@ fn json(query: &CannedQuery, whole: bool) -> QueryJson<'_> {
 fn write_json(value: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), CliError> {
     serde_json::to_writer_pretty(&mut *out, value)
         .map_err(|e| CliError::from(std::io::Error::from(e)))?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn write_json_line(value: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), CliError> {
+    serde_json::to_writer(&mut *out, value).map_err(|e| CliError::from(std::io::Error::from(e)))?;
     writeln!(out)?;
     Ok(())
 }

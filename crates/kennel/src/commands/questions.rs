@@ -3,14 +3,17 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use kennel_cache::{AccountId, CustomerId};
-use kennel_engine::{Answer, AsOf, Caveat, CaveatKind, EngineSettings, ParamValues, ReportUsed};
+use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
+use kennel_cache::{AccountId, CustomerId, SnapshotInfo};
+use kennel_engine::{
+    Answer, AsOf, CannedQuery, Caveat, CaveatKind, Engine, EngineSettings, ParamValues, ReportUsed,
+};
 
 use crate::{
     context::Context,
     error::CliError,
     exit::Exit,
-    output::{self, Format, target::Target},
+    output::{About, Format, results::Results},
     text::{ago, minute},
 };
 
@@ -19,44 +22,90 @@ const NAMED_REPORTS: usize = 10;
 
 /// Which part of the cache is asked.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct ScopeArgs {
-    /// Only this customer (repeatable)
-    #[arg(long = "customer", value_name = "ID")]
-    customers: Vec<CustomerId>,
-    /// Only this account (repeatable)
-    #[arg(long = "account", value_name = "ID")]
-    accounts: Vec<AccountId>,
-    /// As it was at a time (2026-03-01, 2026-03-01T04:10Z) or in a snapshot (s12)
-    #[arg(long, value_name = "TIME|SNAPSHOT")]
+pub(crate) struct ScopeArgs {
+    #[command(flatten)]
+    narrow: NarrowArgs,
+    /// As it was at a time (2026-03-01T04:10Z; 2026-03-01 and yesterday: at the end of that day, UTC; -7d) or in a
+    /// snapshot (s12, previous)
+    #[arg(long, value_name = "TIME|SNAPSHOT", allow_hyphen_values = true)]
     as_of: Option<String>,
 }
 
+/// Which part of the cache is compared: both sides of a diff say their own times.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct NarrowArgs {
+    /// Only this customer (repeatable)
+    #[arg(long = "customer", value_name = "ID")]
+    pub(super) customers: Vec<CustomerId>,
+    /// Only this account (repeatable)
+    #[arg(long = "account", value_name = "ID")]
+    pub(super) accounts: Vec<AccountId>,
+}
+
 impl ScopeArgs {
+    /// The time asked for, as it was written.
+    pub(crate) fn as_of(&self) -> Option<&str> {
+        self.as_of.as_deref()
+    }
+
     /// For the engine.
-    pub(super) fn settings(&self) -> Result<EngineSettings, CliError> {
+    pub(crate) fn settings(&self) -> Result<EngineSettings, CliError> {
         let as_of = self.as_of.as_deref().map(str::parse::<AsOf>).transpose()?;
         Ok(EngineSettings {
             as_of,
+            ..self.narrow.settings()
+        })
+    }
+}
+
+impl NarrowArgs {
+    /// For the engine.
+    pub(super) fn settings(&self) -> EngineSettings {
+        EngineSettings {
             customers: self.customers.clone(),
             accounts: self.accounts.clone(),
             ..EngineSettings::default()
-        })
+        }
+    }
+}
+
+/// Says which snapshots answer, where it is not the newest state.
+pub(super) fn tell_as_of(engine: &Engine, cx: &Context) -> Result<(), CliError> {
+    if let Some(at) = engine.as_of() {
+        let snapshots = engine.answering_snapshots()?;
+        cx.printer
+            .info(&format!("as of {}", state(Some(at), &snapshots)));
+    }
+    Ok(())
+}
+
+/// A state as messages name it: `2026-03-02 10:30 UTC (s1 of 2026-03-02 04:10 UTC)`.
+pub(super) fn state(at: Option<DateTime<Utc>>, snapshots: &[SnapshotInfo]) -> String {
+    let names = snapshots
+        .iter()
+        .map(|snapshot| format!("{} of {}", snapshot.id, minute(snapshot.taken_at)));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let time = at.map_or_else(|| "now".into(), minute);
+    match (at, snapshots) {
+        (_, []) => time,
+        (Some(at), [only]) if at == only.taken_at => format!("{} ({time})", only.id),
+        _ => format!("{time} ({names})"),
     }
 }
 
 /// Where the answer goes, and in which form.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct OutputArgs {
+pub(crate) struct OutputArgs {
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    pub(super) format: Format,
+    pub(crate) format: Format,
     /// Write to a file instead of standard output; to a folder when there are several results
     #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Reads `NAME=VALUE`.
-pub(super) fn parse_param(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parse_param(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok((name.trim().to_lowercase(), value.to_owned()))
@@ -66,7 +115,7 @@ pub(super) fn parse_param(text: &str) -> Result<(String, String), String> {
 }
 
 /// The values of `--param`; a name given twice is a slip.
-pub(super) fn param_values(params: &[(String, String)]) -> Result<ParamValues, CliError> {
+pub(crate) fn param_values(params: &[(String, String)]) -> Result<ParamValues, CliError> {
     let mut values = ParamValues::default();
     for (name, value) in params {
         if values.0.insert(name.clone(), value.clone()).is_some() {
@@ -76,26 +125,65 @@ pub(super) fn param_values(params: &[(String, String)]) -> Result<ParamValues, C
     Ok(values)
 }
 
+/// Gives each query the parameters that it has. What no query has goes to the first, which will say so.
+pub(super) fn distribute(values: &ParamValues, queries: &[&CannedQuery]) -> Vec<ParamValues> {
+    let has = |query: &CannedQuery, name: &str| query.params.iter().any(|param| param.name == name);
+    let stray = |name: &str| !queries.iter().any(|query| has(query, name));
+    let for_query = |(index, query): (usize, &&CannedQuery)| {
+        let chosen = values
+            .0
+            .iter()
+            .filter(|(name, _)| has(query, name) || (index == 0 && stray(name)));
+        ParamValues(
+            chosen
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    };
+    queries.iter().enumerate().map(for_query).collect()
+}
+
+/// An error of one of several queries says which.
+pub(super) fn in_query(error: CliError, query: &CannedQuery, query_count: usize) -> CliError {
+    let error = error.in_file(&format!("{}.sql", query.id));
+    if query_count > 1 {
+        error.hint(format!("this happened in `{}`", query.id))
+    } else {
+        error
+    }
+}
+
 /// Tells what answers lack, each thing once, and remembers the gravest.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     told: BTreeSet<String>,
     exit: Exit,
 }
 
+impl OutputArgs {
+    /// Opens the places of results with these names.
+    pub(super) fn open<'c>(
+        &self,
+        names: &[String],
+        cx: &'c Context,
+    ) -> Result<Results<'c>, CliError> {
+        Results::open(self.output.as_deref(), self.format, names, &cx.printer)
+    }
+}
+
 impl Verdict {
     /// The exit code so far.
-    pub(super) fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         self.exit
     }
 
     /// Rows were found, and `--check` asked.
-    pub(super) fn findings(&mut self) {
+    pub(crate) fn findings(&mut self) {
         self.exit = self.exit.and(Exit::Findings);
     }
 
     /// What an answer lacks.
-    pub(super) fn caveats(&mut self, caveats: &[Caveat], cx: &Context) {
+    pub(crate) fn caveats(&mut self, caveats: &[Caveat], cx: &Context) {
         for caveat in caveats {
             self.exit = self.exit.and(match caveat.kind {
                 CaveatKind::Absent => Exit::Absent,
@@ -120,7 +208,7 @@ impl Verdict {
     }
 
     /// Reports older than `--max-age`. An empty report has no analysis time: the day it came counts.
-    pub(super) fn max_age(
+    pub(crate) fn max_age(
         &mut self,
         reports: &[ReportUsed],
         max_age: Option<TimeDelta>,
@@ -161,22 +249,24 @@ impl Verdict {
     }
 }
 
-/// Writes an answer to its place; says how many rows it had.
-pub(super) async fn write_answer(
+/// Takes an answer apart: what is to be said with its rows, and the rows.
+pub(super) fn taken_apart(
     answer: Answer,
-    target: &mut Target,
-    index: usize,
-    format: Format,
-    title: Option<&str>,
-    cx: &Context,
-) -> Result<u64, CliError> {
-    let Answer { schema, stream, .. } = answer;
-    target
-        .with(index, &cx.printer, async |out, look| {
-            let mut writer = output::writer(format, &schema, look);
-            output::write_stream(stream, writer.as_mut(), title, out).await
-        })
-        .await
+    about: About,
+) -> (About, SchemaRef, SendableRecordBatchStream) {
+    let Answer {
+        schema,
+        stream,
+        caveats,
+        reports,
+        reading: _,
+    } = answer;
+    let about = About {
+        caveats,
+        reports,
+        ..about
+    };
+    (about, schema, stream)
 }
 
 #[cfg(test)]

@@ -1,11 +1,18 @@
 //! `kennel run`: canned queries.
 
 use chrono::TimeDelta;
-use kennel_engine::{CannedQuery, ParamValues};
+use kennel_engine::{CannedQuery, Engine, ParamValues};
 
-use super::questions::{OutputArgs, ScopeArgs, Verdict, param_values, parse_param, write_answer};
+use super::questions::{
+    OutputArgs, ScopeArgs, Verdict, distribute, in_query, param_values, parse_param, taken_apart,
+    tell_as_of,
+};
 use crate::{
-    context::Context, error::CliError, exit::Exit, output::target::Target, text::parse_span,
+    context::Context,
+    error::CliError,
+    exit::Exit,
+    output::About,
+    text::{minute, parse_span},
 };
 
 /// Answer questions by their ids
@@ -14,13 +21,16 @@ use crate::{
 /// What an answer lacks (a report type, an account, a source that was never synced) is said on standard
 /// error, and the exit code is 3 or 4: no rows never means "all is well" by accident.
 ///
-/// With several ids, tables and Markdown follow each other; other formats need `-o FOLDER`.
+/// With several ids, tables, Markdown and HTML sections follow each other and a workbook gets a sheet for each; other
+/// formats need `-o FOLDER`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel run iam-admins
   kennel run rds-delete --account 111122223333 -f csv -o rds.csv
   kennel run stale-credentials --param max_age_days=45
+  kennel run iam-admins --as-of yesterday
   kennel run iam-admins --as-of 2026-03-01 -f jsonl
+  kennel run iam-admins stale-credentials -f html -o findings.html
   kennel run iam-admins over-accessible-resources --check --max-age 36h    for cron")]
 pub(crate) struct Args {
     /// Queries, by id (k9/iam-admins) or short name (iam-admins)
@@ -44,6 +54,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
     let engine = cx.engine(args.scope.settings()?)?;
+    tell_as_of(&engine, cx)?;
     let queries = args
         .ids
         .iter()
@@ -54,67 +65,47 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         .map(|query| query.id.clone())
         .collect::<Vec<_>>();
     let values = distribute(&values, &queries);
-    let mut target = Target::open(args.output.output.as_deref(), args.output.format, &ids)?;
+    let mut results = args.output.open(&ids, cx)?;
     let mut verdict = Verdict::default();
-    for (index, (query, values)) in queries.iter().zip(&values).enumerate() {
+    for (query, values) in queries.iter().zip(&values) {
         let answer = engine
             .run(query, values)
             .await
             .map_err(|error| in_query(error.into(), query, queries.len()))?;
         verdict.caveats(&answer.caveats, cx);
         verdict.max_age(&answer.reports, args.max_age, cx.now(), cx);
-        let title = (queries.len() > 1).then(|| format!("{}: {}", query.id, query.title));
-        let row_count = write_answer(
-            answer,
-            &mut target,
-            index,
-            args.output.format,
-            title.as_deref(),
-            cx,
-        )
-        .await?;
-        if queries.len() > 1
-            && index + 1 < queries.len()
-            && matches!(target, Target::Stdout | Target::File(_))
-        {
-            target
-                .with(index, &cx.printer, async |out, _| Ok(writeln!(out)?))
-                .await?;
-        }
+        let about = about(query, values, &engine);
+        let (about, schema, stream) = taken_apart(answer, about);
+        let row_count = results.write(&about, &schema, stream).await?;
         if args.check && row_count > 0 {
             verdict.findings();
         }
         cx.printer
             .detail(&format!("{}: {row_count} rows", query.id));
     }
-    for path in target.finish()? {
-        cx.printer.info(&format!("wrote {}", path.display()));
-    }
+    results.finish()?;
     Ok(verdict.exit())
 }
 
-/// Gives each query the parameters that it has. What no query has goes to the first, which will say so.
-fn distribute(values: &ParamValues, queries: &[&CannedQuery]) -> Vec<ParamValues> {
-    let has = |query: &CannedQuery, name: &str| query.params.iter().any(|param| param.name == name);
-    let stray = |name: &str| !queries.iter().any(|query| has(query, name));
-    let for_query = |(index, query): (usize, &&CannedQuery)| {
-        let chosen = values
-            .0
-            .iter()
-            .filter(|(name, _)| has(query, name) || (index == 0 && stray(name)));
-        ParamValues(
-            chosen
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-        )
-    };
-    queries.iter().enumerate().map(for_query).collect()
-}
-
-fn in_query(error: CliError, query: &CannedQuery, query_count: usize) -> CliError {
-    if query_count > 1 {
-        error.hint(format!("this happened in `{}`", query.id))
-    } else {
-        error
+/// What a page says of a question besides its rows.
+fn about(query: &CannedQuery, values: &ParamValues, engine: &Engine) -> About {
+    let params = query.params.iter().filter_map(|param| {
+        let given = values.0.get(&param.name);
+        let value = match (given, &param.default) {
+            (Some(value), _) => value.clone(),
+            (None, Some(default)) => format!("{default} (the default)"),
+            (None, None) => return None,
+        };
+        Some((param.name.clone(), value))
+    });
+    About {
+        name: query.id.clone(),
+        title: Some(query.title.clone()),
+        severity: query.severity.map(|severity| severity.as_str()),
+        documentation: Some(query.documentation.trim().to_owned()),
+        as_of: engine.as_of().map(minute),
+        params: params.collect(),
+        sql: Some(query.sql.trim().to_owned()),
+        ..About::default()
     }
 }

@@ -1,15 +1,24 @@
-//! `kennel sql`: statements from `-c`, a file, standard input, or typed line by line.
+//! `kennel sql`: statements from `-c`, a file or standard input; the shell when a person types.
 
 use std::{
     fs,
-    io::{self, BufRead, IsTerminal, Read},
+    io::{self, IsTerminal, Read},
     path::PathBuf,
 };
 
 use kennel_engine::{Engine, Outcome, ParamValues, Statement};
 
-use super::questions::{OutputArgs, ScopeArgs, Verdict, param_values, parse_param, write_answer};
-use crate::{context::Context, error::CliError, exit::Exit, output::target::Target};
+use super::questions::{
+    OutputArgs, ScopeArgs, Verdict, param_values, parse_param, taken_apart, tell_as_of,
+};
+use crate::{
+    context::Context,
+    error::CliError,
+    exit::Exit,
+    output::About,
+    repl::{self, Setup},
+    text::minute,
+};
 
 /// Statements that answer without rows, by their first word.
 const WITHOUT_ROWS: [&str; 7] = [
@@ -22,20 +31,28 @@ const WITHOUT_ROWS: [&str; 7] = [
     "deallocate",
 ];
 
-/// Run SQL: -c, a file, standard input, or line by line
+/// Run SQL: -c, a file, standard input, or the shell
 ///
 /// The dialect is Athena's as far as kennel knows it. Schemas: k9, cloudtrail, default, kennel,
 /// information_schema; names without a schema are looked up in default, k9, cloudtrail. Several
 /// statements are separated by `;`.
 ///
-/// With several results, tables and Markdown follow each other; other formats need `-o FOLDER`.
+/// With several results, tables, Markdown and HTML sections follow each other and a workbook gets a sheet for each;
+/// other formats need `-o FOLDER`.
+///
+/// On a terminal, without -c and FILE, a shell begins: Tab completes names and values, Ctrl-R searches what was
+/// typed before, Ctrl-C cancels a query, `.help` lists its commands. It first runs ~/.kennelrc (or kennelrc in
+/// kennel's config folder). What is larger than the screen goes to KENNEL_PAGER, PAGER or less. Lines that begin
+/// with `.` or `\` work in scripts, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel sql -c 'SELECT principal_name FROM k9.principals_latest LIMIT 5'
   kennel sql report.sql -f csv -o report.csv
   kennel sql -c 'SELECT * FROM k9.resources_latest WHERE resource_arn = $arn' --param arn=arn:aws:s3:::b
+  kennel sql -c \"SELECT count(*) FROM k9.principals_latest FOR TIMESTAMP AS OF DATE '2026-03-01'\"
   echo 'SHOW TABLES IN k9' | kennel sql
-  kennel sql    type statements, each ended by ;")]
+  kennel sql             the shell
+  kennel sql --safe      the shell without commands that write files or start programs")]
 pub(crate) struct Args {
     /// File of statements; - is standard input
     #[arg(value_name = "FILE", conflicts_with = "commands")]
@@ -50,32 +67,76 @@ pub(crate) struct Args {
     scope: ScopeArgs,
     #[command(flatten)]
     output: OutputArgs,
+    /// Do not run ~/.kennelrc
+    #[arg(long)]
+    no_rc: bool,
+    /// Forbid dot commands that read or write files or start programs, and changes of the catalog
+    #[arg(long)]
+    safe: bool,
 }
 
+/// Chooses between one run over given statements and the shell.
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
-    let text = match (&args.file, args.commands.as_slice()) {
-        (Some(path), _) if path.as_os_str() != "-" => fs::read_to_string(path)
-            .map_err(|e| CliError::new(format!("cannot read `{}`", path.display())).cause(&e))?,
-        (None, commands) if !commands.is_empty() => commands.join("\n;\n"),
-        (None, _) if io::stdin().is_terminal() => {
-            let engine = cx.engine(args.scope.settings()?)?;
-            return converse(&engine, &values, &args.output, cx).await;
+    let is_given = args.file.is_some() || !args.commands.is_empty();
+    if !is_given && io::stdin().is_terminal() {
+        return Box::pin(repl::converse(setup(&args, values)?, cx)).await;
+    }
+    crate::or_interrupted(Box::pin(run_given(args, values, cx))).await
+}
+
+fn setup(args: &Args, values: ParamValues) -> Result<Setup, CliError> {
+    Ok(Setup {
+        settings: args.scope.settings()?,
+        as_of: args.scope.as_of().map(str::to_owned),
+        values,
+        format: args.output.format,
+        output: args.output.output.clone(),
+        is_safe: args.safe,
+        reads_rc: !args.no_rc,
+    })
+}
+
+async fn run_given(args: Args, values: ParamValues, cx: &Context) -> Result<Exit, CliError> {
+    let mut file = None;
+    let texts = match (&args.file, args.commands.as_slice()) {
+        (Some(path), _) if path.as_os_str() != "-" => {
+            let name = path.display().to_string();
+            let text = fs::read_to_string(path)
+                .map_err(|e| CliError::new(format!("cannot read `{name}`")).cause(&e))?;
+            file = Some(name);
+            vec![text]
         }
+        (None, commands) if !commands.is_empty() => commands.to_vec(),
         _ => {
             let mut text = String::new();
             io::stdin()
                 .read_to_string(&mut text)
                 .map_err(|e| CliError::new("cannot read standard input").cause(&e))?;
-            text
+            vec![text]
         }
     };
-    let statements = Engine::statements(&text)?;
+    if args.safe || texts.iter().any(|text| repl::has_dots(text)) {
+        let text = texts.join("\n;\n");
+        return Box::pin(repl::run_script(&text, setup(&args, values)?, cx)).await;
+    }
+    let in_file = |error: CliError| match &file {
+        Some(name) => error.in_file(name),
+        None => error,
+    };
+    let mut statements = Vec::new();
+    for text in &texts {
+        let found = Engine::statements(text).map_err(|error| in_file(error.into()))?;
+        statements.extend(found);
+    }
     if statements.is_empty() {
         return Err(CliError::new("there is no statement to run"));
     }
     let engine = cx.engine(args.scope.settings()?)?;
-    execute(&engine, &statements, &values, &args.output, cx).await
+    tell_as_of(&engine, cx)?;
+    execute(&engine, &statements, &values, &args.output, cx)
+        .await
+        .map_err(in_file)
 }
 
 async fn execute(
@@ -95,21 +156,22 @@ async fn execute(
             .map(|number| format!("result-{number}"))
             .collect(),
     };
-    let mut target = Target::open(output.output.as_deref(), output.format, &names)?;
+    let mut results = output.open(&names, cx)?;
     let mut verdict = Verdict::default();
-    let mut index = 0;
+    let mut names = names.iter();
     for statement in statements {
         match engine.execute(statement, values, cx.now()).await? {
             Outcome::Answer(answer) => {
                 verdict.caveats(&answer.caveats, cx);
-                if index > 0 && matches!(target, Target::Stdout | Target::File(_)) {
-                    target
-                        .with(index, &cx.printer, async |out, _| Ok(writeln!(out)?))
-                        .await?;
-                }
-                let place = index.min(names.len() - 1);
-                write_answer(answer, &mut target, place, output.format, None, cx).await?;
-                index += 1;
+                let about = About {
+                    name: names.next().cloned().unwrap_or_default(),
+                    sql: Some(statement.text().trim().to_owned()),
+                    params: values.0.clone().into_iter().collect(),
+                    as_of: engine.as_of().map(minute),
+                    ..About::default()
+                };
+                let (about, schema, stream) = taken_apart(answer, about);
+                results.write(&about, &schema, stream).await?;
             }
             Outcome::Done { message, notes } => {
                 cx.printer.info(&message);
@@ -119,14 +181,20 @@ async fn execute(
             }
         }
     }
-    for path in target.finish()? {
-        cx.printer.info(&format!("wrote {}", path.display()));
-    }
+    results.finish()?;
     Ok(verdict.exit())
 }
 
 /// Whether a statement answers with rows, judged by its first word.
 fn gives_rows(statement: &str) -> bool {
+    let word = first_word(statement);
+    !WITHOUT_ROWS
+        .iter()
+        .any(|without| without.eq_ignore_ascii_case(word))
+}
+
+/// The first word of a statement, after comments.
+pub(crate) fn first_word(statement: &str) -> &str {
     let mut rest = statement.trim_start();
     loop {
         let after = match rest {
@@ -136,72 +204,9 @@ fn gives_rows(statement: &str) -> bool {
         };
         rest = after.trim_start();
     }
-    let word = rest
-        .split(|c: char| !c.is_ascii_alphabetic())
+    rest.split(|c: char| !c.is_ascii_alphabetic())
         .next()
-        .unwrap_or_default();
-    !WITHOUT_ROWS
-        .iter()
-        .any(|without| without.eq_ignore_ascii_case(word))
-}
-
-/// Reads statements from a terminal; an error ends the statement, not the conversation.
-async fn converse(
-    engine: &Engine,
-    values: &ParamValues,
-    output: &OutputArgs,
-    cx: &Context,
-) -> Result<Exit, CliError> {
-    cx.printer.info(
-        "Statements end with `;`. `SHOW TABLES IN k9;` lists the tables, `quit` or Ctrl-D ends.",
-    );
-    let mut pending = String::new();
-    loop {
-        cx.printer.prompt(if pending.is_empty() {
-            "kennel> "
-        } else {
-            "   ...> "
-        });
-        let mut line = String::new();
-        let read = io::stdin()
-            .lock()
-            .read_line(&mut line)
-            .map_err(|e| CliError::new("cannot read standard input").cause(&e))?;
-        if read == 0 {
-            cx.printer.prompt("\n");
-            return Ok(Exit::Done);
-        }
-        if pending.is_empty()
-            && ["quit", "exit", "\\q", ".quit", ".exit"]
-                .contains(&line.trim().trim_end_matches(';'))
-        {
-            return Ok(Exit::Done);
-        }
-        pending.push_str(&line);
-        // An open quote or comment is not an end, although the line may end with a semicolon.
-        let Some(statements) = pending
-            .trim_end()
-            .strip_suffix(';')
-            .and_then(|_| Engine::statements(&pending).ok())
-        else {
-            if pending.trim().is_empty() {
-                pending.clear();
-            }
-            continue;
-        };
-        pending.clear();
-        for statement in statements {
-            let one = OutputArgs {
-                format: output.format,
-                output: output.output.clone(),
-            };
-            if let Err(error) =
-                execute(engine, std::slice::from_ref(&statement), values, &one, cx).await
-            {
-                cx.printer.error(&error);
-            }
-        }
-    }
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

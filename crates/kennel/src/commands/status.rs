@@ -1,6 +1,7 @@
 //! `kennel status`: what the cache holds, how old it is, what failed, and the settings.
 
 mod coverage;
+mod items;
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -9,11 +10,12 @@ use kennel_cache::{
     Cache, Failure, Report, ReportType, SnapshotInfo, SourceInfo, SourceKind, TrailCoverage, View,
 };
 
+use super::questions::OutputArgs;
 use crate::{
     context::Context,
     error::CliError,
     exit::Exit,
-    output::{Look, PlainTable},
+    output::{About, Format, Look, PlainTable, Rows},
     settings::Source,
     text::{ago, bytes, counted, grouped, instant, minute, visible},
 };
@@ -26,75 +28,63 @@ const SHOWN_FAILURES: usize = 20;
 /// For each source: the last sync, the snapshots kept, bytes, and the newest analysis time of each
 /// account and report type; of CloudTrail which days and events of each account and region there are. Failures are
 /// those of the last sync.
+///
+/// `-f json` has all of it, nested; the other formats a row for each source, snapshot, report, failure, and account, region,
+/// day and class of CloudTrail events (column `item`).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel status
   kennel status -f json
+  kennel status -f csv -o status.csv
   kennel status --settings")]
 pub(crate) struct Args {
     /// Show each setting and where it came from instead
     #[arg(long)]
     settings: bool,
-    /// Form of the output
-    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    format: StatusFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum StatusFormat {
-    /// For people
-    Table,
-    /// One object
-    Json,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
-    let mut out = cx.printer.stdout();
     if args.settings {
-        settings(args.format, cx, &mut out)?;
-    } else {
-        let state = State::read(cx)?;
-        match args.format {
-            StatusFormat::Table => state.write_text(cx, &mut out)?,
-            StatusFormat::Json => write_json(&state.json(cx), &mut out)?,
-        }
+        return settings(&args.output, cx);
     }
-    out.flush()?;
+    let state = State::read(cx)?;
+    let mut results = args.output.open(&["status".into()], cx)?;
+    match args.output.format {
+        Format::Table => results.write_text(|out, _| state.write_text(cx, out))?,
+        Format::Json => results.write_text(|out, _| write_json(&state.json(cx), out))?,
+        _ => results.write_batch(&About::named("status"), &items::rows(&state, cx))?,
+    }
+    results.finish()?;
     Ok(Exit::Done)
 }
 
-fn settings(format: StatusFormat, cx: &Context, out: &mut dyn Write) -> Result<(), CliError> {
-    #[derive(serde::Serialize)]
-    struct SettingJson {
-        name: String,
-        value: String,
-        origin: String,
-    }
+fn settings(output: &OutputArgs, cx: &Context) -> Result<Exit, CliError> {
     let rows = cx.settings.describe();
-    match format {
-        StatusFormat::Table => {
-            let mut table = PlainTable::new(
-                &["setting", "value", "from"],
-                Look {
-                    terminal_width: None,
-                    ..cx.printer.look()
-                },
-            );
+    let mut results = output.open(&["settings".into()], cx)?;
+    if output.format == Format::Table {
+        results.write_text(|out, look| {
+            let look = Look {
+                terminal_width: None,
+                ..look
+            };
+            let mut table = PlainTable::new(&["setting", "value", "from"], look);
             for (name, value, origin) in rows {
                 table.row(&[name, value, origin]);
             }
-            table.write(out)?;
-            Ok(())
-        }
-        StatusFormat::Json => {
-            let rows = rows.into_iter().map(|(name, value, origin)| SettingJson {
-                name,
-                value,
-                origin,
-            });
-            write_json(&rows.collect::<Vec<_>>(), out)
-        }
+            Ok(table.write(out)?)
+        })?;
+    } else {
+        let batch = Rows::default()
+            .text("name", rows.iter().map(|row| Some(row.0.as_str())))
+            .text("value", rows.iter().map(|row| Some(row.1.as_str())))
+            .text("origin", rows.iter().map(|row| Some(row.2.as_str())))
+            .batch();
+        results.write_batch(&About::named("settings"), &batch)?;
     }
+    results.finish()?;
+    Ok(Exit::Done)
 }
 
 /// What the manifest says, read once.

@@ -32,6 +32,9 @@ const NAMED_OBJECTS: usize = 20;
 /// alone. Each is verified, kept under its own hash, and what was there before stays as history.
 /// Nothing is deleted: what the source no longer lists is marked, and answers say so.
 ///
+/// k9's dated csv reports (customers/…/YYYY/MM/*.csv, and its older hive layout) are imported as history with their
+/// own time; `csv_reports = false` in kennel.toml leaves them alone.
+///
 /// One bad object does not fail a sync: the rest is there, and the exit code is 3. After Ctrl-C the
 /// cache is as it was, and the next sync goes on from what had been fetched.
 #[derive(Debug, clap::Args)]
@@ -57,10 +60,10 @@ pub(crate) struct Args {
     /// Only this region (repeatable; CloudTrail sources)
     #[arg(long = "region", value_name = "REGION")]
     regions: Vec<String>,
-    /// Only events since this day or span (2026-03-01, 90d; CloudTrail sources)
+    /// Only events (CloudTrail) and csv reports (k9) since this day or span (2026-03-01, 90d)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Only events until this day (CloudTrail sources)
+    /// Only events (CloudTrail) and csv reports (k9) until this day
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Only keys that match (repeatable; * does not cross /, ** does)
@@ -211,13 +214,8 @@ fn note_unused(args: &Args, sources: &[Source], cx: &Context) {
     {
         return;
     }
-    let given = [
-        ("--region", !args.regions.is_empty()),
-        ("--since", args.since.is_some()),
-        ("--until", args.until.is_some()),
-    ];
-    for (flag, _) in given.into_iter().filter(|(_, given)| *given) {
-        cx.printer.warn(&format!("{flag} has no effect: it is for CloudTrail sources, and k9's reports are of no region or day"));
+    if !args.regions.is_empty() {
+        cx.printer.warn("--region has no effect: it is for CloudTrail sources, and k9's reports are of no region");
     }
 }
 

@@ -318,6 +318,7 @@ fn finish(
         commit,
         requests: remote.requests(),
         stopped: course.stopped,
+        imported: None,
         trail: Some(TrailCounts {
             record_count: course.record_count,
             duplicate_count: compacted.duplicate_count,

@@ -48,15 +48,15 @@ impl Target {
         format: Format,
         names: &[String],
     ) -> Result<Self, CliError> {
-        let several_files = names.len() > 1 && !format.joins();
+        let several_files = names.len() > 1 && !format.joins() && !format.is_document();
         let Some(output) = output else {
             if several_files {
                 return Err(CliError::new(format!(
                     "{} results cannot stand in one stream of {}",
                     names.len(),
-                    format.extension()
+                    format.name()
                 ))
-                .hint("`-o FOLDER` writes one file each; `-f table` and `-f markdown` put them one after another"));
+                .hint("`-o FOLDER` writes one file each; `-f table`, `markdown`, `html` and `xlsx` take several"));
             }
             return Ok(Self::Stdout);
         };
@@ -83,22 +83,12 @@ impl Target {
             .map(Self::Folder)
     }
 
-    /// Runs `write` on the place of the result with this index.
-    pub(crate) async fn with<T>(
-        &mut self,
-        index: usize,
-        printer: &Printer,
-        write: impl AsyncFnOnce(&mut dyn Write, Look) -> Result<T, CliError>,
-    ) -> Result<T, CliError> {
+    /// The place of the result with this index, and how tables there are to look. Flush it.
+    pub(crate) fn place(&mut self, index: usize, printer: &Printer) -> (Box<dyn Write + '_>, Look) {
         match self {
-            Self::Stdout => {
-                let mut out = printer.stdout();
-                let done = write(&mut out, printer.look()).await?;
-                out.flush()?;
-                Ok(done)
-            }
-            Self::File(file) => write(file, Look::default()).await,
-            Self::Folder(files) => write(&mut files[index], Look::default()).await,
+            Self::Stdout => (Box::new(printer.stdout()), printer.look()),
+            Self::File(file) => (Box::new(file), Look::default()),
+            Self::Folder(files) => (Box::new(&mut files[index]), Look::default()),
         }
     }
 

@@ -178,6 +178,9 @@ fn value(array: &dyn Array, row: usize) -> Value<'_> {
     if array.is_null(row) {
         return Value::Null;
     }
+    if let Some(nanos) = nanos_since_1970(array, row) {
+        return Value::Plain(date_or_instant(nanos, array.data_type()));
+    }
     match array.data_type() {
         DataType::Null => Value::Null,
         DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
@@ -205,9 +208,6 @@ fn value(array: &dyn Array, row: usize) -> Value<'_> {
         DataType::LargeBinary => Value::Binary(array.as_binary::<i64>().value(row)),
         DataType::BinaryView => Value::Binary(array.as_binary_view().value(row)),
         DataType::FixedSizeBinary(_) => Value::Binary(array.as_fixed_size_binary().value(row)),
-        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
-            Value::Plain(date_or_instant(array, row))
-        }
         DataType::Time32(_) | DataType::Time64(_) => Value::Plain(time(array, row)),
         DataType::Duration(unit) => Value::Plain(duration(array, row, *unit)),
         DataType::Interval(unit) => Value::Plain(interval(array, row, *unit)),
@@ -273,37 +273,44 @@ fn integer(keys: &dyn Array, row: usize) -> Option<usize> {
     }
 }
 
-fn date_or_instant(array: &dyn Array, row: usize) -> String {
-    match array.data_type() {
-        DataType::Date32 => date(i64::from(array.as_primitive::<Date32Type>().value(row))),
-        DataType::Date64 => {
-            let millis = array.as_primitive::<Date64Type>().value(row);
-            if millis % 86_400_000 == 0 {
-                date(millis / 86_400_000)
-            } else {
-                instant(i128::from(millis) * 1_000_000)
-            }
-        }
-        DataType::Timestamp(TimeUnit::Second, _) => {
-            instant(i128::from(array.as_primitive::<TimestampSecondType>().value(row)) * NANOS)
-        }
-        DataType::Timestamp(TimeUnit::Millisecond, _) => instant(
-            i128::from(array.as_primitive::<TimestampMillisecondType>().value(row)) * 1_000_000,
-        ),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            instant(i128::from(array.as_primitive::<TimestampMicrosecondType>().value(row)) * 1000)
-        }
-        _ => instant(i128::from(
-            array.as_primitive::<TimestampNanosecondType>().value(row),
-        )),
+/// Nanoseconds since 1970 of a timestamp or a date that is not null; `None` for other types.
+pub(crate) fn nanos_since_1970(array: &dyn Array, row: usize) -> Option<i128> {
+    macro_rules! units {
+        ($type:ty, $nanos:expr) => {
+            i128::from(array.as_primitive::<$type>().value(row)) * $nanos
+        };
     }
+    Some(match array.data_type() {
+        DataType::Date32 => units!(Date32Type, NANOS_PER_DAY),
+        DataType::Date64 => units!(Date64Type, 1_000_000),
+        DataType::Timestamp(TimeUnit::Second, _) => units!(TimestampSecondType, NANOS),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            units!(TimestampMillisecondType, 1_000_000)
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => units!(TimestampMicrosecondType, 1000),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => units!(TimestampNanosecondType, 1),
+        _ => return None,
+    })
+}
+
+/// A date where the type is one and the time is midnight, else an instant.
+fn date_or_instant(nanos: i128, data_type: &DataType) -> String {
+    let is_date = matches!(data_type, DataType::Date32 | DataType::Date64);
+    if is_date && nanos.rem_euclid(NANOS_PER_DAY) == 0 {
+        date(days_since_1970(nanos))
+    } else {
+        instant(nanos)
+    }
+}
+
+/// The day of an instant. 2^63 seconds are less than 2^47 days.
+fn days_since_1970(nanos: i128) -> i64 {
+    i64::try_from(nanos.div_euclid(NANOS_PER_DAY)).expect("an i64 of seconds has fewer days")
 }
 
 /// Nanoseconds since 1970 as `2026-03-02T04:10:00Z`, of any year.
 fn instant(nanos: i128) -> String {
-    let days = nanos.div_euclid(NANOS_PER_DAY);
-    // 2^63 seconds are less than 2^47 days.
-    let mut text = date(i64::try_from(days).expect("an i64 of seconds has fewer days"));
+    let mut text = date(days_since_1970(nanos));
     text.push('T');
     push_clock(nanos.rem_euclid(NANOS_PER_DAY), &mut text);
     text.push('Z');

@@ -69,6 +69,7 @@ pub(super) struct SourceTable {
     path_style: Option<bool>,
     since: Option<Spanned<String>>,
     keep_raw: Option<bool>,
+    csv_reports: Option<bool>,
 }
 
 /// A configured origin.
@@ -96,10 +97,12 @@ pub(crate) struct Source {
     pub(crate) ca_bundle: Option<PathBuf>,
     /// The bucket in the path rather than in the host name.
     pub(crate) path_style: Option<bool>,
-    /// How far back the first sync reaches (CloudTrail).
+    /// How far back the first sync reaches: CloudTrail, and k9's dated csv reports.
     pub(crate) since: Option<String>,
     /// Whether CloudTrail's objects stay beside their tables.
     pub(crate) keep_raw: bool,
+    /// Whether k9's csv reports are imported as history.
+    pub(crate) csv_reports: bool,
 }
 
 impl Source {
@@ -119,6 +122,7 @@ impl Source {
             path_style: None,
             since: None,
             keep_raw: true,
+            csv_reports: true,
         }
     }
 }
@@ -261,6 +265,7 @@ impl SourceTable {
             path_style: self.path_style,
             since: self.since.as_ref().map(|since| since.get_ref().clone()),
             keep_raw: self.keep_raw.unwrap_or(true),
+            csv_reports: self.csv_reports.unwrap_or(true),
         }
     }
 }

@@ -334,6 +334,7 @@ impl Source {
             ("path_style", self.path_style.map(|value| value.to_string())),
             ("since", self.since.clone()),
             ("keep_raw", (!self.keep_raw).then(|| "false".into())),
+            ("csv_reports", (!self.csv_reports).then(|| "false".into())),
         ];
         rows.extend(
             texts

@@ -83,7 +83,7 @@ fn an_unknown_key_is_shown_in_its_line_with_the_nearest_one() {
         "error: cannot understand the config file `/etc/kennel/kennel.toml`
  4 | urll = 's3://b'
    | ^^^^ did you mean `url`?
-  caused by: line 4, column 1: unknown field `urll`, expected one of `name`, `kind`, `url`, `region`, `profile`, `role_arn`, `external_id`, `endpoint_url`, `request_payer`, `ca_bundle`, `path_style`, `since`, `keep_raw`
+  caused by: line 4, column 1: unknown field `urll`, expected one of `name`, `kind`, `url`, `region`, `profile`, `role_arn`, `external_id`, `endpoint_url`, `request_payer`, `ca_bundle`, `path_style`, `since`, `keep_raw`, `csv_reports`
 hint: `kennel init` in an empty folder writes a commented example"
     );
 }

@@ -84,7 +84,7 @@ fn several_machine_results_need_a_folder() {
     -- stdout
     -- stderr
     error: 2 results cannot stand in one stream of csv
-    hint: `-o FOLDER` writes one file each; `-f table` and `-f markdown` put them one after another
+    hint: `-o FOLDER` writes one file each; `-f table`, `markdown`, `html` and `xlsx` take several
     ");
     home.kennel(args.into_iter().chain(["-o", "out"]))
         .ends_with(0);

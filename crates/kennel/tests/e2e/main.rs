@@ -5,14 +5,21 @@ mod asking;
 mod config;
 mod demo;
 mod disk;
+mod history;
 mod home;
 mod house;
 mod inputs;
 mod kills;
+mod outputs;
+mod policy;
+#[cfg(unix)]
+mod pty;
 mod s3;
 mod s3_credentials;
 mod s3_faults;
 mod s3_home;
+#[cfg(unix)]
+mod shell;
 mod syncing;
 #[cfg(unix)]
 mod terminal;

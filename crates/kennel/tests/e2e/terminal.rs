@@ -90,3 +90,15 @@ fn colours_are_for_terminals_that_want_them() {
     let piped = home.kennel(sql).ends_with(0);
     assert!(!piped.stdout.contains('\u{1b}'), "{}", piped.stdout);
 }
+
+#[test]
+fn a_terminal_is_spared_what_is_no_text() {
+    let home = TestHome::new();
+    let screen = on_terminal(&home, 80, ["sql", "-c", "SELECT 1", "-f", "parquet"]);
+    assert!(
+        screen.starts_with(
+            "\u{1b}[1;31merror:\u{1b}[0m parquet is no text: a terminal cannot show it\n"
+        ),
+        "{screen:?}"
+    );
+}

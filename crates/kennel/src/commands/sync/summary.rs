@@ -24,6 +24,11 @@ pub(super) struct Synced {
     problems: Vec<Problem>,
     vanished: Vec<String>,
     requests: Requests,
+    /// Csv reports that became history, and their snapshots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imported_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imported_snapshot_count: Option<u64>,
     /// Records of a CloudTrail source.
     #[serde(skip_serializing_if = "Option::is_none")]
     event_count: Option<u64>,
@@ -101,6 +106,8 @@ impl Synced {
                 .collect(),
             vanished: synced.vanished.clone(),
             requests: (&synced.requests).into(),
+            imported_count: synced.imported.map(|imported| imported.report_count),
+            imported_snapshot_count: synced.imported.map(|imported| imported.snapshot_count),
             event_count: synced.trail.map(|trail| trail.record_count),
             duplicate_count: synced.trail.map(|trail| trail.duplicate_count),
             error: synced

@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use kennel_cache::FailureStage;
+
 use crate::{
     context::Context,
-    mirroring::{Synced, TrailCounts},
+    mirroring::{ImportCounts, Synced, TrailCounts},
     settings::Source,
-    text::{bytes, counted, duration, grouped},
+    text::{bytes, counted, duration, grouped, minute},
 };
 
 /// Failures that the summary names; `kennel status` has all.
@@ -19,6 +21,7 @@ pub(in crate::commands) fn tell(source: &Source, synced: &Synced, started: Insta
         && synced.failures.is_empty()
         && synced.vanished.is_empty()
         && synced.commit.snapshot.is_none()
+        && synced.imported.is_none()
     {
         format!(
             "{}: up to date, {} unchanged",
@@ -53,6 +56,9 @@ pub(in crate::commands) fn tell(source: &Source, synced: &Synced, started: Insta
     }
     if let Some(id) = synced.commit.snapshot {
         line.push_str(&format!("; snapshot {id}"));
+    }
+    if let Some(imported) = synced.imported {
+        line.push_str(&history(imported));
     }
     line.push_str(&format!(", in {}", duration(started.elapsed())));
     cx.printer.info(&line);
@@ -104,6 +110,12 @@ pub(in crate::commands) fn tell(source: &Source, synced: &Synced, started: Insta
         cx.printer
             .hint("`aws s3api restore-object` brings them back; the next `kennel sync --full` fetches them");
     }
+    let csv_refused = |failure: &(String, FailureStage, String)| {
+        failure.1 == FailureStage::List && failure.0.ends_with("customers/")
+    };
+    if synced.failures.iter().any(csv_refused) {
+        cx.printer.hint("`kennel init` prints a policy that lets the caller list and read k9's csv reports, too; `csv_reports = false` in kennel.toml leaves them alone");
+    }
     if synced.looked.shrink_refused.is_some() {
         cx.printer.hint("`--allow-shrink` accepts this listing");
     }
@@ -121,6 +133,23 @@ pub(in crate::commands) fn tell(source: &Source, synced: &Synced, started: Insta
     match synced.trail {
         Some(trail) => tell_empty_trail(source, synced, trail, cx),
         None => tell_empty_inbox(source, synced, cx),
+    }
+}
+
+/// What became history: how many reports, and from when to when.
+fn history(imported: ImportCounts) -> String {
+    let reports = counted(imported.report_count, "csv report");
+    let snapshots = counted(imported.snapshot_count, "snapshot");
+    match imported.ends {
+        Some([(id, at), last]) if id == last.0 => {
+            format!("; {reports} imported as {id} ({})", minute(at))
+        }
+        Some([(_, first), (_, last)]) => format!(
+            "; {reports} imported as {snapshots} ({} to {})",
+            minute(first),
+            minute(last)
+        ),
+        None => format!("; {reports} imported"),
     }
 }
 

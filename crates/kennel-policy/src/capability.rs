@@ -1,0 +1,76 @@
+//! k9's capabilities: which actions each of them stands for.
+//!
+//! The table is k9's own published map, see `data/README.md`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+static TEXT: &str = include_str!("../data/capabilities.tsv");
+
+/// A capability on a service, as k9's reports name both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Capability {
+    /// `S3`, `DynamoDB Accelerator (DAX)`.
+    pub service_name: &'static str,
+    /// `read-data`.
+    pub access_capability: &'static str,
+}
+
+static BY_ACTION: LazyLock<BTreeMap<String, BTreeSet<Capability>>> = LazyLock::new(|| {
+    let mut map: BTreeMap<String, BTreeSet<Capability>> = BTreeMap::new();
+    for line in TEXT.lines().filter(|line| !line.starts_with('#')) {
+        let mut fields = line.split('\t');
+        if let (Some(service_name), Some(access_capability), Some(action)) =
+            (fields.next(), fields.next(), fields.next())
+        {
+            map.entry(action.to_ascii_lowercase())
+                .or_default()
+                .insert(Capability {
+                    service_name,
+                    access_capability,
+                });
+        }
+    }
+    map
+});
+
+/// The capabilities that an action is part of; a few are part of two. None: k9 does not judge the action.
+pub fn capabilities(action: &str) -> impl Iterator<Item = Capability> {
+    BY_ACTION
+        .get(&action.to_ascii_lowercase())
+        .into_iter()
+        .flatten()
+        .copied()
+}
+
+/// Whether k9's map knows the service under this name.
+pub fn knows_service(service_name: &str) -> bool {
+    BY_ACTION
+        .values()
+        .flatten()
+        .any(|known| known.service_name == service_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_belong_to_the_capabilities_that_k9_names() {
+        let of = |action: &str| {
+            capabilities(action)
+                .map(|found| format!("{} {}", found.service_name, found.access_capability))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("s3:GetObject"), ["S3 read-data"]);
+        assert_eq!(
+            of("rds:DeleteDBCluster"),
+            ["RDS administer-resource", "RDS delete-data"]
+        );
+        assert_eq!(of("sts:AssumeRole"), ["STS use-resource"]);
+        assert!(of("ec2:RunInstances").is_empty());
+        assert!(knows_service("DynamoDB Accelerator (DAX)") && !knows_service("EC2"));
+    }
+}

@@ -1,0 +1,157 @@
+//! `docs/cli.md` and `docs/queries.md`, made from the command line and from the library of queries. The tests fail
+//! when the files are not what would be made; with `KENNEL_WRITE_DOCS=1` they write them.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use clap::CommandFactory;
+use kennel_engine::{CannedQuery, Library};
+
+use crate::{cli::Cli, exit::EXIT_CODES};
+
+/// Columns of the help pages.
+const WIDTH: usize = 110;
+const HOW_MADE: &str =
+    "<!-- Made by `KENNEL_WRITE_DOCS=1 cargo test --workspace --bin kennel docs`. Do not edit. -->";
+
+/// All help pages.
+fn cli_page() -> String {
+    let mut command = Cli::command().term_width(WIDTH);
+    command.build();
+    let mut page = format!(
+        "# The command line\n\n{HOW_MADE}\n\nWhat `kennel --help` and `kennel COMMAND --help` say. Flags beat the environment, which beats `kennel.toml`, which\nbeats the defaults: `kennel status --settings` shows each value and where it came from.\n\n"
+    );
+    let subcommands = command
+        .get_subcommands()
+        .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+        .cloned()
+        .collect::<Vec<_>>();
+    for sub in &subcommands {
+        let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+        let name = sub.get_name();
+        let _infallible = writeln!(page, "- [`kennel {name}`](#kennel-{name}): {about}");
+    }
+    let _infallible = write!(
+        page,
+        "\n## Exit codes\n\n```text\n{EXIT_CODES}\n```\n\n## kennel\n"
+    );
+    push_help(command, &mut page);
+    for sub in subcommands {
+        let _infallible = write!(page, "\n## kennel {}\n", sub.get_name());
+        // What every command takes stands once, with kennel itself.
+        let own = sub.mut_args(|arg| {
+            let is_global = arg.is_global_set();
+            arg.hide(is_global)
+        });
+        push_help(own.term_width(WIDTH), &mut page);
+    }
+    page
+}
+
+fn push_help(mut command: clap::Command, page: &mut String) {
+    let help = command.render_long_help().to_string();
+    // The codes stand once, above.
+    let help = help.replace(EXIT_CODES, "");
+    page.push_str("\n```text\n");
+    for line in help.trim_end().lines() {
+        let _infallible = writeln!(page, "{}", line.trim_end());
+    }
+    page.push_str("```\n");
+}
+
+/// All queries of the library.
+fn queries_page() -> String {
+    let library = Library::embedded().unwrap();
+    let mut page = format!(
+        "# The questions\n\n{HOW_MADE}\n\n`kennel run ID` answers one (the short name will do where it is unique), `kennel list ID` shows its SQL. A question with a\nseverity is an audit: its rows are findings.\n\n| id | title | severity |\n|---|---|---|\n"
+    );
+    for query in library.iter() {
+        let severity = query.severity.map(|s| s.to_string()).unwrap_or_default();
+        let anchor = query.id.replace('/', "");
+        let _infallible = writeln!(
+            page,
+            "| [`{}`](#{anchor}) | {} | {severity} |",
+            query.id, query.title
+        );
+    }
+    for query in library.iter() {
+        push_query(query, &mut page);
+    }
+    page
+}
+
+fn push_query(query: &CannedQuery, page: &mut String) {
+    let _infallible = write!(page, "\n## {}\n\n**{}**\n\n", query.id, query.title);
+    let mut facts = Vec::new();
+    if let Some(severity) = query.severity {
+        facts.push(format!("severity {severity}"));
+    }
+    let quoted = |items: &[String]| {
+        let items = items.iter().map(|item| format!("`{item}`"));
+        items.collect::<Vec<_>>().join(", ")
+    };
+    if !query.tags.is_empty() {
+        facts.push(format!("tags {}", quoted(&query.tags)));
+    }
+    facts.push(format!("reads {}", quoted(&query.reads)));
+    if !query.key.is_empty() {
+        facts.push(format!("a row is identified by {}", quoted(&query.key)));
+    }
+    facts.push(format!("[SQL](../sql/{}.sql)", query.id));
+    let _infallible = writeln!(page, "{}.", facts.join("; "));
+    if let Some(source) = &query.source {
+        let _infallible = writeln!(page, "Source: {source}.");
+    }
+    let documentation = query.documentation.trim();
+    if !documentation.is_empty() {
+        let _infallible = writeln!(page, "\n{documentation}");
+    }
+    if query.params.is_empty() {
+        return;
+    }
+    page.push_str("\n| parameter | type | default | |\n|---|---|---|---|\n");
+    for param in &query.params {
+        let default = match &param.default {
+            Some(default) => format!("`{default}`"),
+            None if param.required => "must be given".into(),
+            None => String::new(),
+        };
+        let _infallible = writeln!(
+            page,
+            "| `{}` | {} | {default} | {} |",
+            param.name,
+            param.param_type.as_str(),
+            param.help.replace('|', "\\|")
+        );
+    }
+}
+
+/// Holds a file against what it should be, or writes it.
+fn assert_current(name: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(name);
+    if std::env::var_os("KENNEL_WRITE_DOCS").is_some() {
+        fs::write(&path, made).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    let differs = found
+        .lines()
+        .zip(made.lines())
+        .position(|(found, made)| found != made)
+        .unwrap_or_else(|| found.lines().count().min(made.lines().count()));
+    assert!(
+        found == made,
+        "docs/{name} is old from line {} on: KENNEL_WRITE_DOCS=1 writes it anew",
+        differs + 1
+    );
+}
+
+#[test]
+fn the_page_of_the_command_line_is_current() {
+    assert_current("cli.md", &cli_page());
+}
+
+#[test]
+fn the_page_of_the_questions_is_current() {
+    assert_current("queries.md", &queries_page());
+}

@@ -1,0 +1,306 @@
+//! One HTML page without network: what the answers rest on and what they lack, charts of what is counted most, and
+//! tables to sort and to filter. [`chart`] counts and draws, `page.css` and `page.js` are the page's own.
+//!
+//! - Nothing is loaded, and nothing but these two can run: the policy in the page's head names their hashes.
+//! - All text is escaped, and controls are made visible, as on a terminal.
+//! - Without scripts the page is whole; scripts add sorting and filtering.
+//! - Rows wait in a temporary file until what stands above them is known. The same results are the same bytes.
+
+mod chart;
+mod summary;
+
+use std::{
+    fmt::Write as _,
+    io::{self, BufReader, Read, Seek, SeekFrom, Write as _},
+    ops::Range,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use datafusion::arrow::{
+    datatypes::{DataType, SchemaRef},
+    record_batch::RecordBatch,
+};
+use sha2::{Digest, Sha256};
+use tempfile::SpooledTempFile;
+
+use self::chart::Charts;
+use super::{About, Document, value};
+use crate::text::{counted, visible};
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// Rows of a page that wait in memory; more of them wait in a file.
+const IN_MEMORY_BYTES: usize = 8 << 20;
+/// Rows are handed on in pieces of this size.
+const WRITTEN_AT_ONCE: usize = 256 << 10;
+/// A page with a table of more columns is printed across.
+const UPRIGHT_COLUMNS: usize = 6;
+
+/// Writes a page.
+pub(crate) struct HtmlDocument {
+    spool: SpooledTempFile,
+    written: u64,
+    sections: Vec<Section>,
+}
+
+/// One result of a page.
+struct Section {
+    about: About,
+    columns: Vec<Column>,
+    row_count: u64,
+    charts: Charts,
+    /// Where its rows lie in the spool.
+    rows: Range<u64>,
+}
+
+struct Column {
+    name: String,
+    kind: Kind,
+}
+
+/// How a column is set and sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Number,
+    Time,
+}
+
+impl Kind {
+    fn of(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => Self::Time,
+            other if value::is_number(other) => Self::Number,
+            _ => Self::Text,
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Time => "time",
+        }
+    }
+}
+
+impl HtmlDocument {
+    pub(crate) fn new() -> Self {
+        Self {
+            spool: SpooledTempFile::new(IN_MEMORY_BYTES),
+            written: 0,
+            sections: Vec::new(),
+        }
+    }
+
+    fn title(&self) -> String {
+        match self.sections.as_slice() {
+            [only] => match only.about.heading().as_str() {
+                "" | "result" => "Result".to_owned(),
+                heading => heading.to_owned(),
+            },
+            sections => counted(sections.len() as u64, "answer"),
+        }
+    }
+
+    fn head(&self) -> String {
+        let mut page =
+            String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+        let _infallible = write!(
+            page,
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <meta name=\"referrer\" content=\"no-referrer\">\n\
+             <meta name=\"generator\" content=\"kennel {}\">\n\
+             <title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body{}>\n",
+            hash(STYLE),
+            hash(SCRIPT),
+            env!("CARGO_PKG_VERSION"),
+            escaped(&self.title()),
+            match self.sections.iter().any(Section::is_wide) {
+                true => " class=\"across\"",
+                false => "",
+            },
+        );
+        page
+    }
+
+    /// The page's heading and, where there are several results, their overview.
+    fn top(&self) -> String {
+        let mut page = String::new();
+        let _infallible = write!(page, "<header>\n<h1>{}</h1>\n", escaped(&self.title()));
+        if self.sections.len() > 1 {
+            page.push_str(&summary::overview(&self.sections));
+        }
+        page.push_str("</header>\n<main>\n");
+        page
+    }
+}
+
+impl Document for HtmlDocument {
+    fn begin(&mut self, about: &About, schema: &SchemaRef) -> io::Result<()> {
+        let columns = schema.fields().iter().map(|field| Column {
+            name: field.name().clone(),
+            kind: Kind::of(field.data_type()),
+        });
+        self.sections.push(Section {
+            about: about.clone(),
+            columns: columns.collect(),
+            row_count: 0,
+            charts: Charts::of(schema),
+            rows: self.written..self.written,
+        });
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        let Some(section) = self.sections.last_mut() else {
+            return Ok(());
+        };
+        section.row_count += batch.num_rows() as u64;
+        section.charts.count(batch);
+        let mut lines = String::new();
+        let mut cell = String::new();
+        for row in 0..batch.num_rows() {
+            lines.push_str("<tr>");
+            for (column, array) in section.columns.iter().zip(batch.columns()) {
+                cell.clear();
+                let is_null = !value::write_text(array, row, &mut cell);
+                push_cell(&cell, is_null, column.kind, &mut lines);
+            }
+            lines.push_str("</tr>\n");
+            if lines.len() >= WRITTEN_AT_ONCE || row + 1 == batch.num_rows() {
+                self.spool.write_all(lines.as_bytes())?;
+                self.written += lines.len() as u64;
+                lines.clear();
+            }
+        }
+        section.rows.end = self.written;
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn close(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
+        out.write_all(self.head().as_bytes())?;
+        out.write_all(self.top().as_bytes())?;
+        let is_only = self.sections.len() == 1;
+        for (index, section) in self.sections.iter().enumerate() {
+            out.write_all(section.above_rows(index + 1, is_only).as_bytes())?;
+            self.spool.seek(SeekFrom::Start(section.rows.start))?;
+            let length = section.rows.end - section.rows.start;
+            io::copy(&mut BufReader::new((&mut self.spool).take(length)), out)?;
+            out.write_all(section.below_rows().as_bytes())?;
+        }
+        let end = format!(
+            "</main>\n<footer>\n<p>Written by kennel {} from its local cache. Times are UTC.</p>\n</footer>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        out.write_all(end.as_bytes())
+    }
+}
+
+impl Section {
+    fn is_wide(&self) -> bool {
+        self.columns.len() > UPRIGHT_COLUMNS
+    }
+
+    /// Everything up to the first row.
+    fn above_rows(&self, number: usize, is_only: bool) -> String {
+        let mut page = String::new();
+        let heading = summary::heading_of(self, number);
+        let _infallible = writeln!(
+            page,
+            "<section id=\"answer-{number}\" aria-labelledby=\"title-{number}\">"
+        );
+        let title_class = match is_only {
+            // The page's heading says the same.
+            true => " class=\"unseen\"",
+            false => "",
+        };
+        let _infallible = writeln!(
+            page,
+            "<h2 id=\"title-{number}\"{title_class}>{}</h2>",
+            escaped(&heading)
+        );
+        page.push_str(&summary::facts(self));
+        page.push_str(&self.charts.drawn(self.row_count));
+        self.push_table_head(number, &heading, &mut page);
+        page
+    }
+
+    fn push_table_head(&self, number: usize, heading: &str, page: &mut String) {
+        let heading = escaped(heading);
+        // The scrolling part can be reached by keyboard.
+        let _infallible = write!(
+            page,
+            "<div class=\"rows\" role=\"region\" tabindex=\"0\" aria-label=\"Rows: {heading}\">\n<table class=\"data\" id=\"rows-{number}\">\n<caption class=\"unseen\">{heading}, {}</caption>\n<thead>\n<tr>",
+            counted(self.row_count, "row"),
+        );
+        for column in &self.columns {
+            let _infallible = write!(
+                page,
+                "<th scope=\"col\" class=\"{}\">{}</th>",
+                column.kind.class(),
+                escaped(&column.name)
+            );
+        }
+        page.push_str("</tr>\n</thead>\n<tbody>\n");
+    }
+
+    fn below_rows(&self) -> String {
+        let none = match self.row_count {
+            0 => "<p class=\"none\">No rows.</p>\n",
+            _ => "",
+        };
+        format!("</tbody>\n</table>\n</div>\n{none}</section>\n")
+    }
+}
+
+fn push_cell(text: &str, is_null: bool, kind: Kind, line: &mut String) {
+    line.push_str(match (is_null, kind) {
+        (true, _) => "<td class=\"null\">null",
+        (false, Kind::Text) if is_short(text) => "<td class=\"short\">",
+        (false, Kind::Text) => "<td>",
+        (false, Kind::Number) => "<td class=\"number\">",
+        (false, Kind::Time) => "<td class=\"time\">",
+    });
+    push_escaped(text, line);
+    line.push_str("</td>");
+}
+
+/// Whether a text is better not broken into lines: an account id, a flag.
+fn is_short(text: &str) -> bool {
+    text.len() <= 16 && !text.contains(char::is_whitespace)
+}
+
+/// Text as HTML takes it, in elements and in quoted attributes, with controls made visible.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    push_escaped(text, &mut out);
+    out
+}
+
+fn push_escaped(text: &str, out: &mut String) {
+    for character in visible(text).chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+}
+
+/// How a content security policy names an inline text.
+fn hash(text: &str) -> String {
+    format!("sha256-{}", BASE64.encode(Sha256::digest(text)))
+}
+
+#[cfg(test)]
+mod tests;
