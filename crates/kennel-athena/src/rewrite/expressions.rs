@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::{
     ast::{
-        AccessExpr, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function,
-        FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+        AccessExpr, BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr,
+        Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
         FunctionArguments, Ident, ObjectName, Spanned, Subscript, TimezoneInfo, TypedString,
     },
     tokenizer::Span,
@@ -182,9 +182,31 @@ fn rewrite_literal(expr: &mut Expr) -> Result<(), ParseError> {
             let data_type = DataType::Timestamp(Some(u64::from(read.digits)), zone);
             *expr = cast_call("__cast", text(&written), &data_type);
         }
+        DataType::Decimal(ExactNumberInfo::None) => {
+            let Some(precision) = decimal_precision(&written) else {
+                let message = format!("`{written}` is not a decimal of 1 to 38 digits");
+                return Err(ParseError::at(span, message));
+            };
+            *expr = cast_call("__cast", text(&written), &DataType::Decimal(precision));
+        }
         _ => {}
     }
     Ok(())
+}
+
+/// Precision and scale of a decimal literal: all its digits, and those after the point.
+///
+/// Source: Trino documentation, "Decimal functions and operators", "Decimal literals".
+fn decimal_precision(written: &str) -> Option<ExactNumberInfo> {
+    let digits = written.strip_prefix(['+', '-']).unwrap_or(written);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let precision = whole.len() + fraction.len();
+    if !(1..=38).contains(&precision) || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let scale = i64::try_from(fraction.len()).ok()?;
+    Some(ExactNumberInfo::PrecisionAndScale(precision as u64, scale))
 }
 
 fn rewrite_function(expr: &mut Expr) -> Result<(), ParseError> {
