@@ -11,6 +11,7 @@ mod error;
 mod ingest;
 mod k9;
 mod library;
+mod once;
 mod params;
 mod reading;
 mod session;

@@ -25,7 +25,7 @@ use crate::{
     AccountFilter, AsOf, CannedQuery, Caveat, EngineError, Library, ParamValues, Reading,
     ReportUsed, as_of,
     catalog::{CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, table_names},
-    completeness,
+    completeness, once,
     params::{self, Bound},
     time_travel,
 };
@@ -352,11 +352,21 @@ async fn answer(
     kept_rows: Option<&Shared>,
 ) -> Result<Answer, EngineError> {
     let failed = |error| EngineError::from_datafusion(error, sql, &table_names(shared));
-    let plan = plan(context, shared, sql, bound, kept_rows).await?;
-    let plan = context.state().optimize(&plan).map_err(failed)?;
+    let written = plan(context, shared, sql, bound, kept_rows).await?;
+    let plan = context.state().optimize(&written).map_err(failed)?;
     let (mut caveats, reports) = completeness::examine(&plan, shared).map_err(failed)?;
     caveats.extend(completeness::uneven_analysis(&reports));
-    let physical = physical(context, &plan).await.map_err(failed)?;
+    let physical = match once::compute_once(context, &written)
+        .await
+        .map_err(failed)?
+    {
+        Some(shortened) => {
+            let shortened = context.state().optimize(&shortened).map_err(failed)?;
+            physical(context, &shortened).await
+        }
+        None => physical(context, &plan).await,
+    };
+    let physical = physical.map_err(failed)?;
     let reading = Reading::new(Arc::clone(&physical), plan);
     let stream = execute_stream(physical, context.task_ctx()).map_err(failed)?;
     let stream = kennel_athena::output::rename(stream);
