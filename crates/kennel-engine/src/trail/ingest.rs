@@ -297,6 +297,11 @@ impl Compacted {
         let tables = cache.home().tables();
         let visible = own.iter().chain(&others).cloned().collect::<Vec<_>>();
         let settled = settle(new, &visible, &tables, &options)?;
+        self.duplicate_count += settled.duplicate_count;
+        if settled.rewrite.is_empty() {
+            // Not even the footers of the files beside it need to be read.
+            return Ok(());
+        }
         let mut plan = plan_compaction(&own, &settled.rewrite, options.max_file_bytes);
         plan.reference.extend(others);
         plan.reference.extend(settled.stay);
@@ -305,7 +310,7 @@ impl Compacted {
         self.files
             .extend(files.map(|file| name(file, table, LEVEL_COMPACTED)));
         self.replaced_ids.extend(outcome.replaced_ids);
-        self.duplicate_count += outcome.duplicate_count + settled.duplicate_count;
+        self.duplicate_count += outcome.duplicate_count;
         Ok(())
     }
 }
