@@ -13,6 +13,7 @@ mod k9;
 mod library;
 mod once;
 mod params;
+mod past;
 mod reading;
 mod session;
 mod shell;
@@ -27,6 +28,7 @@ pub use error::{EngineError, LibraryError, SqlPlace};
 pub use ingest::{IngestError, ingest_csv_report, ingest_report};
 pub use library::{AccountFilter, CannedQuery, Library, Param, ParamType, Severity};
 pub use params::ParamValues;
+pub use past::{Past, Standing};
 pub use reading::{ReadSoFar, Reading, SourceBytes};
 /// The stack that a thread needs to plan any statement that the engine accepts.
 ///

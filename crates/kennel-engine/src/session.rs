@@ -344,7 +344,7 @@ fn context(
 }
 
 /// From SQL text to a stream: parse, bind, plan, examine what it rests on, start.
-async fn answer(
+pub(crate) async fn answer(
     context: &SessionContext,
     shared: &Arc<Shared>,
     sql: &str,

@@ -51,6 +51,14 @@ impl CliError {
         }
     }
 
+    /// There is no data to answer from: exit code 4.
+    pub(crate) fn absent(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Absent,
+            ..Self::new(message)
+        }
+    }
+
     /// Ctrl-C or SIGTERM.
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self {
@@ -149,6 +157,11 @@ impl CliError {
     /// What the process ends with.
     pub(crate) fn exit(&self) -> Exit {
         if self.quiet { Exit::Done } else { self.exit }
+    }
+
+    /// Whether there is nothing to say: the reader of our output is gone.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// One line with all causes, for reports that list several failures.

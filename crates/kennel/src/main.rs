@@ -10,6 +10,7 @@ mod context;
 mod docs;
 mod error;
 mod exit;
+mod export;
 mod mirroring;
 mod output;
 mod printer;
@@ -86,7 +87,8 @@ fn main() -> ExitCode {
         }
     };
     start_log(settings.log_format.value, cli.global.verbose);
-    let printer = Printer::new(settings.color.value, cli.global.quiet, cli.global.verbose);
+    let printer = Printer::new(settings.color.value, cli.global.quiet, cli.global.verbose)
+        .with_json(settings.log_format.value == LogFormat::Json);
     let cx = Context {
         printer,
         settings,
@@ -114,7 +116,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
         Command::Init(args) => return commands::init::run(args, cx),
         Command::List(args) => return commands::list::run(args, cx),
         Command::Status(args) => return commands::status::run(args, cx),
-        Command::Verify(args) => return commands::verify::run(args, cx),
+        Command::Verify(args) if !args.needs_runtime() => return commands::verify::run(args, cx),
         Command::Completions(args) => return commands::completions::run(args, cx),
         Command::Man(args) => return commands::man::run(args, cx),
         _ => {}
@@ -134,6 +136,9 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
             Command::Run(args) => or_interrupted(Box::pin(commands::run::run(args, cx))).await,
             Command::Sql(args) => Box::pin(commands::sql::run(args, cx)).await,
             Command::Diff(args) => or_interrupted(Box::pin(commands::diff::run(args, cx))).await,
+            Command::Export(args) => {
+                or_interrupted(Box::pin(commands::export::run(args, cx))).await
+            }
             Command::Policy(args) => {
                 or_interrupted(Box::pin(commands::policy::run(args, cx))).await
             }
@@ -148,7 +153,9 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
             Command::Init(args) => commands::init::run(&args, cx),
             Command::List(args) => commands::list::run(&args, cx),
             Command::Status(args) => commands::status::run(&args, cx),
-            Command::Verify(args) => commands::verify::run(&args, cx),
+            Command::Verify(args) => {
+                or_interrupted(Box::pin(commands::verify::run_other(args, cx))).await
+            }
             Command::Completions(args) => commands::completions::run(&args, cx),
             Command::Man(args) => commands::man::run(&args, cx),
         }

@@ -5,10 +5,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use chrono::SecondsFormat;
 use indicatif::MultiProgress;
 
 use crate::{
     cli::ColorChoice,
+    clock,
     error::{CliError, Label},
     output::Look,
     text::visible,
@@ -26,6 +28,8 @@ pub(crate) struct Printer {
     verbosity: u8,
     color_stdout: bool,
     color_stderr: bool,
+    /// Whether lines on standard error are JSON objects, as the log's are.
+    json: bool,
     /// The bars that a line must not run into.
     bars: Mutex<Option<MultiProgress>>,
 }
@@ -45,8 +49,15 @@ impl Printer {
             verbosity,
             color_stdout: colored(io::stdout().is_terminal()),
             color_stderr: colored(io::stderr().is_terminal()),
+            json: false,
             bars: Mutex::new(None),
         }
+    }
+
+    /// Writes lines for machines: what it tells has the form of the log beside it.
+    pub(crate) fn with_json(mut self, json: bool) -> Self {
+        self.json = json;
+        self
     }
 
     /// The stream for data; flush it, and take its errors seriously.
@@ -95,31 +106,54 @@ impl Printer {
     /// What was done; silent with `-q`.
     pub(crate) fn info(&self, text: &str) {
         if !self.quiet {
-            self.line(&visible(text));
+            self.say("INFO", "message", text, |text| text.to_owned());
+        }
+    }
+
+    /// What a command came to: a line for people, and its facts for machines; silent with `-q`.
+    pub(crate) fn outcome(&self, text: &str, facts: &serde_json::Value) {
+        if self.quiet {
+            return;
+        }
+        match self.json {
+            true => self.event("INFO", "message", text, facts),
+            false => self.line(&visible(text)),
         }
     }
 
     /// Detail that `-v` asks for.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbosity > 0 && !self.quiet {
-            self.line(&visible(text));
+            self.say("DEBUG", "message", text, |text| text.to_owned());
         }
     }
 
     /// What the answer lacks, what the user must act on: told even with `-q`.
     pub(crate) fn warn(&self, text: &str) {
-        self.line(&format!("{} {}", self.paint(Label::Warning), visible(text)));
+        self.say("WARN", "message", text, |text| {
+            format!("{} {text}", self.paint(Label::Warning))
+        });
     }
 
     /// Advice; silent with `-q`.
     pub(crate) fn hint(&self, text: &str) {
         if !self.quiet {
-            self.line(&format!("{} {}", self.paint(Label::Hint), visible(text)));
+            self.say("INFO", "hint", text, |text| {
+                format!("{} {text}", self.paint(Label::Hint))
+            });
         }
     }
 
     /// A failure with its chain.
     pub(crate) fn error(&self, error: &CliError) {
+        if self.json && !error.is_quiet() {
+            // One event, however many lines it is for people.
+            self.say("ERROR", "message", &error.one_line(), str::to_owned);
+            for hint in error.hints() {
+                self.say("INFO", "hint", hint, str::to_owned);
+            }
+            return;
+        }
         for line in error.lines(|label| self.paint(label)) {
             self.line(&line);
         }
@@ -137,6 +171,31 @@ impl Printer {
     /// From now on lines are written above these bars; `None` when they are gone.
     pub(crate) fn set_bars(&self, bars: Option<MultiProgress>) {
         *self.bars.lock().unwrap_or_else(PoisonError::into_inner) = bars;
+    }
+
+    /// A line: for people as they see it, for machines as an event of the log.
+    fn say(&self, level: &str, field: &str, text: &str, for_people: impl Fn(&str) -> String) {
+        let text = visible(text);
+        if !self.json {
+            self.line(&for_people(&text));
+            return;
+        }
+        self.event(level, field, &text, &serde_json::Value::Null);
+    }
+
+    /// An event in the form of the log beside it.
+    fn event(&self, level: &str, field: &str, text: &str, facts: &serde_json::Value) {
+        let mut fields = serde_json::Map::from_iter([(field.to_owned(), visible(text).into())]);
+        if let Some(facts) = facts.as_object() {
+            fields.extend(facts.clone());
+        }
+        let event = serde_json::json!({
+            "timestamp": clock::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+            "level": level,
+            "fields": fields,
+            "target": "kennel",
+        });
+        self.line(&event.to_string());
     }
 
     fn line(&self, text: &str) {

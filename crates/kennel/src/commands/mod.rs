@@ -4,6 +4,7 @@ pub(crate) mod cat;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod export;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod man;

@@ -88,7 +88,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
 }
 
 /// What a page says of a question besides its rows.
-fn about(query: &CannedQuery, values: &ParamValues, engine: &Engine) -> About {
+pub(crate) fn about(query: &CannedQuery, values: &ParamValues, engine: &Engine) -> About {
     let params = query.params.iter().filter_map(|param| {
         let given = values.0.get(&param.name);
         let value = match (given, &param.default) {

@@ -5,6 +5,8 @@ mod asking;
 mod config;
 mod demo;
 mod disk;
+mod export;
+mod export_proof;
 mod history;
 mod home;
 mod house;

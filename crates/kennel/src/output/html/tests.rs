@@ -232,3 +232,82 @@ fn a_long_result_waits_in_a_file_and_comes_out_whole() {
     assert_eq!(page.matches("<td class=\"short\">x</td>").count(), 600_001);
     assert!(page.contains("600,000 rows"));
 }
+
+#[test]
+fn a_reports_page_is_well_formed_whatever_the_data_says_and_changes_come_first() {
+    use crate::output::report::{Changed, Entry, Lack, Report, Sample, SuppressionLine};
+    let rows = RecordBatch::try_from_iter([("name", column(&["a", EVIL, "c"]))]).unwrap();
+    let about = About {
+        severity: Some("high"),
+        title: Some(EVIL.into()),
+        caveats: vec![Caveat {
+            kind: CaveatKind::Partial,
+            message: EVIL.into(),
+            hint: None,
+        }],
+        ..About::named("k9/x")
+    };
+    let mut document = HtmlDocument::for_report(2);
+    document.begin_in_report(&about, &rows.schema(), true, false);
+    document.marked(&rows, &["new", "", "changed"]).unwrap();
+    document.begin_in_report(&About::named(EVIL), &rows.schema(), false, true);
+    document.marked(&rows, &[]).unwrap();
+    let entry = Entry {
+        about,
+        row_count: 3,
+        suppressed_count: 3,
+        changes: Some(Changed {
+            new_count: 1,
+            unknown_count: 2,
+            key: vec![EVIL.into()],
+            samples: vec![Sample {
+                change: "new",
+                key: vec![EVIL.into()],
+            }],
+            ..Changed::default()
+        }),
+        not_compared: Some(EVIL.into()),
+        trend: vec![(EVIL.into(), 0), ("s2".into(), u64::MAX)],
+        rows_file: Some("csv/a.csv".into()),
+    };
+    let report = Report {
+        since: Some(EVIL.into()),
+        state: EVIL.into(),
+        lacks: vec![Lack {
+            kind: CaveatKind::Partial,
+            message: EVIL.into(),
+            hint: None,
+            answer_count: 2,
+        }],
+        stale: vec![EVIL.into()],
+        left_out: vec![(EVIL.into(), EVIL.into())],
+        snapshots: vec![(EVIL.into(), EVIL.into(), DateTime::default(), false)],
+        suppressions: vec![SuppressionLine {
+            name: EVIL.into(),
+            owner: EVIL.into(),
+            reason: EVIL.into(),
+            expires: None,
+            standing: "expired".into(),
+            row_count: 1,
+        }],
+        entries: vec![entry],
+        ..Report::default()
+    };
+    let mut out = Vec::new();
+    document.close_report(&report, &mut out).unwrap();
+    let page = String::from_utf8(out).unwrap();
+    assert_well_formed(&page);
+    assert_eq!(page.matches("<script>").count(), 1, "the page's own alone");
+    assert!(!page.contains("onload='"));
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(at("class=\"verdict\"") < at("id=\"changes\""));
+    assert!(at("id=\"changes\"") < at("id=\"questions\""));
+    assert!(at("id=\"questions\"") < at("<section id=\"answer-1\""));
+    assert!(at("<section id=\"answer-1\"") < at("<section id=\"accepted-1\""));
+    assert!(
+        page.contains("The first 2 of 3 rows; all are in <a href=\"csv/a.csv\">csv/a.csv</a>.")
+    );
+    assert!(page.contains(
+        "<tr class=\"new\"><td class=\"short\"><span class=\"mark new\">new</span></td>"
+    ));
+}

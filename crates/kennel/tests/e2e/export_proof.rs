@@ -1,0 +1,201 @@
+//! `kennel verify bundle`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails as a test fails"
+)]
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{
+    export::{export, manifest, next_night, one_night},
+    home::{Said, TestHome},
+};
+
+fn verify(home: &TestHome, bundle: &str) -> Said {
+    home.kennel(["verify", "bundle", bundle])
+}
+
+/// Changes the manifest of a bundle.
+fn forge(home: &TestHome, bundle: &str, change: impl FnOnce(&mut Value)) {
+    let mut forged = manifest(home, bundle);
+    change(&mut forged);
+    let path = home.work().join(bundle).join("manifest.json");
+    fs::write(path, serde_json::to_vec(&forged).unwrap()).unwrap();
+}
+
+/// The lines about what is damaged.
+fn damaged(said: &Said) -> Vec<&str> {
+    let lines = said.stdout.lines();
+    lines.filter(|line| line.starts_with("damaged: ")).collect()
+}
+
+#[test]
+fn a_bundle_is_proved_by_its_hashes_and_by_asking_again() {
+    let mut home = one_night();
+    export(&home, &[]).ends_with(0);
+    let said = verify(&home, "kennel-export/latest").ends_with(0);
+    assert!(said.stdout.contains("12 files ("), "{}", said.stdout);
+    assert!(
+        said.stdout
+            .contains("2 questions asked again with the same rows; nothing is damaged"),
+        "{}",
+        said.stdout
+    );
+    // Also when the cache has gone on since then.
+    next_night(&mut home);
+    let said = home
+        .kennel(["verify", "bundle", "kennel-export/latest", "-f", "json"])
+        .ends_with(0);
+    let json = serde_json::from_str::<Value>(&said.stdout).unwrap();
+    assert_eq!(
+        (&json["format"], &json["proved_count"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(json["problems"], json!([]));
+    // A rewritten manifest that fits its files is found by asking again, where the snapshot is still there.
+    let rows = home
+        .work()
+        .join("kennel-export/latest/jsonl/k9-iam-admins.jsonl");
+    let fewer = fs::read_to_string(&rows).unwrap();
+    let fewer = fewer.split_inclusive('\n').skip(1).collect::<String>();
+    fs::write(&rows, &fewer).unwrap();
+    let sha256 = home.kennel(["sql", "-q", "-f", "csv", "-c", "SELECT 1"]);
+    assert_eq!(sha256.code, Some(0));
+    let said = verify(&home, "kennel-export/latest").ends_with(1);
+    assert!(
+        damaged(&said)[0].contains("k9-iam-admins.jsonl"),
+        "{}",
+        said.stdout
+    );
+    // Without the snapshot it is said that nothing was asked again.
+    export(&home, &["--as-of", "s1", "--out", "old"]).ends_with(0);
+    home.kennel(["prune", "--keep-snapshots", "1", "-q"])
+        .ends_with(0);
+    let said = verify(&home, "old/2026-03-03").ends_with(0);
+    assert!(
+        said.stderr.contains("note: 2 questions not asked again: "),
+        "{}",
+        said.stderr
+    );
+    let nowhere = TestHome::new();
+    let bundle = home.work().join("old/2026-03-03");
+    let said = nowhere
+        .kennel(["verify", "bundle", bundle.to_str().unwrap()])
+        .ends_with(0);
+    assert!(
+        said.stderr.contains("there is no cache here"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn whatever_is_changed_is_found() {
+    let home = one_night();
+    let bundle = home.work().join("kennel-export/2026-03-03");
+    let fresh = || {
+        export(&home, &[]).ends_with(0);
+    };
+    fresh();
+    fs::write(bundle.join("csv/k9-iam-admins.csv"), "short").unwrap();
+    fs::remove_file(bundle.join("summary.md")).unwrap();
+    fs::write(bundle.join("csv/extra.csv"), "").unwrap();
+    let page = fs::read_to_string(bundle.join("index.html")).unwrap();
+    fs::write(
+        bundle.join("index.html"),
+        page.replacen("admin", "nimda", 1),
+    )
+    .unwrap();
+    let said = verify(&home, "kennel-export/latest").ends_with(1);
+    let lines = damaged(&said).join("\n");
+    assert!(
+        lines.contains("damaged: csv/k9-iam-admins.csv: it has 5 bytes, the manifest says "),
+        "{lines}"
+    );
+    assert!(lines.contains("damaged: summary.md: missing"), "{lines}");
+    assert!(
+        lines.contains("damaged: csv/extra.csv: it is not in the manifest"),
+        "{lines}"
+    );
+    assert!(
+        lines.contains("damaged: index.html: its hash is another than the manifest's"),
+        "{lines}"
+    );
+    assert_eq!(damaged(&said).len(), 4);
+
+    fresh();
+    forge(&home, "kennel-export/latest", |manifest| {
+        manifest["questions"][0]["row_count"] = json!(12);
+        manifest["questions"][1]["query"] = json!("SELECT 1");
+    });
+    let said = verify(&home, "kennel-export/latest").ends_with(1);
+    let lines = damaged(&said).join("\n");
+    assert!(
+        lines.contains("it has 13 rows, the manifest says 12"),
+        "{lines}"
+    );
+    assert!(
+        lines.contains("damaged: k9/stale-credentials: its query is another than the hash says"),
+        "{lines}"
+    );
+}
+
+#[test]
+fn a_hostile_manifest_reads_nothing_outside_its_folder() {
+    let home = one_night();
+    export(&home, &[]).ends_with(0);
+    home.write("secret", "secret");
+    for path in [
+        "../../secret",
+        "/etc/hostname",
+        "csv/../../../secret",
+        "a\\b",
+    ] {
+        forge(&home, "kennel-export/latest", |manifest| {
+            manifest["files"][0]["path"] = json!(path);
+        });
+        let said = verify(&home, "kennel-export/latest").ends_with(1);
+        assert!(
+            said.stdout.contains("is no path inside the export"),
+            "{}",
+            said.stdout
+        );
+    }
+    #[cfg(unix)]
+    {
+        export(&home, &[]).ends_with(0);
+        let page = home.work().join("kennel-export/latest/index.html");
+        fs::remove_file(&page).unwrap();
+        std::os::unix::fs::symlink(home.work().join("secret"), &page).unwrap();
+        let said = verify(&home, "kennel-export/latest").ends_with(1);
+        assert!(
+            said.stdout
+                .contains("damaged: index.html: `index.html` goes through a link"),
+            "{}",
+            said.stdout
+        );
+    }
+}
+
+#[test]
+fn what_is_no_bundle_is_two_and_a_broken_manifest_is_one() {
+    let home = one_night();
+    let said = verify(&home, ".").ends_with(2);
+    insta::assert_snapshot!(said.stderr, @r"
+    error: `.` is no export: it has no manifest.json
+    hint: name the folder of one date, such as kennel-export/latest
+    ");
+    verify(&home, "nowhere").ends_with(2);
+    for text in ["", "{", "[]", "{\"format\":1}", "\u{0}"] {
+        home.write("broken/manifest.json", text);
+        let said = verify(&home, "broken").ends_with(1);
+        assert!(
+            said.stdout
+                .contains("damaged: manifest.json: its manifest.json cannot be understood"),
+            "{}",
+            said.stdout
+        );
+    }
+}
