@@ -12,6 +12,7 @@ mod ingest;
 mod k9;
 mod library;
 mod once;
+mod origins;
 mod params;
 mod reading;
 mod session;
@@ -22,10 +23,11 @@ pub mod trail;
 
 pub use as_of::AsOf;
 pub use completeness::{Caveat, CaveatKind, ReportUsed};
-pub use diff::{Change, Diff, DiffOptions, Question};
+pub use diff::{Change, Diff, DiffOptions, Question, RowMap};
 pub use error::{EngineError, LibraryError, SqlPlace};
 pub use ingest::{IngestError, ingest_csv_report, ingest_report};
 pub use library::{AccountFilter, CannedQuery, Library, Param, ParamType, Severity};
+pub use origins::Origins;
 pub use params::ParamValues;
 pub use reading::{ReadSoFar, Reading, SourceBytes};
 /// The stack that a thread needs to plan any statement that the engine accepts.

@@ -126,6 +126,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         noise: args.noise.clone(),
         include_noise: args.include_noise,
         only: args.only.iter().map(|only| Change::from(*only)).collect(),
+        mapped: None,
         compact: !args.wide && matches!(args.output.format, Format::Table | Format::Markdown),
     };
     let statement = args.command.as_deref().map(one_statement).transpose()?;
