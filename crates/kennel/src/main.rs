@@ -17,6 +17,7 @@ mod progress;
 mod repl;
 mod settings;
 mod signals;
+mod suppressions;
 mod text;
 mod version;
 
