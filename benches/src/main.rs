@@ -3,6 +3,7 @@
 //! A peer that is not installed is left out, and said. CPU time is the firm figure: wall time on a
 //! shared machine is not. See `benches/README.md`.
 
+mod diff;
 mod measure;
 mod queries;
 mod sync;
@@ -42,6 +43,8 @@ enum Bench {
         #[arg(long, default_value = "duckdb")]
         duckdb: PathBuf,
     },
+    /// What changed between two nights of 750,000 report rows.
+    Diff,
     /// Mirrors from an S3 server: 5,000 objects of 10 KB, 20 of 20 MB, and nothing changed; beside rclone and s5cmd.
     Sync {
         /// SeaweedFS: `weed`.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
     }
     let outcome = match &cli.bench {
         Bench::Queries { nights, duckdb } => queries::run(&cli, *nights, duckdb),
+        Bench::Diff => diff::run(&cli),
         Bench::Sync {
             weed,
             rclone,

@@ -1,9 +1,10 @@
 //! What changed between two states: the same question asked of both, and the rows that differ.
 //!
-//! Rows that both sides have cancel each other out inside DataFusion, counted as often as they occur, so that what
+//! Rows that both sides have cancel each other out ([`cancel`]), counted as often as they occur, so that what
 //! [`pairs`] sees is the difference alone. An account of which one side lacks a report that the question reads can
 //! be compared in nothing: it is left out of both sides, and said.
 
+mod cancel;
 mod canonical;
 mod pairs;
 
@@ -14,25 +15,28 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use datafusion::{
-    arrow::datatypes::{DataType, Schema},
+    arrow::{
+        datatypes::{DataType, Field, Fields, Schema, SchemaRef},
+        error::ArrowError,
+        record_batch::RecordBatch,
+    },
     common::Column,
     error::Result as DataFusionResult,
-    execution::context::SessionContext,
-    functions_aggregate::expr_fn::sum,
+    execution::{SendableRecordBatchStream, context::SessionContext},
     logical_expr::{
         Expr, LogicalPlan, LogicalPlanBuilder, SortExpr,
         expr_fn::{cast, ident},
-        lit,
     },
-    physical_plan::execute_stream,
+    physical_plan::{EmptyRecordBatchStream, stream::RecordBatchStreamAdapter, union::UnionExec},
     scalar::ScalarValue,
 };
+use futures::{StreamExt, TryStreamExt};
 use kennel_athena::statement;
 use kennel_cache::{AccountId, CustomerId, SnapshotInfo, View};
 
 use crate::{
-    AccountFilter, Answer, AsOf, CannedQuery, Caveat, CaveatKind, Engine, EngineError, ParamValues,
-    Reading, ReportUsed, Statement, as_of, completeness,
+    AccountFilter, Answer, AsOf, CannedQuery, Caveat, CaveatKind, Engine, EngineError, Origins,
+    ParamValues, Reading, ReportUsed, Statement, as_of, completeness,
     params::{self, Bound, shown},
     session,
 };
@@ -71,8 +75,14 @@ pub enum Question<'a> {
     Sql(&'a Statement),
 }
 
+/// Makes other values of rows before they are paired and told. It gets batches of one schema, and for each column its
+/// name and where its values come from; types must stay, and equal values equal.
+pub type RowMap = Arc<
+    dyn Fn(&RecordBatch, &[(String, Origins)]) -> Result<RecordBatch, ArrowError> + Send + Sync,
+>;
+
 /// How two states are compared.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DiffOptions {
     /// The earlier state; [`AsOf::Previous`] is the one before `to`.
     pub from: AsOf,
@@ -89,6 +99,8 @@ pub struct DiffOptions {
     /// For people: without the columns `before_…` and `after_…`; `changes` then also tells the values of added and
     /// removed rows.
     pub compact: bool,
+    /// What is done to the values before they are shown.
+    pub mapped: Option<RowMap>,
 }
 
 /// The rows that differ, and between what.
@@ -179,13 +191,11 @@ impl Engine {
         let failed = |error| EngineError::from_datafusion(error, asked.sql, &[]);
         let [from, to] = sides;
         let columns = Columns::new([&from.plan, &to.plan], &key, &noise, options)?;
-        let difference = difference(&from.plan, &to.plan, &columns).map_err(failed)?;
-        let difference = to.context.state().optimize(&difference).map_err(failed)?;
-        let physical = session::physical(&to.context, &difference)
-            .await
-            .map_err(failed)?;
-        let reading = Reading::new(Arc::clone(&physical), difference);
-        let stream = execute_stream(physical, to.context.task_ctx()).map_err(failed)?;
+        let (stream, reading) = difference([&from, &to], &columns).await.map_err(failed)?;
+        let stream = match &options.mapped {
+            Some(map) => mapped(stream, map, &columns, reading.origins()),
+            None => stream,
+        };
         let shape = pairs::Shape {
             only: options.only.clone(),
             compact: options.compact,
@@ -447,14 +457,70 @@ fn place(index: usize) -> String {
 }
 
 /// Each row that one side has more often than the other: `c0`, `c1` … (the key, then what is compared) and `weight: Int64`, how
-/// many more the later side has. By key, then by all other columns.
-fn difference(
-    from: &LogicalPlan,
-    to: &LogicalPlan,
+/// many more the later side has. By key, then by all other columns. Nothing is read before the stream is.
+async fn difference(
+    sides: [&Side; 2],
     columns: &Columns,
-) -> DataFusionResult<LogicalPlan> {
-    let from = unsorted(from.clone());
-    let to = unsorted(to.clone());
+) -> DataFusionResult<(SendableRecordBatchStream, Reading)> {
+    let [before, after] = projected(sides.map(|side| &side.plan), columns)?;
+    // They keep the files of their states from being pruned.
+    let contexts = sides.map(|side| side.context.clone());
+    let (from, before) = source(&contexts[0], &before).await?;
+    let (to, after) = source(&contexts[1], &after).await?;
+    let both = UnionExec::try_new(vec![Arc::clone(&from.plan), Arc::clone(&to.plan)])?;
+    let reading = Reading::new(
+        both,
+        LogicalPlanBuilder::from(after).union(before)?.build()?,
+    );
+    let fields = to.plan.schema();
+    let fields = fields.fields().iter();
+    let fields = fields.map(|field| Arc::new(Field::clone(field).with_nullable(true)));
+    let weight = Arc::new(Field::new("weight", DataType::Int64, false));
+    let fields = fields.chain([weight]).collect::<Fields>();
+    let schema = Arc::new(Schema::new(fields));
+    let of_rows = Arc::clone(&schema);
+    let sorted = async move {
+        let rows = cancel::difference(from, to, &of_rows).await?;
+        sorted(rows, &contexts[1], &of_rows).await
+    };
+    let stream = futures::stream::once(sorted).try_flatten();
+    Ok((
+        Box::pin(RecordBatchStreamAdapter::new(schema, stream)),
+        reading,
+    ))
+}
+
+/// Rows by all their columns but the last, nulls first.
+async fn sorted(
+    rows: Vec<RecordBatch>,
+    context: &SessionContext,
+    schema: &SchemaRef,
+) -> DataFusionResult<SendableRecordBatchStream> {
+    if rows.is_empty() {
+        return Ok(Box::pin(EmptyRecordBatchStream::new(Arc::clone(schema))));
+    }
+    let order = (0..schema.fields().len().saturating_sub(1))
+        .map(|index| SortExpr::new(ident(place(index)), true, true));
+    let rows = context.read_batches(rows)?;
+    rows.sort(order.collect())?.execute_stream().await
+}
+
+/// An optimised plan, and what runs it.
+async fn source(
+    context: &SessionContext,
+    plan: &LogicalPlan,
+) -> DataFusionResult<(cancel::Source, LogicalPlan)> {
+    let plan = context.state().optimize(plan)?;
+    let source = cancel::Source {
+        plan: session::physical(context, &plan).await?,
+        context: context.task_ctx(),
+    };
+    Ok((source, plan))
+}
+
+/// The same columns of both sides, in the same types: `c0`, `c1` …
+fn projected(plans: [&LogicalPlan; 2], columns: &Columns) -> DataFusionResult<[LogicalPlan; 2]> {
+    let [from, to] = plans.map(|plan| unsorted(plan.clone()));
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for (index, name) in columns.all().enumerate() {
         let (old, new) = (column_of(&from, name), column_of(&to, name));
@@ -462,22 +528,37 @@ fn difference(
         before.push(old.alias(place(index)));
         after.push(new.alias(place(index)));
     }
-    before.push(lit(-1_i64).alias("w"));
-    after.push(lit(1_i64).alias("w"));
-    let before = LogicalPlanBuilder::from(from).project(before)?.build()?;
-    let count = columns.all().count();
-    let group = (0..count).map(|index| ident(place(index)));
-    let order = (0..count).map(|index| SortExpr::new(ident(place(index)), true, true));
-    LogicalPlanBuilder::from(to)
-        .project(after)?
-        .union(before)?
-        .aggregate(
-            group.collect::<Vec<_>>(),
-            vec![sum(ident("w")).alias("weight")],
-        )?
-        .filter(ident("weight").not_eq(lit(0_i64)))?
-        .sort(order.collect::<Vec<_>>())?
-        .build()
+    Ok([
+        LogicalPlanBuilder::from(from).project(before)?.build()?,
+        LogicalPlanBuilder::from(to).project(after)?.build()?,
+    ])
+}
+
+/// The stream of [`difference`] with other values; its last column are the weights.
+fn mapped(
+    stream: SendableRecordBatchStream,
+    map: &RowMap,
+    columns: &Columns,
+    origins: Vec<Origins>,
+) -> SendableRecordBatchStream {
+    let names = columns.all().cloned();
+    let known = names.zip(origins).collect::<Vec<_>>();
+    let map = Arc::clone(map);
+    // A value may become null.
+    let given = stream.schema();
+    let fields = given.fields().iter();
+    let fields = fields.map(|field| Arc::new(Field::clone(field).with_nullable(true)));
+    let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
+    let nullable = Arc::clone(&schema);
+    let batches = stream.map(move |batch| {
+        let batch = batch?;
+        let weights = batch.num_columns().saturating_sub(1);
+        let values = batch.project(&(0..weights).collect::<Vec<_>>())?;
+        let mut mapped = map(&values, &known)?.columns().to_vec();
+        mapped.extend(batch.columns().last().map(Arc::clone));
+        Ok(RecordBatch::try_new(Arc::clone(&nullable), mapped)?)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
 /// A plan without the order that nobody will see.
@@ -525,8 +606,12 @@ pub(crate) async fn difference_of(
     from: &LogicalPlan,
     to: &LogicalPlan,
     columns: &Columns,
-) -> DataFusionResult<datafusion::execution::SendableRecordBatchStream> {
-    let plan = difference(from, to, columns)?;
-    let plan = context.state().optimize(&plan)?;
-    execute_stream(session::physical(context, &plan).await?, context.task_ctx())
+) -> DataFusionResult<SendableRecordBatchStream> {
+    let side = |plan: &LogicalPlan| Side {
+        context: context.clone(),
+        plan: plan.clone(),
+        caveats: vec![],
+        reports: vec![],
+    };
+    Ok(difference([&side(from), &side(to)], columns).await?.0)
 }

@@ -395,11 +395,15 @@ fn answer_hint(code: &str, action: &str, message: &str) -> String {
 
 /// A config file that cannot be understood: the place, and the key that was probably meant.
 pub(crate) fn config_error(path: &Path, text: &str, error: &toml::de::Error) -> CliError {
+    let message = format!("cannot understand the config file `{}`", path.display());
+    toml_error(message, text, error)
+        .hint("`kennel init` in an empty folder writes a commented example")
+}
+
+/// A TOML file that cannot be understood: the place, and the key that was probably meant.
+pub(crate) fn toml_error(what: String, text: &str, error: &toml::de::Error) -> CliError {
     let message = error.message().lines().next().unwrap_or_default();
-    let told = CliError::new(format!(
-        "cannot understand the config file `{}`",
-        path.display()
-    ));
+    let told = CliError::new(what);
     let quoted = message.split('`').skip(1).step_by(2).collect::<Vec<_>>();
     let remark = match quoted.split_first() {
         Some((unknown, known)) if message.starts_with("unknown ") => {
@@ -407,15 +411,14 @@ pub(crate) fn config_error(path: &Path, text: &str, error: &toml::de::Error) -> 
         }
         _ => None,
     };
-    let told = match error.span() {
+    match error.span() {
         Some(span) => {
             let place = place_of(text, span);
             let at = format!("line {}, column {}: {message}", place.line, place.column);
             told.excerpt(text, place, remark.as_deref()).caused_by(at)
         }
         None => told.caused_by(message.to_owned()),
-    };
-    told.hint("`kennel init` in an empty folder writes a commented example")
+    }
 }
 
 /// Line and column of a byte range.

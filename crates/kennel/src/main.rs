@@ -18,6 +18,7 @@ mod progress;
 mod repl;
 mod settings;
 mod signals;
+mod suppressions;
 mod text;
 mod version;
 

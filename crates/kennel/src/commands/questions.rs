@@ -51,6 +51,11 @@ impl ScopeArgs {
         self.as_of.as_deref()
     }
 
+    /// Whether all customers and accounts are asked.
+    pub(super) fn is_everything(&self) -> bool {
+        self.narrow.customers.is_empty() && self.narrow.accounts.is_empty()
+    }
+
     /// For the engine.
     pub(crate) fn settings(&self) -> Result<EngineSettings, CliError> {
         let as_of = self.as_of.as_deref().map(str::parse::<AsOf>).transpose()?;

@@ -22,6 +22,7 @@ mod s3_faults;
 mod s3_home;
 #[cfg(unix)]
 mod shell;
+mod suppressing;
 mod syncing;
 #[cfg(unix)]
 mod terminal;
