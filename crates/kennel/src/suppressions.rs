@@ -40,7 +40,7 @@ use crate::{
 
 pub(crate) use call::Sieves;
 pub(crate) use file::Suppression;
-pub(crate) use tally::Tally;
+pub(crate) use tally::{Tally, UseStatus};
 
 /// The name beside the config file.
 const FILE_NAME: &str = "suppressions.toml";
@@ -101,6 +101,11 @@ pub(crate) struct Suppressions {
 }
 
 impl Suppressions {
+    /// The whole file.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The time against which expiries are judged: that of the state which answers, so that the same state gives
     /// the same rows on every day.
     ///

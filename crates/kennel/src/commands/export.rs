@@ -21,6 +21,8 @@ use crate::{
         Chosen, ExportFormat, Made, Order, OutFolder, PAGE, Shaping, State, make, manifest,
         read_manifest,
     },
+    output::report::Report,
+    suppressions::SuppressArgs,
     text::{counted, grouped, parse_span},
 };
 
@@ -87,6 +89,8 @@ pub(crate) struct Args {
     /// Compare with this snapshot or time instead of the last export (s12, previous, 2026-03-01, -7d)
     #[arg(long, value_name = "TIME|SNAPSHOT", allow_hyphen_values = true)]
     baseline: Option<String>,
+    #[command(flatten)]
+    suppress: SuppressArgs,
 }
 
 /// Which rows `--check` is about.
@@ -142,7 +146,9 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             baseline,
             scope: scope.clone(),
         };
-        let mut shaping = Shaping::default();
+        let state = State::of(&engine, &chosen.queries)?;
+        let judged_at = engine.as_of().unwrap_or(state.at);
+        let mut shaping = Shaping::open(&args.suppress, engine.library(), judged_at, cx)?;
         let made = make(
             &engine,
             &cache,
@@ -260,6 +266,7 @@ fn finish(
         }
         _ => {}
     }
+    tell_accepted(report, cx);
     let place = out.place(made.state.at.date_naive())?;
     out.publish(made.staging, &place)?;
     let changes = match (&report.since, report.changes()) {
@@ -277,6 +284,33 @@ fn finish(
     });
     cx.printer.outcome(&told, &facts);
     Ok(verdict.exit())
+}
+
+/// What was accepted: rows that are back are news, entries for nothing are worth knowing.
+fn tell_accepted(report: &Report, cx: &Context) {
+    if report.suppressed_count() > 0 {
+        let accepted = counted(report.suppressed_count(), "accepted finding");
+        cx.printer.info(&format!("{accepted} listed apart"));
+    }
+    for line in &report.suppressions {
+        match line.standing.as_str() {
+            "expired" if line.row_count > 0 => cx.printer.warn(&format!(
+                "suppression `{}` of {} expired ({}): {} back",
+                line.name,
+                line.owner,
+                line.expires.as_deref().unwrap_or_default(),
+                match line.row_count {
+                    1 => "1 row is".to_owned(),
+                    count => format!("{} are", counted(count, "row")),
+                },
+            )),
+            "unused" => cx.printer.info(&format!(
+                "note: suppression `{}` of {} matches no row",
+                line.name, line.owner
+            )),
+            _ => {}
+        }
+    }
 }
 
 /// `3 new rows since the last export: k9/iam-admins 2, k9/rds-delete 1`.
@@ -334,7 +368,8 @@ pub(super) async fn page(
         baseline: None,
         scope: manifest::Scope::default(),
     };
-    let mut shaping = Shaping::default();
+    let none = SuppressArgs::default();
+    let mut shaping = Shaping::open(&none, engine.library(), state.at, cx)?;
     let made = make(&engine, &cache, &out, &order, &mut shaping, verdict, cx);
     let made = Box::pin(made).await?;
     out.publish(made.staging, &place)?;

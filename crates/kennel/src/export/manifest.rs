@@ -32,6 +32,9 @@ pub(crate) struct Manifest {
     pub(crate) questions: Vec<Question>,
     /// Questions that the selection has, and that were not asked.
     pub(crate) left_out: Vec<LeftOut>,
+    /// The hash of the suppressions file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) suppressions_sha256: Option<String>,
     /// Accepted findings: what was listed apart, by which entry.
     #[serde(default)]
     pub(crate) suppressions: Vec<Suppression>,
@@ -160,10 +163,12 @@ pub(crate) struct LeftOut {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Suppression {
     pub(crate) name: String,
+    /// The question, or the pattern of questions.
+    pub(crate) id: String,
     pub(crate) owner: String,
     pub(crate) reason: String,
     pub(crate) expires: Option<String>,
-    /// `active`, `expired` or `unused`.
+    /// `used`, `expired`, `unused`, or `unknown` when not all of its questions were asked or answered whole.
     pub(crate) standing: String,
     pub(crate) row_count: u64,
 }

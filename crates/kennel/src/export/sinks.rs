@@ -1,5 +1,7 @@
 //! The files of a bundle, all fed from one stream of rows.
 
+use std::io::Write;
+
 use datafusion::arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use kennel_engine::CannedQuery;
 use sha2::{Digest, Sha256};
@@ -25,6 +27,8 @@ pub(crate) const PAGE: &str = "index.html";
 pub(crate) const WORKBOOK: &str = "report.xlsx";
 /// Rows of a question that the page shows: more are for a table, not for eyes.
 const MOST_PAGE_ROWS: u64 = 5_000;
+/// Rows of a batch that are worth another thread.
+const WORTH_A_THREAD: usize = 500;
 
 /// A form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -79,8 +83,32 @@ struct Open {
     files: Vec<(Box<dyn ResultWriter>, BundleFile)>,
     /// Its rows as JSON lines, which every bundle has the hash of.
     lines: Box<dyn ResultWriter>,
+    lines_file: Option<BundleFile>,
     hasher: Sha256,
     buffer: Vec<u8>,
+}
+
+impl Open {
+    fn rows(
+        &mut self,
+        batch: &RecordBatch,
+        words: &[&str],
+        page: &mut Option<HtmlDocument>,
+    ) -> Result<(), CliError> {
+        if let Some(page) = page {
+            page.marked(batch, words)?;
+        }
+        for (writer, file) in &mut self.files {
+            writer.batch(batch, file)?;
+        }
+        self.buffer.clear();
+        self.lines.batch(batch, &mut self.buffer)?;
+        self.hasher.update(&self.buffer);
+        if let Some(file) = &mut self.lines_file {
+            file.write_all(&self.buffer)?;
+        }
+        Ok(())
+    }
 }
 
 /// The files of a question.
@@ -140,10 +168,15 @@ impl Sinks {
         if let Some(workbook) = &mut self.workbook {
             workbook.begin_in_report(about, schema, has_marks)?;
         }
-        let files = self.files_for(&stem, schema)?;
+        let files = self.files_for(&stem, schema, |format| format != ExportFormat::Jsonl)?;
+        let lines_file = match self.formats.contains(&ExportFormat::Jsonl) {
+            true => Some(self.staging.create(&format!("jsonl/{stem}.jsonl"))?),
+            false => None,
+        };
         self.open = Some(Open {
             has_marks,
             files,
+            lines_file,
             lines: writer(Format::Jsonl, schema, Look::default()),
             hasher: Sha256::new(),
             buffer: Vec::new(),
@@ -155,8 +188,10 @@ impl Sinks {
         &self,
         stem: &str,
         schema: &SchemaRef,
+        wanted: impl Fn(ExportFormat) -> bool,
     ) -> Result<Vec<(Box<dyn ResultWriter>, BundleFile)>, CliError> {
-        let formats = self.formats.iter().filter_map(|format| format.of_rows());
+        let formats = self.formats.iter().filter(|format| wanted(**format));
+        let formats = formats.filter_map(|format| format.of_rows());
         let files = formats.map(|format| {
             let extension = format.extension();
             let mut file = self
@@ -169,7 +204,7 @@ impl Sinks {
         files.collect()
     }
 
-    /// Rows of the question, and what became of each.
+    /// Rows of the question, and what became of each. The workbook, which takes longest, is written beside the others.
     pub(crate) fn rows(&mut self, batch: &RecordBatch, marks: &[Mark]) -> Result<(), CliError> {
         let Some(open) = &mut self.open else {
             return Ok(());
@@ -178,19 +213,27 @@ impl Sinks {
             true => marks.iter().map(|mark| mark.word()).collect::<Vec<_>>(),
             false => Vec::new(),
         };
-        if let Some(page) = &mut self.page {
-            page.marked(batch, &words)?;
+        let page = &mut self.page;
+        let workbook = &mut self.workbook;
+        let words = words.as_slice();
+        if batch.num_rows() < WORTH_A_THREAD {
+            if let Some(workbook) = workbook {
+                workbook.marked(batch, words)?;
+            }
+            return open.rows(batch, words, page);
         }
-        if let Some(workbook) = &mut self.workbook {
-            workbook.marked(batch, &words)?;
-        }
-        for (writer, file) in &mut open.files {
-            writer.batch(batch, file)?;
-        }
-        open.buffer.clear();
-        open.lines.batch(batch, &mut open.buffer)?;
-        open.hasher.update(&open.buffer);
-        Ok(())
+        std::thread::scope(|scope| {
+            let beside = workbook
+                .as_mut()
+                .map(|workbook| scope.spawn(move || workbook.marked(batch, words)));
+            let written = open.rows(batch, words, page);
+            if let Some(beside) = beside {
+                beside
+                    .join()
+                    .map_err(|_| CliError::new("the workbook cannot be written"))??;
+            }
+            written
+        })
     }
 
     /// A row of an audit as a finding.
@@ -238,6 +281,11 @@ impl Sinks {
             files.push(file.path().to_owned());
             self.staging.finish(file)?;
         }
+        if let Some(file) = open.lines_file {
+            files.push(file.path().to_owned());
+            self.staging.finish(file)?;
+        }
+        files.sort_unstable();
         Ok(Written {
             files,
             rows_sha256: hex(&open.hasher.finalize()),
@@ -267,7 +315,7 @@ impl Sinks {
         let stem = self.asked.checked_sub(1).and_then(|at| self.stems.get(at));
         let stem = format!("{}.accepted", stem.cloned().unwrap_or_default());
         let mut files = Vec::new();
-        for (mut writer, mut file) in self.files_for(&stem, schema)? {
+        for (mut writer, mut file) in self.files_for(&stem, schema, |_| true)? {
             for batch in batches {
                 writer.batch(batch, &mut file)?;
             }

@@ -55,10 +55,14 @@ pub(crate) fn text(report: &Report) -> String {
         .filter(|line| line.standing == "expired");
     let expired = expired.count() as u64;
     if accepted + expired > 0 {
+        let expired = match expired {
+            0 => String::new(),
+            1 => "; **1 entry has expired**".to_owned(),
+            count => format!("; **{count} entries have expired**"),
+        };
         lines.push(format!(
-            "- Accepted: {} listed apart; {}",
-            counted(accepted, "finding"),
-            counted(expired, "expired entry").replace("entrys", "entries")
+            "- Accepted: {} listed apart{expired}",
+            counted(accepted, "finding")
         ));
     }
     lines.push("Details: [index.html](index.html), [report.xlsx](report.xlsx), [manifest.json](manifest.json)".to_owned());
@@ -149,10 +153,17 @@ fn change_line(entry: &Entry) -> String {
         severity.unwrap_or_default(),
         parts.join(", ")
     );
+    // Whom or what a row is about, rather than the service or the capability behind it.
+    let arn = changes
+        .key
+        .iter()
+        .rposition(|column| column.ends_with("arn"));
+    let at = arn.unwrap_or(changes.key.len().saturating_sub(1));
     let named = changes
         .samples
         .iter()
-        .filter_map(|sample| sample.key.last());
+        .filter_map(|sample| sample.key.get(at));
+    let named = named.filter(|name| *name != "null");
     let names = named
         .take(NAMED_ROWS)
         .map(|name| escaped(name))

@@ -73,6 +73,18 @@ pub(super) fn report(work: &Work<'_>, state: &State, cache: &Cache) -> Result<Re
         lacks: lacks(&entries),
         analysed: times().min().zip(times().max()),
         stale: stale(&used, state.at, work),
+        reports: used
+            .iter()
+            .map(|report| {
+                let table = report.table.strip_suffix("_latest");
+                (
+                    report.customer_id.to_string(),
+                    report.account_id.to_string(),
+                    table.unwrap_or(&report.table).to_owned(),
+                    report.analysis_time,
+                )
+            })
+            .collect(),
         entries,
         left_out: work.order.left_out.to_vec(),
         snapshots: snapshots.collect(),
@@ -85,8 +97,11 @@ pub(super) fn report(work: &Work<'_>, state: &State, cache: &Cache) -> Result<Re
 fn entry(answered: &Answered) -> Entry {
     let trend = answered.trend.iter().map(|point| {
         let at = DateTime::parse_from_rfc3339(&point.at);
-        let day = at.map_or_else(|_| point.at.clone(), |at| minute(at.to_utc()));
-        (format!("{}, {day}", point.snapshot), point.row_count)
+        let day = at.map_or_else(
+            |_| point.at.clone(),
+            |at| at.to_utc().date_naive().to_string(),
+        );
+        (format!("{day} {}", point.snapshot), point.row_count)
     });
     let rows_file = ROWS_FILES.iter().find_map(|ending| {
         let mut files = answered.files.iter();
@@ -211,6 +226,7 @@ pub(super) fn manifest(
         redaction: work.shaping.redaction(),
         questions: questions.collect(),
         left_out: left_out.collect(),
+        suppressions_sha256: work.shaping.suppressions_sha256(),
         suppressions: work.shaping.suppressions(),
         objects: objects(work, cache)?,
         coverage: coverage(work, cache)?,

@@ -29,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) lacks: Vec<Lack>,
     /// The oldest and the newest analysis of the reports that were read.
     pub(crate) analysed: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// The newest report of each kind and account: customer, account, table, analysis time (none without rows).
+    pub(crate) reports: Vec<(String, String, String, Option<DateTime<Utc>>)>,
     /// Reports that are older than `--max-age` at the time of the state.
     pub(crate) stale: Vec<String>,
     /// Snapshots: id, source, time, whether they are complete.
@@ -110,7 +112,7 @@ pub(crate) struct SuppressionLine {
     pub(crate) owner: String,
     pub(crate) reason: String,
     pub(crate) expires: Option<String>,
-    /// `active`, `expired` or `unused`.
+    /// `used`, `expired`, `unused`, or `unknown` when not all of its questions were asked or answered whole.
     pub(crate) standing: String,
     pub(crate) row_count: u64,
 }

@@ -155,9 +155,7 @@ impl Tally {
                 )),
                 UseStatus::Unused => printer.info(&format!(
                     "note: suppression `{}` of {} matches no row of `{}`",
-                    used.name,
-                    used.owner,
-                    used.id
+                    used.name, used.owner, used.id
                 )),
                 _ => {}
             }

@@ -199,3 +199,105 @@ fn what_is_no_bundle_is_two_and_a_broken_manifest_is_one() {
         );
     }
 }
+
+#[test]
+fn accepted_findings_are_listed_apart_and_expired_ones_come_back() {
+    let mut home = one_night();
+    home.write(
+        "suppressions.toml",
+        r#"
+[[suppress]]
+name = "ci"
+id = "iam-admins"
+match = { principal_name = "ci" }
+owner = "build team"
+reason = "deploys roles"
+expires = 2026-03-03
+
+[[suppress]]
+name = "nobody"
+id = "iam-admins"
+match = { principal_name = "nobody" }
+owner = "build team"
+reason = "none"
+"#,
+    );
+    let said = export(&home, &["--check", "new"]).ends_with(1);
+    insta::assert_snapshot!(said.stderr, @r"
+    warning: 25 new rows (there is no export in this folder yet: each row counts as new): k9/iam-admins 12, k9/stale-credentials 13
+    1 accepted finding listed apart
+    note: suppression `nobody` of build team matches no row
+    wrote kennel-export/2026-03-03 (2 questions, 25 rows)
+    ");
+    let read = |path: &str| {
+        fs::read_to_string(home.work().join("kennel-export/latest").join(path)).unwrap()
+    };
+    let accepted = read("csv/k9-iam-admins.accepted.csv");
+    assert!(
+        accepted.contains("user/ci") && accepted.contains("deploys roles"),
+        "{accepted}"
+    );
+    assert!(!read("csv/k9-iam-admins.csv").contains("user/ci"));
+    let findings = read("findings.ocsf.jsonl");
+    let suppressed = findings
+        .lines()
+        .filter(|line| line.contains("\"status\":\"Suppressed\""));
+    assert_eq!(suppressed.count(), 1);
+    let page = read("index.html");
+    assert!(page.contains("k9/iam-admins: accepted findings"));
+    assert!(page.contains("<h3>Accepted findings</h3>"));
+    let json = manifest(&home, "kennel-export/latest");
+    assert_eq!(json["questions"][0]["suppressed_count"], 1);
+    assert_eq!(json["suppressions"][0]["standing"], "used");
+    assert_eq!(json["suppressions"][1]["standing"], "unused");
+    verify(&home, "kennel-export/latest").ends_with(0);
+
+    // A day later the entry has ended: the row is back, and it is news.
+    next_night(&mut home);
+    let said = export(&home, &["--check", "new", "-q"]).ends_with(1);
+    insta::assert_snapshot!(said.stderr, @r"
+    warning: 2 new rows since the last export: k9/iam-admins 2
+    warning: suppression `ci` of build team expired (2026-03-03): 1 row is back
+    ");
+    let rows = fs::read_to_string(
+        home.work()
+            .join("kennel-export/latest/csv/k9-iam-admins.csv"),
+    )
+    .unwrap();
+    assert!(
+        rows.lines()
+            .next()
+            .unwrap()
+            .ends_with(",expired_suppression"),
+        "{rows}"
+    );
+    // Accepted anew: it is not gone, it is apart.
+    home.write(
+        "other.toml",
+        "[[suppress]]\nid = \"iam-admins\"\nmatch = { principal_name = \"ci\" }\nowner = \"x\"\nreason = \"y\"\n",
+    );
+    export(
+        &home,
+        &[
+            "--suppressions",
+            "other.toml",
+            "--check",
+            "new",
+            "-q",
+            "--out",
+            "kennel-export",
+        ],
+    )
+    .ends_with(0);
+    let json = manifest(&home, "kennel-export/latest");
+    assert_eq!(
+        json["questions"][0]["changes"]["gone_count"], 0,
+        "{}",
+        json["questions"][0]["changes"]
+    );
+    export(&home, &["--no-suppressions", "-q", "--out", "all"]).ends_with(0);
+    assert_eq!(
+        manifest(&home, "all/latest")["questions"][0]["row_count"],
+        14
+    );
+}

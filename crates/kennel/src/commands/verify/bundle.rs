@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io::Write, path::PathBuf};
 
 use chrono::{DateTime, Utc};
-use kennel_cache::{AccountId, CustomerId, SourceKind};
+use kennel_cache::{AccountId, Cache, CustomerId, SourceKind};
 use kennel_engine::{AsOf, Engine, EngineSettings, ParamValues};
 
 use super::VerifyFormat;
@@ -14,9 +14,11 @@ use crate::{
     export::{
         Shaping,
         check::{Checked, Problem, check},
+        described,
         manifest::{self, Manifest, Question},
         read_manifest, rows_sha256, sha256,
     },
+    suppressions::SuppressArgs,
     text::{bytes, counted, visible},
 };
 
@@ -43,6 +45,8 @@ pub(super) struct Args {
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     format: VerifyFormat,
+    #[command(flatten)]
+    suppress: SuppressArgs,
 }
 
 /// What `-f json` promises, format 1: fields are added, never changed.
@@ -102,7 +106,7 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             checked = check(folder, &manifest);
             proof = match args.files_only {
                 true => Proof::none(&manifest, "--files-only"),
-                false => Box::pin(ask_again(&manifest, &mut checked, cx)).await?,
+                false => Box::pin(ask_again(&manifest, &args.suppress, &mut checked, cx)).await?,
             };
         }
         Ok(None) => {}
@@ -179,55 +183,13 @@ fn tell_not_asked(proof: &Proof, cx: &Context) {
 /// Asks the questions again of the same snapshots, and compares the rows with the hashes in the manifest.
 async fn ask_again(
     manifest: &Manifest,
+    suppress: &SuppressArgs,
     checked: &mut Checked,
     cx: &Context,
 ) -> Result<Proof, CliError> {
     let Some(cache) = cx.cache()? else {
         return Ok(Proof::none(manifest, "there is no cache here"));
     };
-    let shaping = Shaping::default();
-    if manifest.redaction != shaping.redaction() {
-        return Ok(Proof::none(
-            manifest,
-            "its names were replaced with another key",
-        ));
-    }
-    if manifest
-        .questions
-        .iter()
-        .any(|question| question.suppressed_count > 0)
-        && shaping.suppressions().is_empty()
-    {
-        return Ok(Proof::none(
-            manifest,
-            "findings were accepted, and `--suppressions` is not given",
-        ));
-    }
-    let held = cache.object_versions()?;
-    let held = held
-        .iter()
-        .map(|object| {
-            (
-                object.source.to_string(),
-                shaping.shown(&object.key),
-                object.sha256.to_string(),
-            )
-        })
-        .collect::<BTreeSet<_>>();
-    let lacking = manifest.objects.iter().find(|object| {
-        let wanted = (
-            object.source.clone(),
-            object.key.clone(),
-            object.sha256.clone(),
-        );
-        !held.contains(&wanted)
-    });
-    if lacking.is_some() {
-        return Ok(Proof::none(
-            manifest,
-            "this cache does not hold the objects that it rests on",
-        ));
-    }
     let at = match parsed(manifest.state.as_of.as_ref().unwrap_or(&manifest.state.at)) {
         Some(at) => at,
         None => return Ok(Proof::none(manifest, "its time cannot be understood")),
@@ -244,18 +206,9 @@ async fn ask_again(
         ..EngineSettings::default()
     };
     let engine = cx.engine(settings)?;
-    let k9 = |snapshots: &[manifest::Snapshot]| {
-        let k9 = snapshots
-            .iter()
-            .filter(|snapshot| snapshot.kind == SourceKind::K9.as_str());
-        k9.cloned().collect::<Vec<_>>()
-    };
-    let standing = crate::export::described(&engine.standing(Some(at))?);
-    if k9(&standing) != k9(&manifest.state.snapshots) {
-        return Ok(Proof::none(
-            manifest,
-            "this cache no longer keeps its snapshots",
-        ));
+    let shaping = Shaping::open(suppress, engine.library(), at, cx)?;
+    if let Some(why) = why_not(manifest, &cache, &shaping, &engine, at)? {
+        return Ok(Proof::none(manifest, why));
     }
     let mut proof = Proof::default();
     for question in &manifest.questions {
@@ -275,6 +228,53 @@ async fn ask_again(
         }
     }
     Ok(proof)
+}
+
+/// Why this cache cannot give the same rows again, whatever is in the files.
+fn why_not(
+    manifest: &Manifest,
+    cache: &Cache,
+    shaping: &Shaping,
+    engine: &Engine,
+    at: DateTime<Utc>,
+) -> Result<Option<&'static str>, CliError> {
+    if manifest.redaction != shaping.redaction() {
+        return Ok(Some(
+            "its names were replaced, and here they would not be, or otherwise",
+        ));
+    }
+    if manifest.suppressions_sha256 != shaping.suppressions_sha256() {
+        return Ok(Some(
+            "other findings were accepted then: `--suppressions` names a file",
+        ));
+    }
+    let held = cache.object_versions()?;
+    let held = held
+        .iter()
+        .map(|object| {
+            let key = shaping.shown(&object.key);
+            (object.source.to_string(), key, object.sha256.to_string())
+        })
+        .collect::<BTreeSet<_>>();
+    let mut objects = manifest.objects.iter();
+    let has_all = objects.all(|object| {
+        let wanted = (object.source.clone(), object.key.clone());
+        held.contains(&(wanted.0, wanted.1, object.sha256.clone()))
+    });
+    if !has_all {
+        return Ok(Some(
+            "this cache does not hold the objects that it rests on",
+        ));
+    }
+    let of_k9 = |snapshots: &[manifest::Snapshot]| {
+        let k9 = snapshots
+            .iter()
+            .filter(|snapshot| snapshot.kind == SourceKind::K9.as_str());
+        k9.cloned().collect::<Vec<_>>()
+    };
+    let standing = described(&engine.standing(Some(at))?);
+    let is_kept = of_k9(&standing) == of_k9(&manifest.state.snapshots);
+    Ok((!is_kept).then_some("this cache no longer keeps its snapshots"))
 }
 
 enum Again {

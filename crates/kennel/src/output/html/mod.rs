@@ -352,8 +352,7 @@ impl Section {
             escaped(&heading)
         );
         page.push_str(&summary::facts(self));
-        page.push_str(&place.trend);
-        page.push_str(&self.charts.drawn(self.row_count));
+        page.push_str(&self.charts.drawn(&place.trend, self.row_count));
         self.push_table_head(&number, &heading, &mut page);
         page
     }

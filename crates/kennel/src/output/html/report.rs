@@ -1,7 +1,10 @@
 //! What stands above the questions of a report: what changed, which answers are incomplete, the questions at a glance,
 //! and what all of it rests on.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use kennel_engine::CaveatKind;
@@ -14,6 +17,8 @@ use crate::{
 
 /// Things that answers lack, named at the top; the others stand with their answers.
 const NAMED_LACKS: usize = 8;
+/// More accounts than these are folded away.
+const MOST_OPEN_ACCOUNTS: usize = 10;
 /// Width of a bar with its gap, and height of a line of bars.
 const SPARK: (usize, usize) = (7, 20);
 
@@ -359,7 +364,7 @@ pub(super) fn trend_chart(trend: &[(String, u64)]) -> String {
         .unwrap_or(0)
         .max(1);
     let mut chart = String::from(
-        "<div class=\"charts\">\n<table class=\"chart\">\n<caption>Rows by snapshot</caption>\n<thead class=\"unseen\">\n<tr><th scope=\"col\">snapshot</th><th scope=\"col\">rows</th><th scope=\"col\">bar</th></tr>\n</thead>\n<tbody>\n",
+        "<table class=\"chart\">\n<caption>Rows by snapshot</caption>\n<thead class=\"unseen\">\n<tr><th scope=\"col\">snapshot</th><th scope=\"col\">rows</th><th scope=\"col\">bar</th></tr>\n</thead>\n<tbody>\n",
     );
     for (label, count) in trend {
         let tenths = u128::from(*count) * 1000 / u128::from(largest);
@@ -372,7 +377,7 @@ pub(super) fn trend_chart(trend: &[(String, u64)]) -> String {
             tenths % 10,
         );
     }
-    chart.push_str("</tbody>\n</table>\n</div>\n");
+    chart.push_str("</tbody>\n</table>\n");
     chart
 }
 
@@ -393,9 +398,55 @@ fn push_basis(report: &Report, page: &mut String) {
         );
     }
     page.push_str("</tbody>\n</table>\n");
+    push_reports(report, page);
     push_coverage(report, page);
     push_suppressions(report, page);
     page.push_str("<p class=\"none\">Each answer names its reports. <a href=\"manifest.json\">manifest.json</a> holds the queries, the objects with their hashes, and the hash of each file; <code>kennel verify bundle</code> checks them.</p>\n</section>\n");
+}
+
+/// When each account was analysed, kind by kind.
+fn push_reports(report: &Report, page: &mut String) {
+    let tables = report.reports.iter().map(|(_, _, table, _)| table.as_str());
+    let tables = tables.collect::<BTreeSet<_>>();
+    let mut accounts = BTreeMap::<_, BTreeMap<_, _>>::new();
+    for (customer, account, table, at) in &report.reports {
+        let account = accounts.entry((customer, account)).or_default();
+        account.insert(table.as_str(), *at);
+    }
+    if accounts.is_empty() {
+        return;
+    }
+    let _infallible = write!(
+        page,
+        "<details{}>\n<summary>k9 analysed {}</summary>\n<div class=\"rows\" role=\"region\" tabindex=\"0\" aria-label=\"Analyses\">\n<table class=\"plain\">\n<thead>\n<tr><th scope=\"col\">Customer</th><th scope=\"col\">Account</th>",
+        match accounts.len() {
+            0..=MOST_OPEN_ACCOUNTS => " open",
+            _ => "",
+        },
+        counted(accounts.len() as u64, "account"),
+    );
+    for table in &tables {
+        let _infallible = write!(page, "<th scope=\"col\">{}</th>", escaped(table));
+    }
+    page.push_str("</tr>\n</thead>\n<tbody>\n");
+    for ((customer, account), analysed) in accounts {
+        let _infallible = write!(
+            page,
+            "<tr><td>{}</td><td>{}</td>",
+            escaped(customer),
+            escaped(account)
+        );
+        for table in &tables {
+            let cell = match analysed.get(table) {
+                Some(Some(at)) => minute(*at),
+                Some(None) => "no rows".to_owned(),
+                None => "<span class=\"lack\">no report</span>".to_owned(),
+            };
+            let _infallible = write!(page, "<td class=\"time\">{cell}</td>");
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("</tbody>\n</table>\n</div>\n</details>\n");
 }
 
 fn push_coverage(report: &Report, page: &mut String) {
@@ -403,7 +454,7 @@ fn push_coverage(report: &Report, page: &mut String) {
         return;
     }
     let accounts = report.coverage.iter().map(|line| &line.account_id);
-    let accounts = accounts.collect::<std::collections::BTreeSet<_>>().len();
+    let accounts = accounts.collect::<BTreeSet<_>>().len();
     let events = report.coverage.iter().map(|line| line.event_count).sum();
     let _infallible = write!(
         page,
@@ -437,7 +488,7 @@ fn push_suppressions(report: &Report, page: &mut String) {
     );
     for line in &report.suppressions {
         let standing = match line.standing.as_str() {
-            "active" => "active".to_owned(),
+            "used" | "unknown" => line.standing.clone(),
             other => format!("<span class=\"lack\">{}</span>", escaped(other)),
         };
         let _infallible = writeln!(

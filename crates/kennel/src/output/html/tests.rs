@@ -167,7 +167,7 @@ fn charts_count_rows_or_what_rows_stand_for() {
     let rows = RecordBatch::try_from_iter([("account_id", ArrayRef::clone(&accounts))]).unwrap();
     let mut charts = Charts::of(&rows.schema());
     charts.count(&rows);
-    let drawn = charts.drawn(4);
+    let drawn = charts.drawn("", 4);
     assert!(
         drawn.contains("<caption>Rows by account</caption>"),
         "{drawn}"
@@ -178,7 +178,7 @@ fn charts_count_rows_or_what_rows_stand_for() {
     let rows = RecordBatch::try_from_iter([("account_id", accounts), ("calls", calls)]).unwrap();
     let mut charts = Charts::of(&rows.schema());
     charts.count(&rows);
-    let drawn = charts.drawn(4);
+    let drawn = charts.drawn("", 4);
     assert!(
         drawn.contains("<caption>Calls by account</caption>"),
         "{drawn}"
@@ -195,7 +195,7 @@ fn a_chart_that_says_nothing_is_not_drawn() {
         let rows = RecordBatch::try_from_iter([("account_id", column(values))]).unwrap();
         let mut charts = Charts::of(&rows.schema());
         charts.count(&rows);
-        charts.drawn(values.len() as u64)
+        charts.drawn("", values.len() as u64)
     };
     assert_eq!(drawn(&["1", "1", "1", "1", "1"]), "", "one value");
     assert_eq!(drawn(&["1", "2", "3", "4", "5"]), "", "a row each");
