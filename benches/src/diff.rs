@@ -1,6 +1,9 @@
 //! What changed between two nights of 750,000 report rows each, of which every report was made anew.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use kennel_testkit::fixtures::{BucketOptions, ScaleSpec, write_accounts, write_bucket};
 
@@ -29,7 +32,8 @@ const DIFFS: [(&str, &[&str]); 5] = [
     ("--tag daily", &["--tag", "daily", "-o", "daily/"]),
 ];
 
-pub(crate) fn run(cli: &Cli) -> Outcome {
+/// A home with two nights.
+pub(crate) fn two_nights(cli: &Cli) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let home = cli.data.join("home-two-nights");
     if !home.exists() {
         let inbox = cli.data.join("inbox-two-nights");
@@ -40,6 +44,11 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         write_accounts(nights.world(), &changed, &inbox, &BucketOptions::default())?;
         sync(cli, &home, &inbox)?;
     }
+    Ok(home)
+}
+
+pub(crate) fn run(cli: &Cli) -> Outcome {
+    let home = two_nights(cli)?;
     head("engine/diff/750k_rows, two snapshots");
     for (name, args) in DIFFS {
         several(name, cli.runs, || Ok(()), || diff(cli, &home, args))?;

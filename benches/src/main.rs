@@ -4,6 +4,7 @@
 //! shared machine is not. See `benches/README.md`.
 
 mod diff;
+mod export;
 mod measure;
 mod queries;
 mod sync;
@@ -45,6 +46,8 @@ enum Bench {
     },
     /// What changed between two nights of 750,000 report rows.
     Diff,
+    /// A night's report over 750,000 report rows.
+    Export,
     /// Mirrors from an S3 server: 5,000 objects of 10 KB, 20 of 20 MB, and nothing changed; beside rclone and s5cmd.
     Sync {
         /// SeaweedFS: `weed`.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
     let outcome = match &cli.bench {
         Bench::Queries { nights, duckdb } => queries::run(&cli, *nights, duckdb),
         Bench::Diff => diff::run(&cli),
+        Bench::Export => export::run(&cli),
         Bench::Sync {
             weed,
             rclone,
