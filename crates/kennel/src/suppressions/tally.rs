@@ -134,7 +134,7 @@ impl Tally {
                     "are"
                 };
                 printer.info(&format!(
-                    "{question}: {rows} {verb} suppressed by `{}`; `--suppressed` shows them",
+                    "{question}: {rows} {verb} suppressed by `{}` (`kennel run {question} --suppressed` shows them)",
                     self.file
                 ));
             }
