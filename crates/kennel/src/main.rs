@@ -14,6 +14,7 @@ mod mirroring;
 mod output;
 mod printer;
 mod progress;
+mod redact;
 mod repl;
 mod settings;
 mod signals;
