@@ -16,6 +16,7 @@ mod lock;
 mod manifest;
 mod pack;
 mod prune;
+mod redaction;
 mod report_key;
 mod snapshot;
 mod stage;

@@ -250,6 +250,7 @@ impl From<CacheError> for CliError {
                 exit: Exit::Absent,
                 ..told.hint(LIST_SNAPSHOTS)
             },
+            CacheError::DamagedKey { .. } => told.hint("without this file the next `--redact` makes a new key; tokens of earlier exports then mean nothing to it"),
             CacheError::Busy => told.hint("the snapshots are forgotten; run `kennel prune` again to free their space"),
             error if error.is_no_manifest() => told.hint(NO_MANIFEST),
             error if error.is_disk_full() => told.hint("free some space, or `kennel prune --keep-snapshots N`; what is in the cache stays readable"),

@@ -15,6 +15,7 @@ mod mirroring;
 mod output;
 mod printer;
 mod progress;
+mod redact;
 mod repl;
 mod settings;
 mod signals;

@@ -1,8 +1,9 @@
 //! Standard output and standard error: stdout is data, stderr is conversation. Nothing else writes to either.
 
 use std::{
+    borrow::Cow,
     io::{self, BufWriter, IsTerminal, StdoutLock, Write},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use chrono::SecondsFormat;
@@ -13,6 +14,7 @@ use crate::{
     clock,
     error::{CliError, Label},
     output::Look,
+    redact::Redactor,
     text::visible,
 };
 
@@ -32,6 +34,8 @@ pub(crate) struct Printer {
     json: bool,
     /// The bars that a line must not run into.
     bars: Mutex<Option<MultiProgress>>,
+    /// What lines go through, once results are to be redacted.
+    redactor: OnceLock<Arc<Redactor>>,
 }
 
 impl Printer {
@@ -51,6 +55,7 @@ impl Printer {
             color_stderr: colored(io::stderr().is_terminal()),
             json: false,
             bars: Mutex::new(None),
+            redactor: OnceLock::new(),
         }
     }
 
@@ -155,8 +160,27 @@ impl Printer {
             return;
         }
         for line in error.lines(|label| self.paint(label)) {
-            self.line(&line);
+            match self.redactor.get() {
+                // Only what fails while it runs quotes values of the data.
+                Some(redactor) if line.starts_with("  caused by: ") => {
+                    self.line(&redactor.failure(&line));
+                }
+                _ => self.line(&line),
+            }
         }
+    }
+
+    /// A name without a form of its own, as a line may show it.
+    pub(crate) fn named<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        match self.redactor.get() {
+            Some(redactor) => Cow::Owned(redactor.name(name)),
+            None => Cow::Borrowed(name),
+        }
+    }
+
+    /// From now on lines are redacted; the first redactor stays.
+    pub(crate) fn set_redactor(&self, redactor: Arc<Redactor>) {
+        let _there_is_one = self.redactor.set(redactor);
     }
 
     /// A question without a line break, for who types plain lines.
@@ -199,6 +223,8 @@ impl Printer {
     }
 
     fn line(&self, text: &str) {
+        let redacted = self.redactor.get().map(|redactor| redactor.text(text));
+        let text = redacted.as_deref().unwrap_or(text);
         let write = || {
             let mut stderr = io::stderr().lock();
             // A closed standard error must not end a run that writes data elsewhere.

@@ -205,10 +205,7 @@ impl Suppression {
     }
 
     /// Its columns in a schema, or the first that is not there.
-    fn columns_in(
-        &self,
-        schema: &SchemaRef,
-    ) -> Result<Vec<(usize, file::Wanted)>, (&str, Range<usize>)> {
+    fn columns_in(&self, schema: &SchemaRef) -> Result<Matching, (&str, Range<usize>)> {
         let found = self.columns.iter().map(|(name, wanted, span)| {
             let mut fields = schema.fields().iter();
             let index = fields.position(|field| field.name().eq_ignore_ascii_case(name));
@@ -223,12 +220,15 @@ fn has_wildcard(id: &str) -> bool {
     id.contains(['*', '?'])
 }
 
+/// Columns of a result, and what they must hold.
+type Matching = Vec<(usize, file::Wanted)>;
+
 /// A suppression on the columns of one question.
 #[derive(Debug, Clone)]
 struct Rule {
     suppression: Suppression,
     /// Column and what it must hold.
-    columns: Vec<(usize, file::Wanted)>,
+    columns: Matching,
     is_expired: bool,
     /// Rows that matched, also those that another one took before; when expired, those that are back.
     row_count: u64,
@@ -402,11 +402,7 @@ impl Texts {
 }
 
 impl Rule {
-    fn new(
-        suppression: &Suppression,
-        columns: Vec<(usize, file::Wanted)>,
-        at: DateTime<Utc>,
-    ) -> Self {
+    fn new(suppression: &Suppression, columns: Matching, at: DateTime<Utc>) -> Self {
         Self {
             is_expired: suppression
                 .expires

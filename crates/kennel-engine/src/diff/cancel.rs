@@ -385,7 +385,9 @@ mod tests {
         ]))
     }
 
-    fn weights(batches: &[RecordBatch]) -> Vec<((Option<String>, Option<i64>), i64)> {
+    type Weighted = ((Option<String>, Option<i64>), i64);
+
+    fn weights(batches: &[RecordBatch]) -> Vec<Weighted> {
         let mut found = Vec::new();
         for batch in batches {
             let texts = batch.column(0).as_string::<i32>().iter();

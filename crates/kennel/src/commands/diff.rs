@@ -13,6 +13,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::{About, Format},
+    redact::{RedactArgs, Redactor},
     suppressions::{Sieves, SuppressArgs},
 };
 
@@ -85,6 +86,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     suppress: SuppressArgs,
     #[command(flatten)]
+    redact: RedactArgs,
+    #[command(flatten)]
     narrow: NarrowArgs,
     #[command(flatten)]
     output: OutputArgs,
@@ -122,7 +125,11 @@ struct Asked<'a> {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
-    let options = options(&args)?;
+    let redactor = args.redact.open(cx)?;
+    let options = DiffOptions {
+        mapped: redactor.as_ref().map(Redactor::rows),
+        ..options(&args)?
+    };
     let statement = args.command.as_deref().map(one_statement).transpose()?;
     let engine = cx.engine(args.narrow.settings())?;
     let asked = match &statement {
@@ -139,7 +146,11 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         .iter()
         .map(|asked| asked.name.clone())
         .collect::<Vec<_>>();
-    let mut sieves = Sieves::open(&args.suppress, false, &engine, cx)?;
+    let mut sieves = match redactor {
+        // They are for names, and there are tokens now.
+        Some(_) => Sieves::none(cx),
+        None => Sieves::open(&args.suppress, false, &engine, cx)?,
+    };
     let mut results = args.output.open(&names, cx)?;
     let mut verdict = Verdict::default();
     let count = asked.len();
@@ -166,6 +177,10 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         let (answer, sieve) = match asked.canned {
             Some(query) => sieves.before_changes(&query.id, diff.answer, cx),
             None => (diff.answer, None),
+        };
+        let (answer, about) = match &redactor {
+            Some(redactor) => (redactor.around(answer), redactor.about(about)),
+            None => (answer, about),
         };
         let (about, schema, stream) = taken_apart(answer, about);
         let row_count = results.write(&about, &schema, stream).await?;

@@ -12,6 +12,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::About,
+    redact::RedactArgs,
     suppressions::{Sieves, SuppressArgs},
     text::{minute, parse_span},
 };
@@ -59,10 +60,13 @@ pub(crate) struct Args {
     /// Show the suppressed rows alone, with who suppresses them and why
     #[arg(long, conflicts_with_all = ["no_suppressions", "check"])]
     suppressed: bool,
+    #[command(flatten)]
+    redact: RedactArgs,
 }
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
+    let redactor = args.redact.open(cx)?;
     let engine = cx.engine(args.scope.settings()?)?;
     tell_as_of(&engine, cx)?;
     let queries = args
@@ -93,6 +97,10 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
                 .all(|caveat| caveat.kind == CaveatKind::Note);
         let about = about(query, values, &engine);
         let (answer, sieve) = sieves.before(&query.id, answer)?;
+        let (answer, about) = match &redactor {
+            Some(redactor) => (redactor.answer(answer)?, redactor.about(about)),
+            None => (answer, about),
+        };
         let (about, schema, stream) = taken_apart(answer, about);
         let row_count = results.write(&about, &schema, stream).await?;
         sieves.after(sieve, is_whole);

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, IsTerminal, Read},
     path::PathBuf,
+    sync::Arc,
 };
 
 use kennel_engine::{Engine, Outcome, ParamValues, Statement};
@@ -16,6 +17,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::About,
+    redact::{RedactArgs, Redactor},
     repl::{self, Setup},
     text::minute,
 };
@@ -73,6 +75,8 @@ pub(crate) struct Args {
     /// Forbid dot commands that read or write files or start programs, and changes of the catalog
     #[arg(long)]
     safe: bool,
+    #[command(flatten)]
+    redact: RedactArgs,
 }
 
 /// Chooses between one run over given statements and the shell.
@@ -80,6 +84,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
     let is_given = args.file.is_some() || !args.commands.is_empty();
     if !is_given && io::stdin().is_terminal() {
+        refuse_in_shell(&args)?;
         return Box::pin(repl::converse(setup(&args, values)?, cx)).await;
     }
     crate::or_interrupted(Box::pin(run_given(args, values, cx))).await
@@ -95,6 +100,17 @@ fn setup(args: &Args, values: ParamValues) -> Result<Setup, CliError> {
         is_safe: args.safe,
         reads_rc: !args.no_rc,
     })
+}
+
+/// The shell shows more than results: names while they are typed, plans, its history.
+fn refuse_in_shell(args: &Args) -> Result<(), CliError> {
+    match args.redact.redact {
+        true => Err(
+            CliError::new("the shell and its dot commands cannot be redacted")
+                .hint("`--redact` works with -c, FILE and standard input"),
+        ),
+        false => Ok(()),
+    }
 }
 
 async fn run_given(args: Args, values: ParamValues, cx: &Context) -> Result<Exit, CliError> {
@@ -117,6 +133,7 @@ async fn run_given(args: Args, values: ParamValues, cx: &Context) -> Result<Exit
         }
     };
     if args.safe || texts.iter().any(|text| repl::has_dots(text)) {
+        refuse_in_shell(&args)?;
         let text = texts.join("\n;\n");
         return Box::pin(repl::run_script(&text, setup(&args, values)?, cx)).await;
     }
@@ -132,9 +149,10 @@ async fn run_given(args: Args, values: ParamValues, cx: &Context) -> Result<Exit
     if statements.is_empty() {
         return Err(CliError::new("there is no statement to run"));
     }
+    let redactor = args.redact.open(cx)?;
     let engine = cx.engine(args.scope.settings()?)?;
     tell_as_of(&engine, cx)?;
-    execute(&engine, &statements, &values, &args.output, cx)
+    execute(&engine, &statements, &values, (&args.output, redactor), cx)
         .await
         .map_err(in_file)
 }
@@ -143,7 +161,7 @@ async fn execute(
     engine: &Engine,
     statements: &[Statement],
     values: &ParamValues,
-    output: &OutputArgs,
+    (output, redactor): (&OutputArgs, Option<Arc<Redactor>>),
     cx: &Context,
 ) -> Result<Exit, CliError> {
     let result_count = statements
@@ -169,6 +187,10 @@ async fn execute(
                     params: values.0.clone().into_iter().collect(),
                     as_of: engine.as_of().map(minute),
                     ..About::default()
+                };
+                let (answer, about) = match &redactor {
+                    Some(redactor) => (redactor.answer(answer)?, redactor.about(about)),
+                    None => (answer, about),
                 };
                 let (about, schema, stream) = taken_apart(answer, about);
                 results.write(&about, &schema, stream).await?;

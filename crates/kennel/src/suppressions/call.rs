@@ -46,6 +46,15 @@ impl Sieves {
         })
     }
 
+    /// Suppresses nothing.
+    pub(crate) fn none(cx: &Context) -> Self {
+        Self {
+            at: cx.now(),
+            suppressions: None,
+            shows_suppressed: false,
+        }
+    }
+
     /// Puts the question's sieve between its rows and the output.
     ///
     /// # Errors

@@ -134,7 +134,7 @@ impl Tally {
                     "are"
                 };
                 printer.info(&format!(
-                    "{question}: {rows} {verb} suppressed by `{}`; `--suppressed` shows them",
+                    "{question}: {rows} {verb} suppressed by `{}` (`kennel run {question} --suppressed` shows them)",
                     self.file
                 ));
             }
@@ -144,8 +144,8 @@ impl Tally {
             match used.status {
                 UseStatus::Expired if used.row_count > 0 => printer.warn(&format!(
                     "suppression `{}` of {} expired ({}; this state is of {}): {} back",
-                    used.name,
-                    used.owner,
+                    printer.named(&used.name),
+                    printer.named(&used.owner),
                     used.expires.as_deref().unwrap_or_default(),
                     minute(self.at),
                     match used.row_count {
@@ -155,7 +155,9 @@ impl Tally {
                 )),
                 UseStatus::Unused => printer.info(&format!(
                     "note: suppression `{}` of {} matches no row of `{}`",
-                    used.name, used.owner, used.id
+                    printer.named(&used.name),
+                    printer.named(&used.owner),
+                    used.id
                 )),
                 _ => {}
             }
@@ -163,7 +165,7 @@ impl Tally {
         let forever = uses
             .iter()
             .filter(|used| used.expires.is_none() && used.status == UseStatus::Used)
-            .map(|used| format!("`{}`", used.name))
+            .map(|used| format!("`{}`", printer.named(&used.name)))
             .collect::<Vec<_>>();
         if !forever.is_empty() {
             printer.detail(&format!(

@@ -16,6 +16,7 @@ mod outputs;
 mod policy;
 #[cfg(unix)]
 mod pty;
+mod redacting;
 mod s3;
 mod s3_credentials;
 mod s3_faults;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A home that has mirrored the guide's trail and k9's reports.
-fn guide_home() -> S3Home {
+pub(crate) fn guide_home() -> S3Home {
     let s3 = trail_home();
     for (key, body) in deliver(&guide_trail()) {
         put(&s3.bucket, &key, body);
