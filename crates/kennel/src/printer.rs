@@ -153,7 +153,14 @@ impl Printer {
     pub(crate) fn error(&self, error: &CliError) {
         if self.json && !error.is_quiet() {
             // One event, however many lines it is for people.
-            self.say("ERROR", "message", &error.one_line(), str::to_owned);
+            let line = error.one_line();
+            let redacted = self.redactor.get().map(|redactor| redactor.failure(&line));
+            self.say(
+                "ERROR",
+                "message",
+                redacted.as_deref().unwrap_or(&line),
+                str::to_owned,
+            );
             for hint in error.hints() {
                 self.say("INFO", "hint", hint, str::to_owned);
             }

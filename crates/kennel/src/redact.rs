@@ -26,7 +26,8 @@ use kennel_engine::{Answer, Caveat, Library, Origins, ReportUsed, RowMap};
 
 use crate::{context::Context, error::CliError, output::About};
 
-use columns::{Class, class_of, redact_array};
+pub(crate) use columns::Class;
+use columns::{class_of, redact_array};
 use token::Tokens;
 
 /// Stands where something was that must not even have a token.
@@ -243,7 +244,7 @@ impl Redactor {
     }
 
     /// Numbers and defaults name nobody.
-    fn param(&self, value: &str) -> String {
+    pub(crate) fn param(&self, value: &str) -> String {
         let is_number = value.len() < 9 && value.parse::<f64>().is_ok();
         match is_number || value.ends_with(" (the default)") {
             true => value.to_owned(),
@@ -259,7 +260,7 @@ impl Redactor {
         }
     }
 
-    fn report(&self, report: &ReportUsed) -> ReportUsed {
+    pub(crate) fn report(&self, report: &ReportUsed) -> ReportUsed {
         ReportUsed {
             customer_id: CustomerId::new(self.tokens.of_value(report.customer_id.as_str())),
             account_id: AccountId::new(self.tokens.of_value(report.account_id.as_str())),
@@ -268,7 +269,7 @@ impl Redactor {
     }
 
     /// The redacted schema, and what each column holds.
-    fn schema(
+    pub(crate) fn schema(
         &self,
         schema: &SchemaRef,
         origins: &[Origins],
@@ -290,7 +291,7 @@ impl Redactor {
         Ok((Arc::new(Schema::new(fields)), classes))
     }
 
-    fn batch(
+    pub(crate) fn batch(
         &self,
         batch: &RecordBatch,
         classes: &[Class],

@@ -22,6 +22,7 @@ use crate::{
         read_manifest,
     },
     output::report::Report,
+    redact::RedactArgs,
     suppressions::SuppressArgs,
     text::{counted, grouped, parse_span},
 };
@@ -91,6 +92,8 @@ pub(crate) struct Args {
     baseline: Option<String>,
     #[command(flatten)]
     suppress: SuppressArgs,
+    #[command(flatten)]
+    redact: RedactArgs,
 }
 
 /// Which rows `--check` is about.
@@ -113,6 +116,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     if args.sync {
         sync_first(&mut verdict, cx).await?;
     }
+    let redactor = args.redact.open(cx)?;
     let scope = manifest::Scope {
         customers: settings.customers.iter().map(ToString::to_string).collect(),
         accounts: settings.accounts.iter().map(ToString::to_string).collect(),
@@ -148,7 +152,8 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         };
         let state = State::of(&engine, &chosen.queries)?;
         let judged_at = engine.as_of().unwrap_or(state.at);
-        let mut shaping = Shaping::open(&args.suppress, engine.library(), judged_at, cx)?;
+        let redactor = redactor.clone();
+        let mut shaping = Shaping::open(&args.suppress, engine.library(), judged_at, redactor, cx)?;
         let made = make(
             &engine,
             &cache,
@@ -369,7 +374,7 @@ pub(super) async fn page(
         scope: manifest::Scope::default(),
     };
     let none = SuppressArgs::default();
-    let mut shaping = Shaping::open(&none, engine.library(), state.at, cx)?;
+    let mut shaping = Shaping::open(&none, engine.library(), state.at, None, cx)?;
     let made = make(&engine, &cache, &out, &order, &mut shaping, verdict, cx);
     let made = Box::pin(made).await?;
     out.publish(made.staging, &place)?;

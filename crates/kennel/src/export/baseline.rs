@@ -239,10 +239,11 @@ async fn rows_of_past(
 
 /// A report as the manifest names it.
 pub(crate) fn name_of(report: &ReportUsed, shaping: &Shaping) -> ReportName {
+    let report = shaping.report(report);
     (
-        report.table.clone(),
-        shaping.shown(report.customer_id.as_str()),
-        shaping.shown(report.account_id.as_str()),
+        report.table,
+        report.customer_id.to_string(),
+        report.account_id.to_string(),
     )
 }
 

@@ -6,9 +6,7 @@ use chrono::TimeDelta;
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use kennel_cache::Cache;
-use kennel_engine::{
-    Answer, AsOf, CannedQuery, Caveat, CaveatKind, Engine, ParamValues, ReportUsed,
-};
+use kennel_engine::{Answer, AsOf, CannedQuery, CaveatKind, Engine, ParamValues, ReportUsed};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -89,7 +87,7 @@ pub(crate) async fn make(
         ));
     }
     let baselines = Baselines::choose(&state, &bundles, order.baseline, engine)?;
-    let ids = order.queries.iter().map(|query| query.id.clone());
+    let ids = order.queries.iter().map(|query| shaping.shown(&query.id));
     let ids = ids.collect::<Vec<_>>();
     let mut work = Work {
         trend: Trend::of(&state, engine, cache)?,
@@ -143,6 +141,9 @@ pub(super) struct Answered {
 
 /// One question while its rows pass.
 struct Passing<'q> {
+    /// What is asked.
+    asked: &'q CannedQuery,
+    /// How it is shown.
     query: &'q CannedQuery,
     columns: KeyColumns,
     page: Comparison,
@@ -175,8 +176,10 @@ impl Work<'_> {
             Some(last) => Some(self.compared(Some(last), query, values, &columns).await?),
             None => None,
         };
+        let shown = self.shaping.query(query);
         let passing = Passing {
-            query,
+            asked: query,
+            query: &shown,
             columns,
             page,
             last,
@@ -209,28 +212,11 @@ impl Work<'_> {
 
     /// What is said of a question, as it is shown.
     fn about(&self, query: &CannedQuery, values: &ParamValues, answer: &Answer) -> About {
-        let shown = |text: &str| self.shaping.shown(text);
-        let about = about(query, values, self.engine);
-        let params = about.params.iter();
-        About {
-            params: params
-                .map(|(name, value)| (name.clone(), shown(value)))
-                .collect(),
-            caveats: answer
-                .caveats
-                .iter()
-                .map(|caveat| Caveat {
-                    message: shown(&caveat.message),
-                    ..caveat.clone()
-                })
-                .collect(),
-            reports: answer
-                .reports
-                .iter()
-                .map(|report| self.shaping.report(report))
-                .collect(),
-            ..about
-        }
+        self.shaping.about(About {
+            caveats: answer.caveats.clone(),
+            reports: answer.reports.clone(),
+            ..about(query, values, self.engine)
+        })
     }
 
     async fn compared(
@@ -350,9 +336,13 @@ impl Work<'_> {
             false => Ok(()),
         })?;
         let all_count = passing.row_count + suppressed_count;
-        let trend = self
-            .trend
-            .points(query, values, all_count, &self.order.scope, self.bundles);
+        let trend = self.trend.points(
+            passing.asked,
+            values,
+            all_count,
+            &self.order.scope,
+            self.bundles,
+        );
         let trend = trend.await?;
         if passing.new_since_last > 0 {
             let new = (query.id.clone(), passing.new_since_last);

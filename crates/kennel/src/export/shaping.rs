@@ -1,14 +1,17 @@
-//! What becomes of rows before anybody sees them: accepted findings are taken apart.
+//! What becomes of rows before anybody sees them: accepted findings are taken apart, names are replaced.
+
+use std::{borrow::Cow, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
-use kennel_cache::{AccountId, CustomerId};
+use datafusion::arrow::{datatypes::SchemaRef, error::ArrowError, record_batch::RecordBatch};
 use kennel_engine::{Answer, CannedQuery, Library, ReportUsed};
 
 use super::{folder::sha256, manifest};
 use crate::{
     context::Context,
     error::CliError,
+    output::About,
+    redact::{Class, Redactor},
     suppressions::{Sieve, SuppressArgs, Suppressions, Tally, UseStatus},
 };
 
@@ -18,12 +21,21 @@ pub(crate) struct Shaping {
     /// When ends of suppressions are judged: the time of the state.
     at: DateTime<Utc>,
     suppressions: Option<(Suppressions, Tally)>,
+    redactor: Option<Arc<Redactor>>,
 }
 
 /// Decides on the rows of one question.
 pub(crate) struct Shape {
     schema: SchemaRef,
     sieve: Option<Sieve>,
+    veil: Option<Veil>,
+}
+
+/// Replaces names in the rows of one question, and in those that are accepted.
+struct Veil {
+    redactor: Arc<Redactor>,
+    kept: (SchemaRef, Vec<Class>),
+    accepted: (SchemaRef, Vec<Class>),
 }
 
 /// The rows of a batch, apart.
@@ -43,6 +55,7 @@ impl Shaping {
         suppress: &SuppressArgs,
         library: &Library,
         at: DateTime<Utc>,
+        redactor: Option<Arc<Redactor>>,
         cx: &Context,
     ) -> Result<Self, CliError> {
         let suppressions = suppress.load(library, cx)?;
@@ -53,6 +66,7 @@ impl Shaping {
             }),
             library: library.clone(),
             at,
+            redactor,
         })
     }
 
@@ -72,11 +86,33 @@ impl Shaping {
             .as_ref()
             .map(|(suppressions, _)| suppressions.sieve(&query.id, &answer.schema, at))
             .transpose()?;
-        let schema = match &sieve {
-            Some(sieve) => sieve.kept_schema(),
-            None => SchemaRef::clone(&answer.schema),
+        let (schema, accepted) = match &sieve {
+            Some(sieve) => (sieve.kept_schema(), sieve.suppressed_schema()),
+            None => (
+                SchemaRef::clone(&answer.schema),
+                SchemaRef::clone(&answer.schema),
+            ),
         };
-        Ok(Shape { schema, sieve })
+        let Some(redactor) = &self.redactor else {
+            return Ok(Shape {
+                schema,
+                sieve,
+                veil: None,
+            });
+        };
+        let cannot = |e: ArrowError| CliError::new("this result cannot be redacted").cause(&e);
+        let origins = answer.reading.origins();
+        let kept = redactor.schema(&schema, &origins).map_err(cannot)?;
+        let accepted = redactor.schema(&accepted, &origins).map_err(cannot)?;
+        Ok(Shape {
+            schema: SchemaRef::clone(&kept.0),
+            sieve,
+            veil: Some(Veil {
+                redactor: Arc::clone(redactor),
+                kept,
+                accepted,
+            }),
+        })
     }
 
     /// After the last row of a question. `is_whole`: what did not match an entry then matches nothing.
@@ -92,23 +128,68 @@ impl Shaping {
         Some(sha256(suppressions.text()))
     }
 
-    /// The key under which names are replaced.
+    /// The key under which names are replaced: the token of an account that nobody has.
     pub(crate) fn redaction(&self) -> Option<String> {
-        None
+        Some(self.redactor.as_ref()?.text("000000000000"))
     }
 
     /// A text beside the rows (a message, a key, an account) as it is shown.
     pub(crate) fn shown(&self, text: &str) -> String {
-        text.to_owned()
+        match &self.redactor {
+            Some(redactor) => redactor.text(text),
+            None => text.to_owned(),
+        }
+    }
+
+    /// A text that somebody wrote, which can name anybody.
+    fn named(&self, text: &str) -> String {
+        match &self.redactor {
+            Some(redactor) => redactor.name(text),
+            None => text.to_owned(),
+        }
+    }
+
+    /// The value of a parameter as it is shown.
+    pub(crate) fn param(&self, value: &str) -> String {
+        match &self.redactor {
+            Some(redactor) => redactor.param(value),
+            None => value.to_owned(),
+        }
     }
 
     /// A report that an answer rests on, as it is shown.
     pub(crate) fn report(&self, report: &ReportUsed) -> ReportUsed {
-        ReportUsed {
-            customer_id: CustomerId::new(self.shown(report.customer_id.as_str())),
-            account_id: AccountId::new(self.shown(report.account_id.as_str())),
-            ..report.clone()
+        match &self.redactor {
+            Some(redactor) => redactor.report(report),
+            None => report.clone(),
         }
+    }
+
+    /// What is said of a question, as it is shown.
+    pub(crate) fn about(&self, about: About) -> About {
+        match &self.redactor {
+            Some(redactor) => redactor.about(about),
+            None => about,
+        }
+    }
+
+    /// A query as it is shown: one of a user's own can name anything anywhere.
+    pub(crate) fn query<'q>(&self, query: &'q CannedQuery) -> Cow<'q, CannedQuery> {
+        let is_ours = || {
+            let ours = Library::embedded();
+            ours.is_ok_and(|library| library.iter().any(|known| known.text == query.text))
+        };
+        if self.redactor.is_none() || is_ours() {
+            return Cow::Borrowed(query);
+        }
+        Cow::Owned(CannedQuery {
+            id: self.shown(&query.id),
+            title: self.shown(&query.title),
+            documentation: String::new(),
+            sql: String::new(),
+            text: String::new(),
+            ..query.clone()
+        })
     }
 
     /// What the entries of the suppressions file did, after the last row.
@@ -118,10 +199,10 @@ impl Shaping {
         };
         let uses = tally.uses(&self.library).into_iter();
         let uses = uses.map(|used| manifest::Suppression {
-            name: self.shown(&used.name),
+            name: self.named(&used.name),
             id: used.id,
-            owner: self.shown(&used.owner),
-            reason: self.shown(&used.reason),
+            owner: self.named(&used.owner),
+            reason: self.named(&used.reason),
             expires: used.expires,
             standing: match used.status {
                 UseStatus::Used => "used",
@@ -144,18 +225,28 @@ impl Shape {
 
     /// Takes a batch apart.
     pub(crate) fn rows(&mut self, batch: RecordBatch) -> Result<Shaped, CliError> {
-        let Some(sieve) = &mut self.sieve else {
-            return Ok(Shaped {
-                kept: batch,
-                accepted: None,
-            });
+        let (kept, accepted) = match &mut self.sieve {
+            None => (batch, None),
+            Some(sieve) => {
+                let sifted = sieve.apply(&batch).map_err(|e| {
+                    CliError::new("accepted findings cannot be taken apart").cause(&e)
+                })?;
+                let accepted = Some(sifted.suppressed).filter(|rows| rows.num_rows() > 0);
+                (sifted.kept, accepted)
+            }
         };
-        let sifted = sieve.apply(&batch);
-        let sifted = sifted
-            .map_err(|e| CliError::new("accepted findings cannot be taken apart").cause(&e))?;
+        let Some(veil) = &self.veil else {
+            return Ok(Shaped { kept, accepted });
+        };
+        let veiled = |batch: &RecordBatch, (schema, classes): &(SchemaRef, Vec<Class>)| {
+            let veiled = veil.redactor.batch(batch, classes, schema);
+            veiled.map_err(|e| CliError::new("this result cannot be redacted").cause(&e))
+        };
         Ok(Shaped {
-            kept: sifted.kept,
-            accepted: Some(sifted.suppressed).filter(|rows| rows.num_rows() > 0),
+            kept: veiled(&kept, &veil.kept)?,
+            accepted: accepted
+                .map(|accepted| veiled(&accepted, &veil.accepted))
+                .transpose()?,
         })
     }
 }

@@ -201,8 +201,8 @@ pub(super) fn manifest(
     let asked = order.queries.iter().zip(order.values).zip(&work.answered);
     let questions = asked.map(|((query, values), answered)| {
         let params = values.0.iter();
-        let params = params.map(|(name, value)| (name.clone(), shown(value)));
-        question(query, params.collect(), answered)
+        let params = params.map(|(name, value)| (name.clone(), work.shaping.param(value)));
+        question(&work.shaping.query(query), params.collect(), answered)
     });
     let worst = report.lacks.iter().map(|lack| lack.kind).max();
     let left_out = order.left_out.iter().map(|(id, reason)| manifest::LeftOut {

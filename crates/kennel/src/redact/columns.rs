@@ -253,7 +253,7 @@ const NAMED_RESULTS: &[&str] = &[
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// Texts of everybody: what has the form of an account, an ARN, an address or a key is replaced.
     Open,
     /// Records of AWS: as [`Class::Named`], but for what stands below harmless keys.

@@ -361,8 +361,8 @@ fn secret() -> impl Strategy<Value = (String, Class)> {
             Class::Open
         )),
         "AKIA[A-Z0-9]{16}".prop_map(|text| (text, Class::Open)),
-        any::<[u8; 4]>().prop_map(|ip| (std::net::Ipv4Addr::from(ip).to_string(), Class::Open)),
-        any::<[u8; 16]>().prop_map(|ip| (std::net::Ipv6Addr::from(ip).to_string(), Class::Open)),
+        any::<[u8; 4]>().prop_map(|ip| (core::net::Ipv4Addr::from(ip).to_string(), Class::Open)),
+        any::<[u8; 16]>().prop_map(|ip| (core::net::Ipv6Addr::from(ip).to_string(), Class::Open)),
         name().prop_map(|name| (format!("{name}@example.com"), Class::Open)),
     ]
 }

@@ -9,7 +9,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::{
-    export::{export, manifest, next_night, one_night},
+    export::{export, manifest, next_night, one_night, tree},
     home::{Said, TestHome},
 };
 
@@ -299,5 +299,81 @@ reason = "none"
     assert_eq!(
         manifest(&home, "all/latest")["questions"][0]["row_count"],
         14
+    );
+}
+
+#[test]
+fn a_redacted_export_names_nobody_and_still_knows_what_is_new() {
+    let mut home = one_night();
+    home.write(
+        "mine/secret-project.sql",
+        "-- +++\n-- title = \"Rights of secret-project\"\n-- reads = [\"k9.principals_latest\"]\n-- key = [\"principal_arn\"]\n-- +++\n-- About 123456789012.\nSELECT principal_arn, 'secret-project' AS project FROM k9.principals_latest WHERE principal_name = 'ci'",
+    );
+    let config = fs::read_to_string(home.work().join("kennel.toml")).unwrap();
+    home.write("kennel.toml", &format!("queries = [\"./mine\"]\n{config}"));
+    let redacted = ["--redact", "--check", "new", "-q", "--out", "shared"];
+    export(&home, &redacted).ends_with(1);
+    next_night(&mut home);
+    let said = export(&home, &redacted).ends_with(1);
+    assert!(
+        said.stderr
+            .contains("1 new row since the last export: k9/iam-admins 1"),
+        "{}",
+        said.stderr
+    );
+    // Against an export with names, the snapshot is asked again.
+    export(&home, &["--as-of", "s1", "--out", "mixed"]).ends_with(0);
+    let said = export(
+        &home,
+        &["--redact", "--check", "new", "-q", "--out", "mixed"],
+    )
+    .ends_with(1);
+    assert!(
+        said.stderr.contains("1 new row since the last export"),
+        "{}",
+        said.stderr
+    );
+    let all = [
+        "export",
+        "iam-admins",
+        "rds-delete",
+        "secret-project",
+        "--redact",
+        "-q",
+        "--out",
+        "all",
+    ];
+    home.kennel(
+        all.into_iter()
+            .chain(["--param", "account_id=123456789012"]),
+    )
+    .ends_with(0);
+    for out in ["shared/latest", "mixed/latest", "all/latest"] {
+        for (path, bytes) in tree(&home.work().join(out)) {
+            let text = String::from_utf8_lossy(&bytes);
+            for name in [
+                "111122223333",
+                "123456789012",
+                "012345678901",
+                "C123456",
+                "migration-temp",
+                "prod-deploy",
+                "secret-project = ",
+            ] {
+                assert!(!text.contains(name), "{out}/{}: {name}", path.display());
+            }
+        }
+        let json = manifest(&home, out);
+        assert!(json["redaction"].is_string());
+    }
+    // The same key, the same tokens, the same bytes.
+    export(&home, &["--redact", "-q", "--out", "again"]).ends_with(0);
+    export(&home, &["--redact", "-q", "--out", "once-more"]).ends_with(0);
+    assert!(tree(&home.work().join("again")) == tree(&home.work().join("once-more")));
+    let said = verify(&home, "again/latest").ends_with(0);
+    assert!(
+        said.stderr.contains("its names were replaced"),
+        "{}",
+        said.stderr
     );
 }

@@ -206,7 +206,7 @@ async fn ask_again(
         ..EngineSettings::default()
     };
     let engine = cx.engine(settings)?;
-    let shaping = Shaping::open(suppress, engine.library(), at, cx)?;
+    let shaping = Shaping::open(suppress, engine.library(), at, None, cx)?;
     if let Some(why) = why_not(manifest, &cache, &shaping, &engine, at)? {
         return Ok(Proof::none(manifest, why));
     }
