@@ -161,6 +161,13 @@ impl Work<'_> {
         values: &ParamValues,
         verdict: &mut Verdict,
     ) -> Result<(), CliError> {
+        // Before the question is asked of this state: two answers at once would take twice the memory.
+        let page = self
+            .earlier(self.baselines.page.as_ref(), query, values)
+            .await?;
+        let last = self
+            .earlier(self.baselines.same_state.as_ref(), query, values)
+            .await?;
         let count = self.order.queries.len();
         let answer = self.engine.run(query, values).await;
         let answer = answer.map_err(|error| in_query(error.into(), query, count))?;
@@ -170,19 +177,14 @@ impl Work<'_> {
         let shape = self.shaping.question(query, &answer, None)?;
         let schema = shape.schema();
         let columns = key_columns(&schema, query)?;
-        let page = self.compared(self.baselines.page.as_ref(), query, values, &columns);
-        let page = page.await?;
-        let last = match &self.baselines.same_state {
-            Some(last) => Some(self.compared(Some(last), query, values, &columns).await?),
-            None => None,
-        };
+        let compared = |loaded| Comparison::with(loaded, &columns.key);
         let shown = self.shaping.query(query);
         let passing = Passing {
             asked: query,
             query: &shown,
-            columns,
-            page,
-            last,
+            page: page.map_or_else(Comparison::with_nothing, compared),
+            last: last.map(compared),
+            columns: columns.clone(),
             row_count: 0,
             new_since_last: 0,
             accepted: Vec::new(),
@@ -219,15 +221,15 @@ impl Work<'_> {
         })
     }
 
-    async fn compared(
+    /// The rows of an earlier state.
+    async fn earlier(
         &self,
         earlier: Option<&Earlier<'_>>,
         query: &CannedQuery,
         values: &ParamValues,
-        columns: &KeyColumns,
-    ) -> Result<Comparison, CliError> {
+    ) -> Result<Option<Loaded>, CliError> {
         let Some(earlier) = earlier else {
-            return Ok(Comparison::with_nothing());
+            return Ok(None);
         };
         let loaded = Box::pin(earlier.rows(query, values, self.shaping)).await?;
         if let Loaded::Unknown(why) = &loaded {
@@ -237,7 +239,7 @@ impl Work<'_> {
                 earlier.label()
             ));
         }
-        Ok(Comparison::with(loaded, &columns.key))
+        Ok(Some(loaded))
     }
 
     /// Hands the rows on.

@@ -27,6 +27,8 @@ pub(crate) const PAGE: &str = "index.html";
 pub(crate) const WORKBOOK: &str = "report.xlsx";
 /// Rows of a question that the page shows: more are for a table, not for eyes.
 const MOST_PAGE_ROWS: u64 = 5_000;
+/// Rows of a question in the workbook, where other files have all of them: a sheet of more is slow to write and to open.
+const MOST_SHEET_ROWS: u32 = 50_000;
 /// Rows of a batch that are worth another thread.
 const WORTH_A_THREAD: usize = 500;
 
@@ -126,6 +128,9 @@ impl Sinks {
         at: chrono::DateTime<chrono::Utc>,
     ) -> Result<Self, CliError> {
         let has = |format| formats.contains(&format);
+        // What the workbook leaves out must be somewhere.
+        let has_rows = formats.iter().any(|format| format.of_rows().is_some());
+        let sheet_rows = has_rows.then_some(MOST_SHEET_ROWS);
         let findings = match has(ExportFormat::Ocsf) {
             true => Some((Findings::new(at), staging.create(ocsf::NAME)?)),
             false => None,
@@ -137,7 +142,7 @@ impl Sinks {
         Ok(Self {
             page: has(ExportFormat::Html).then(|| HtmlDocument::for_report(MOST_PAGE_ROWS)),
             workbook: has(ExportFormat::Xlsx)
-                .then(Workbook::for_report)
+                .then(|| Workbook::for_report(sheet_rows))
                 .transpose()?,
             findings,
             formats: formats.to_vec(),

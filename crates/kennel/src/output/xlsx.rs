@@ -60,8 +60,10 @@ const MILLIS_PER_DAY: i128 = 86_400_000;
 /// Writes a workbook.
 pub(crate) struct Workbook {
     book: Book,
-    /// Whether the first sheet is a report's summary, and what more of a result than a sheet holds is left out.
+    /// Whether the first sheet is a report's summary, and what more of a result than a sheet is to hold is left out.
     is_report: bool,
+    /// Rows of a sheet, the header included.
+    most_rows: u32,
     styles: Styles,
     names: HashSet<String>,
     sheets: Vec<Sheet>,
@@ -97,6 +99,7 @@ impl Workbook {
         Self {
             book: Book::new(),
             is_report: false,
+            most_rows: MOST_ROWS,
             styles: Styles {
                 header: Format::new()
                     .set_bold()
@@ -205,10 +208,12 @@ impl Workbook {
 }
 
 impl Workbook {
-    /// A workbook whose first sheet sums up a report. Rows that a sheet does not hold are left out, and said.
-    pub(crate) fn for_report() -> io::Result<Self> {
+    /// A workbook whose first sheet sums up a report. Of a result it shows so many rows, or as many as a sheet holds; that
+    /// others are left out is said.
+    pub(crate) fn for_report(most_rows: Option<u32>) -> io::Result<Self> {
         let mut workbook = Self {
             is_report: true,
+            most_rows: most_rows.map_or(MOST_ROWS, |rows| rows.saturating_add(1).min(MOST_ROWS)),
             ..Self::new()
         };
         let name = workbook.sheet_name(summary::NAME);
@@ -282,7 +287,7 @@ impl Workbook {
             return Ok(());
         };
         let mut shown = batch.num_rows();
-        let room = (MOST_ROWS - kept.row) as usize;
+        let room = self.most_rows.saturating_sub(kept.row) as usize;
         if shown > room {
             if !self.is_report {
                 return Err(FormatLimit {

@@ -149,7 +149,7 @@ fn write_questions(
         let mut answer = entry.about.lack().unwrap_or_default().to_owned();
         if let Some((_, left_out @ 1..)) = link {
             answer = format!(
-                "{answer} (a sheet holds no more: {} rows left out)",
+                "{answer} ({} more rows are not in this workbook)",
                 grouped(*left_out)
             );
         }

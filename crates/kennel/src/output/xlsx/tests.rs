@@ -171,7 +171,7 @@ fn a_reports_workbook_has_a_summary_first_and_the_same_bytes_again() {
         Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef,
     )]);
     let saved = || {
-        let mut workbook = Workbook::for_report().unwrap();
+        let mut workbook = Workbook::for_report(Some(1)).unwrap();
         let about = About::named("summary");
         workbook
             .begin_in_report(&about, &rows.schema(), true)
@@ -199,6 +199,7 @@ fn a_reports_workbook_has_a_summary_first_and_the_same_bytes_again() {
         };
         let mut out = Vec::new();
         workbook.close_report(&report, &mut out).unwrap();
+        assert_eq!(workbook.sheets[0].left_out, 1);
         let names = workbook.book.worksheets().iter();
         let names = names.map(|sheet| sheet.name()).collect::<Vec<_>>();
         (out, names)
