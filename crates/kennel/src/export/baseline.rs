@@ -12,7 +12,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use futures::StreamExt;
-use kennel_engine::{AsOf, CannedQuery, Engine, EngineError, ParamValues, Past, ReportUsed};
+use kennel_cache::SourceKind;
+use kennel_engine::{
+    AsOf, CannedQuery, Engine, EngineError, ParamValues, Past, ReportUsed, Standing,
+};
 
 use super::{
     check::{hash_file, inside},
@@ -114,11 +117,26 @@ impl<'e> Baselines<'e> {
     }
 }
 
-/// The snapshot before the one that is exported, where the cache keeps it.
+/// The snapshots before those that are exported, where the cache keeps them: of k9's sources, if there are any, since CloudTrail's
+/// tables have no past states. A source that had none then would look as if all of it were new.
 fn previous<'e>(state: &State, engine: &'e Engine) -> Result<Option<Earlier<'e>>, CliError> {
-    let just_before = state.at - chrono::TimeDelta::microseconds(1);
+    let of_k9 = |standing: &&Standing| standing.kind == SourceKind::K9;
+    let has_k9 = state.snapshots.iter().any(|standing| of_k9(&standing));
+    let compared = state.snapshots.iter();
+    let compared = compared
+        .filter(|standing| !has_k9 || of_k9(standing))
+        .cloned()
+        .collect::<Vec<_>>();
+    let Some(newest) = state::newest(&compared) else {
+        return Ok(None);
+    };
+    let just_before = newest - chrono::TimeDelta::microseconds(1);
     let snapshots = state.of_kinds(engine.standing(Some(just_before))?);
-    let Some(at) = state::newest(&snapshots) else {
+    let had_one = |standing: &Standing| {
+        let mut earlier = snapshots.iter();
+        earlier.any(|earlier| earlier.snapshot.source == standing.snapshot.source)
+    };
+    let Some(at) = state::newest(&snapshots).filter(|_| compared.iter().all(had_one)) else {
         return Ok(None);
     };
     let snapshots = state::described(&snapshots);

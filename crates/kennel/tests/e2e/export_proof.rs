@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     export::{export, manifest, next_night, one_night, tree},
     home::{Said, TestHome},
+    trail_home,
 };
 
 fn verify(home: &TestHome, bundle: &str) -> Said {
@@ -373,6 +374,39 @@ fn a_redacted_export_names_nobody_and_still_knows_what_is_new() {
     let said = verify(&home, "again/latest").ends_with(0);
     assert!(
         said.stderr.contains("its names were replaced"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn an_export_over_both_kinds_of_sources_names_coverage_and_has_no_state_before_the_first() {
+    let home = TestHome::new().with_inbox("guide");
+    let day = "2026/03/01";
+    let key = trail_home::key(trail_home::PLACE, day, "a");
+    let path = home.work().join("trail").join(key);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let event = trail_home::event("e1", day);
+    fs::write(path, trail_home::log_file(&[event])).unwrap();
+    let config = fs::read_to_string(home.work().join("kennel.toml")).unwrap();
+    let trail = "[[source]]\nname = \"trail\"\nkind = \"cloudtrail\"\nurl = \"file://./trail\"\n";
+    home.write("kennel.toml", &format!("{config}{trail}"));
+    let said = home.kennel(["export", "--sync", "-q"]);
+    assert_eq!(said.code, Some(3), "{}", said.all());
+    let json = manifest(&home, "kennel-export/latest");
+    assert_eq!(json["state"]["snapshots"][1]["kind"], "cloudtrail");
+    assert_eq!(json["baseline"], Value::Null);
+    assert_eq!(json["coverage"][0]["event_count"], 1);
+    assert_eq!(json["left_out"], json!([]));
+    let questions = json["questions"].as_array().unwrap().iter();
+    let first_seen = questions.filter(|question| question["id"] == "cloudtrail/first-seen-actions");
+    assert_eq!(first_seen.count(), 1);
+    home.kennel(["export", "-q", "--out", "again"]).ends_with(3);
+    assert!(tree(&home.work().join("kennel-export")) == tree(&home.work().join("again")));
+    let said = verify(&home, "again/latest").ends_with(0);
+    assert!(
+        said.stderr
+            .contains("CloudTrail's tables have no past states"),
         "{}",
         said.stderr
     );
