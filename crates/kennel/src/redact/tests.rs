@@ -215,13 +215,19 @@ fn a_refusal_keeps_its_words_and_other_messages_are_tokens() {
         message(
             "User: arn:aws:iam::111122223333:user/bob is not authorized to perform: s3:GetObject on resource: \"arn:aws:s3:::b/k\" because no identity-based policy allows the s3:GetObject action"
         ),
-        "<text>"
+        "User: arn:aws:iam::<acct>:user/<name> is not authorized to perform: s3:GetObject on resource: \"arn:aws:s3:::<name>/<name>\" because no identity-based policy allows the s3:GetObject action"
     );
     assert_eq!(
         message(
             "User: arn:aws:iam::111122223333:user/bob is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k because no identity-based policy allows the action"
         ),
         "User: arn:aws:iam::<acct>:user/<name> is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::<name>/<name> because no identity-based policy allows the action"
+    );
+    assert_eq!(
+        message(
+            "User: arn:aws:iam::111122223333:user/bob is not authorized to perform: s3:GetObject because alice said no"
+        ),
+        "<text>"
     );
     assert_eq!(message("The user with name bob cannot be found."), "<text>");
     assert_eq!(
@@ -361,8 +367,8 @@ fn secret() -> impl Strategy<Value = (String, Class)> {
             Class::Open
         )),
         "AKIA[A-Z0-9]{16}".prop_map(|text| (text, Class::Open)),
-        any::<[u8; 4]>().prop_map(|ip| (std::net::Ipv4Addr::from(ip).to_string(), Class::Open)),
-        any::<[u8; 16]>().prop_map(|ip| (std::net::Ipv6Addr::from(ip).to_string(), Class::Open)),
+        any::<[u8; 4]>().prop_map(|ip| (core::net::Ipv4Addr::from(ip).to_string(), Class::Open)),
+        any::<[u8; 16]>().prop_map(|ip| (core::net::Ipv6Addr::from(ip).to_string(), Class::Open)),
         name().prop_map(|name| (format!("{name}@example.com"), Class::Open)),
     ]
 }
