@@ -284,7 +284,7 @@ mod tests {
             ),
             (
                 "SELECT r['x'] FROM (SELECT named_struct('x', name, 'y', kind) AS r FROM t)",
-                vec!["name.x"],
+                vec!["name"],
             ),
             (
                 "SELECT a.name, b.kind FROM t a JOIN t b ON a.kind = b.kind",

@@ -201,7 +201,9 @@ impl Left {
             left_count: 0,
             batch: batch.clone(),
         }));
-        let mut comparators = HashMap::<u32, Vec<DynComparator>>::new();
+        // With each stored batch, when a row of it is met.
+        let mut comparators = Vec::<Option<Vec<DynComparator>>>::new();
+        comparators.resize_with(self.stored.len(), || None);
         let mut sparse = Vec::new();
         for (row, hash) in (0..row_count).zip(hashes) {
             let head = self.heads.get(hash).copied().unwrap_or(NONE);
@@ -212,11 +214,10 @@ impl Left {
                     row: place,
                     ..
                 } = self.rows[number as usize];
-                let compare = match comparators.entry(other) {
-                    std::collections::hash_map::Entry::Occupied(made) => made.into_mut(),
-                    std::collections::hash_map::Entry::Vacant(entry) => {
-                        entry.insert(self.comparators(&batch, other)?)
-                    }
+                let made = &mut comparators[other as usize];
+                let compare = match made {
+                    Some(compare) => compare,
+                    None => made.insert(self.comparators(&batch, other)?),
                 };
                 let (row, place) = (row as usize, place as usize);
                 if compare.iter().all(|compare| compare(row, place).is_eq()) {

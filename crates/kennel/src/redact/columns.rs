@@ -1,12 +1,16 @@
 //! What columns hold, by where their values come from, and their values replaced. Columns that are not known hold names:
 //! a column that k9 or AWS adds tomorrow is redacted until somebody lists it here.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, LazyLock},
+};
 
 use datafusion::arrow::{
     array::{
         Array, ArrayRef, AsArray, BooleanArray, GenericBinaryArray, GenericListArray,
-        GenericStringArray, MapArray, OffsetSizeTrait, StringViewArray, StructArray,
+        GenericStringArray, GenericStringBuilder, MapArray, OffsetSizeTrait, StringViewArray,
+        StructArray,
     },
     compute::{cast, nullif},
     datatypes::{DataType, Field, FieldRef, Fields, Float64Type},
@@ -19,78 +23,29 @@ use super::{
     token::{Kind, Tokens},
 };
 
+/// Words that are looked up.
+pub(super) type Words = LazyLock<HashSet<&'static str>>;
+
+/// The words of a text.
+pub(super) fn words(text: &'static str) -> HashSet<&'static str> {
+    text.split_ascii_whitespace().collect()
+}
+
 /// Columns of tables whose texts are the same in every company: services, capabilities, states, kinds. Without `_`.
-const OPEN_COLUMNS: &[&str] = &[
-    // k9
-    "csp",
-    "analysistime",
-    "principaltype",
-    "principalisiamadmin",
-    "resourcetype",
-    "principaltagenvironment",
-    "resourcetagenvironment",
-    "resourcetagconfidentiality",
-    "resourcetagintegrity",
-    "resourcetagavailability",
-    "servicename",
-    "accesscapability",
-    "passwordstate",
-    "accesskey1state",
-    "accesskey2state",
-    // CloudTrail
-    "eventversion",
-    "eventtime",
-    "eventsource",
-    "eventname",
-    "awsregion",
-    "region",
-    "errorcode",
-    "requestid",
-    "eventid",
-    "readonly",
-    "eventtype",
-    "apiversion",
-    "sharedeventid",
-    "eventcategory",
-    "managementevent",
-    "service",
-    "mfaauthenticated",
-    "tlsversion",
-    "invokedby",
-    "year",
-    "month",
-    "day",
-    "timestamp",
-    "recordid",
-    "recordindex",
-    "iserror",
-    "isdenied",
-    "isduplicate",
-    "sessioncredentialfromconsole",
-    // kennel and information_schema
-    "snapshotid",
-    "takenat",
-    "kind",
-    "reporttype",
-    "csvkind",
-    "complete",
-    "stage",
-    "etag",
-    "sha256",
-    "verifiedby",
-    "assigneetype",
-    "title",
-    "severity",
-    "paramtype",
-    "tablecatalog",
-    "tableschema",
-    "tablename",
-    "tabletype",
-    "columnname",
-    "datatype",
-    "isnullable",
-    "ordinalposition",
-];
+static OPEN_COLUMNS: Words = LazyLock::new(|| {
+    words(
+        "\
+    csp analysistime principaltype principalisiamadmin resourcetype principaltagenvironment \
+    resourcetagenvironment resourcetagconfidentiality resourcetagintegrity resourcetagavailability \
+    servicename accesscapability passwordstate accesskey1state accesskey2state eventversion \
+    eventtime eventsource eventname awsregion region errorcode requestid eventid readonly eventtype \
+    apiversion sharedeventid eventcategory managementevent service mfaauthenticated tlsversion \
+    invokedby year month day timestamp recordid recordindex iserror isdenied isduplicate \
+    sessioncredentialfromconsole snapshotid takenat kind reporttype csvkind complete stage etag \
+    sha256 verifiedby assigneetype title severity paramtype tablecatalog tableschema tablename \
+    tabletype columnname datatype isnullable ordinalposition",
+    )
+});
 
 /// Ends of names of columns that hold times and numbers.
 const OPEN_ENDINGS: &[&str] = &[
@@ -99,157 +54,53 @@ const OPEN_ENDINGS: &[&str] = &[
 ];
 
 /// Columns that hold records and parameters as AWS defines them, and tags: their keys say what their values are.
-const RECORDS: &[&str] = &[
-    "useridentity",
-    "requestparameters",
-    "responseelements",
-    "additionaleventdata",
-    "resources",
-    "serviceeventdetails",
-    "addendum",
-    "edgedevicedetails",
-    "tlsdetails",
-    "insightdetails",
-    "eventcontext",
-    "extra",
-    "principaltags",
-    "resourcetags",
-];
+static RECORDS: Words = LazyLock::new(|| {
+    words(
+        "\
+    useridentity requestparameters responseelements additionaleventdata resources \
+    serviceeventdetails addendum edgedevicedetails tlsdetails insightdetails eventcontext extra \
+    principaltags resourcetags",
+    )
+});
 
 /// Keys of records, parameters, policies and tags whose texts are the same in every company. Without `_` and `-`.
-const OPEN_KEYS: &[&str] = &[
-    "accesscapability",
-    "accountclass",
-    "action",
-    "actions",
-    "algorithm",
-    "apiversion",
-    "assumedroot",
-    "authenticationmethod",
-    "availability",
-    "awsregion",
-    "ciphersuite",
-    "confidentiality",
-    "creationdate",
-    "datakeyspec",
-    "effect",
-    "ec2roledelivery",
-    "encryptionalgorithm",
-    "engine",
-    "environment",
-    "errorcode",
-    "eventcategory",
-    "eventname",
-    "eventsource",
-    "eventtype",
-    "eventversion",
-    "expiration",
-    "grantoperations",
-    "instancetype",
-    "insighttype",
-    "integrity",
-    "invokedby",
-    "keyexchange",
-    "keyspec",
-    "keyusage",
-    "locationconstraint",
-    "messagetype",
-    "mfaauthenticated",
-    "mfaused",
-    "mobileversion",
-    "notaction",
-    "operation",
-    "operations",
-    "policytype",
-    "principaltype",
-    "readonly",
-    "region",
-    "resourcetype",
-    "runtime",
-    "service",
-    "servicename",
-    "signatureversion",
-    "signinresult",
-    "consolelogin",
-    "signingalgorithm",
-    "state",
-    "status",
-    "storageclass",
-    "tlsversion",
-    "type",
-    "updatedfields",
-    "version",
-    "xamzserversideencryption",
-    "sseapplied",
-];
+static OPEN_KEYS: Words = LazyLock::new(|| {
+    words(
+        "\
+    accesscapability accountclass action actions algorithm apiversion assumedroot \
+    authenticationmethod availability awsregion ciphersuite confidentiality creationdate datakeyspec \
+    effect ec2roledelivery encryptionalgorithm engine environment errorcode eventcategory eventname \
+    eventsource eventtype eventversion expiration grantoperations instancetype insighttype integrity \
+    invokedby keyexchange keyspec keyusage locationconstraint messagetype mfaauthenticated mfaused \
+    mobileversion notaction operation operations policytype principaltype readonly region \
+    resourcetype runtime service servicename signatureversion signinresult consolelogin \
+    signingalgorithm state status storageclass tlsversion type updatedfields version \
+    xamzserversideencryption sseapplied",
+    )
+});
 
 /// Keys whose values are secrets: nothing of them stays, not even a token. Without `_` and `-`.
-const SECRET_KEYS: &[&str] = &[
-    "accesstoken",
-    "authorization",
-    "authparameters",
-    "bearertoken",
-    "clientsecret",
-    "idtoken",
-    "masteruserpassword",
-    "newpassword",
-    "oldpassword",
-    "passphrase",
-    "password",
-    "plaintext",
-    "plaintextkey",
-    "privatekey",
-    "privatekeyplaintext",
-    "refreshtoken",
-    "samlassertion",
-    "secret",
-    "secretaccesskey",
-    "secretbinary",
-    "secretkey",
-    "secretstring",
-    "securitytoken",
-    "sessiontoken",
-    "signintoken",
-    "tokencode",
-    "userdata",
-    "webidentitytoken",
-    "xamzcredential",
-    "xamzsecuritytoken",
-    "xamzsignature",
-];
+static SECRET_KEYS: Words = LazyLock::new(|| {
+    words(
+        "\
+    accesstoken authorization authparameters bearertoken clientsecret idtoken masteruserpassword \
+    newpassword oldpassword passphrase password plaintext plaintextkey privatekey \
+    privatekeyplaintext refreshtoken samlassertion secret secretaccesskey secretbinary secretkey \
+    secretstring securitytoken sessiontoken signintoken tokencode userdata webidentitytoken \
+    xamzcredential xamzsecuritytoken xamzsignature",
+    )
+});
 
 /// Results may call a column so although a literal stands in it, or a statement made it.
-const NAMED_RESULTS: &[&str] = &[
-    "account",
-    "accountid",
-    "accounts",
-    "accesskeyid",
-    "arn",
-    "bucket",
-    "bucketname",
-    "createtabstmt",
-    "customerid",
-    "email",
-    "principal",
-    "principalaccountid",
-    "principalarn",
-    "principalid",
-    "principalname",
-    "recipientaccountid",
-    "resourcearn",
-    "resourcename",
-    "rolearn",
-    "rolename",
-    "sessionname",
-    "sourceidentity",
-    "sourceipaddress",
-    "suppression",
-    "suppressionowner",
-    "suppressionreason",
-    "expiredsuppression",
-    "useragent",
-    "username",
-];
+static NAMED_RESULTS: Words = LazyLock::new(|| {
+    words(
+        "\
+    account accountid accounts accesskeyid arn bucket bucketname createtabstmt customerid email \
+    principal principalaccountid principalarn principalid principalname recipientaccountid \
+    resourcearn resourcename rolearn rolename sessionname sourceidentity sourceipaddress suppression \
+    suppressionowner suppressionreason expiredsuppression useragent username",
+    )
+});
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -268,7 +119,7 @@ pub(crate) enum Class {
 
 /// What a column of a result holds, by what its values are made from, and by its name.
 pub(super) fn class_of(name: &str, origins: &Origins) -> Class {
-    let by_name = match NAMED_RESULTS.contains(&folded(name).as_str()) {
+    let by_name = match NAMED_RESULTS.contains(folded(name).as_str()) {
         true => Class::Named,
         false => Class::Open,
     };
@@ -292,13 +143,13 @@ fn class_of_origin(origin: &str) -> Class {
     let mut path = origin.split('.');
     let column = path.next().unwrap_or_default();
     let name = folded(column);
-    if RECORDS.contains(&name.as_str()) {
+    if RECORDS.contains(name.as_str()) {
         return match path.next_back() {
             Some(field) if is_open_key(field) => Class::Open,
             _ => Class::Record,
         };
     }
-    let is_open = OPEN_COLUMNS.contains(&name.as_str())
+    let is_open = OPEN_COLUMNS.contains(name.as_str())
         || OPEN_ENDINGS.iter().any(|ending| column.ends_with(ending));
     match name.as_str() {
         _ if is_open => Class::Open,
@@ -315,11 +166,11 @@ fn folded(name: &str) -> String {
 }
 
 pub(super) fn is_open_key(key: &str) -> bool {
-    OPEN_KEYS.contains(&folded(key).as_str())
+    OPEN_KEYS.contains(folded(key).as_str())
 }
 
 pub(super) fn is_secret_key(key: &str) -> bool {
-    SECRET_KEYS.contains(&folded(key).as_str())
+    SECRET_KEYS.contains(folded(key).as_str())
 }
 
 /// A text of a column of this class.
@@ -365,42 +216,24 @@ fn is_refusal(text: &str) -> bool {
             || text == "*"
             || (text.starts_with("arn:") && !text.contains(char::is_whitespace))
     };
-    is_action && is_named_by_arn(who) && is_named_by_arn(resource) && is_reason(reason)
+    is_action && is_named_by_arn(who) && is_named_by_arn(resource) && is_reason(reason, action)
 }
 
-/// The end of AWS's sentence: small words, and the ARN of a policy at most.
-fn is_reason(text: &str) -> bool {
+/// The end of AWS's sentence: small words, the action, and the ARN of a policy at most.
+fn is_reason(text: &str, action: &str) -> bool {
     text.split(' ').all(|word| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        bare.starts_with("arn:") || REASON_WORDS.contains(&bare)
+        bare == action || bare.starts_with("arn:") || REASON_WORDS.contains(bare)
     })
 }
 
-const REASON_WORDS: &[&str] = &[
-    "",
-    "a",
-    "action",
-    "an",
-    "allows",
-    "because",
-    "boundary",
-    "control",
-    "deny",
-    "endpoint",
-    "explicit",
-    "identity-based",
-    "in",
-    "no",
-    "permissions",
-    "policy",
-    "resource",
-    "resource-based",
-    "service",
-    "session",
-    "the",
-    "VPC",
-    "with",
-];
+static REASON_WORDS: Words = LazyLock::new(|| {
+    words(
+        "\
+    a action an allows because boundary control deny endpoint explicit identity-based in no \
+    permissions policy resource resource-based service session the VPC with",
+    )
+});
 
 /// The values of a column, replaced; the type stays.
 ///
@@ -444,9 +277,17 @@ fn texts<O: OffsetSizeTrait>(
     class: Class,
     tokens: &Tokens,
 ) -> ArrayRef {
-    let texts = array.iter();
-    let texts = texts.map(|text| text.map(|text| redact_text(text, class, tokens)));
-    Arc::new(texts.collect::<GenericStringArray<O>>())
+    // Most values stand in many rows.
+    let mut known = HashMap::<&str, String>::new();
+    let mut builder = GenericStringBuilder::<O>::with_capacity(array.len(), 24 * array.len());
+    for text in array.iter() {
+        let redacted = text.map(|text| {
+            let token = known.entry(text);
+            token.or_insert_with(|| redact_text(text, class, tokens)) as &String
+        });
+        builder.append_option(redacted);
+    }
+    Arc::new(builder.finish())
 }
 
 /// Bytes can be anything, a text in another coding too.

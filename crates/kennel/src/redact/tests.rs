@@ -215,13 +215,19 @@ fn a_refusal_keeps_its_words_and_other_messages_are_tokens() {
         message(
             "User: arn:aws:iam::111122223333:user/bob is not authorized to perform: s3:GetObject on resource: \"arn:aws:s3:::b/k\" because no identity-based policy allows the s3:GetObject action"
         ),
-        "<text>"
+        "User: arn:aws:iam::<acct>:user/<name> is not authorized to perform: s3:GetObject on resource: \"arn:aws:s3:::<name>/<name>\" because no identity-based policy allows the s3:GetObject action"
     );
     assert_eq!(
         message(
             "User: arn:aws:iam::111122223333:user/bob is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k because no identity-based policy allows the action"
         ),
         "User: arn:aws:iam::<acct>:user/<name> is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::<name>/<name> because no identity-based policy allows the action"
+    );
+    assert_eq!(
+        message(
+            "User: arn:aws:iam::111122223333:user/bob is not authorized to perform: s3:GetObject because alice said no"
+        ),
+        "<text>"
     );
     assert_eq!(message("The user with name bob cannot be found."), "<text>");
     assert_eq!(

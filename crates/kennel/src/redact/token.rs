@@ -10,6 +10,8 @@ use std::{
 use hmac::{Hmac, KeyInit, Mac};
 use regex::Regex;
 
+use super::columns::{Words, words};
+
 /// Characters of a token after its kind: 60 bits, so that a million names have no two equal tokens.
 const TOKEN_CHARS: usize = 12;
 
@@ -20,180 +22,30 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 const REMEMBERED: usize = 200_000;
 
 /// First parts of resources in ARNs: they say what a resource is, not which.
-const RESOURCE_WORDS: &[&str] = &[
-    "accelerator",
-    "access-point",
-    "accesspoint",
-    "accesspolicy",
-    "agent",
-    "alarm",
-    "alias",
-    "analyzer",
-    "api",
-    "apis",
-    "app",
-    "application",
-    "archive-rule",
-    "assumed-role",
-    "autoscalinggroup",
-    "aws-reserved",
-    "aws-service-role",
-    "backup-plan",
-    "backup-vault",
-    "broker",
-    "bucket",
-    "build",
-    "bus",
-    "capacity-provider",
-    "catalog",
-    "certificate",
-    "certificate-authority",
-    "cluster",
-    "cluster-snapshot",
-    "codeartifact",
-    "collection",
-    "component",
-    "configuration",
-    "connection",
-    "container",
-    "container-instance",
-    "crawler",
-    "dashboard",
-    "data-set",
-    "database",
-    "datasource",
-    "db",
-    "dbproxy",
-    "delivery-stream",
-    "deliverystream",
-    "deployment",
-    "dhcp-options",
-    "directory",
-    "distribution",
-    "document",
-    "domain",
-    "domainname",
-    "elastic-ip",
-    "endpoint",
-    "environment",
-    "event-bus",
-    "event-source-mapping",
-    "eventbus",
-    "export",
-    "federated-user",
-    "file-system",
-    "filter",
-    "firewall",
-    "flow",
-    "function",
-    "global-table",
-    "graph",
-    "group",
-    "guardrail",
-    "hostedzone",
-    "identity",
-    "identitypool",
-    "identityprovider",
-    "image",
-    "index",
-    "instance",
-    "instance-profile",
-    "internet-gateway",
-    "job",
-    "key",
-    "key-pair",
-    "keyspace",
-    "launch-template",
-    "layer",
-    "listener",
-    "listener-rule",
-    "loadbalancer",
-    "log-group",
-    "log-stream",
-    "managed-instance",
-    "mfa",
-    "model",
-    "natgateway",
-    "network-acl",
-    "network-interface",
-    "notebook-instance",
-    "object",
-    "oidc-provider",
-    "organization",
-    "ou",
-    "outpost",
-    "parameter",
-    "parametergroup",
-    "permissionset",
-    "permissionSet",
-    "pipeline",
-    "policy",
-    "portfolio",
-    "project",
-    "prompt",
-    "prefix-list",
-    "provisioned-product",
-    "query",
-    "queue",
-    "recovery-point",
-    "registry",
-    "reportgroup",
-    "repository",
-    "resource",
-    "restapis",
-    "role",
-    "root",
-    "route-table",
-    "route53",
-    "rule",
-    "rule-group",
-    "saml-provider",
-    "scalinggroup",
-    "schema",
-    "secret",
-    "security-group",
-    "server-certificate",
-    "service",
-    "service-role",
-    "servicequota",
-    "session",
-    "sms-mfa",
-    "snapshot",
-    "spot-instances-request",
-    "stack",
-    "stackset",
-    "stage",
-    "stateMachine",
-    "execution",
-    "storage-lens",
-    "stream",
-    "sts",
-    "subgrp",
-    "subnet",
-    "table",
-    "target",
-    "targetgroup",
-    "task",
-    "task-definition",
-    "task-set",
-    "topic",
-    "trail",
-    "transit-gateway",
-    "trigger",
-    "u2f",
-    "user",
-    "userpool",
-    "vault",
-    "version",
-    "volume",
-    "vpc",
-    "vpc-endpoint",
-    "vpc-peering-connection",
-    "webacl",
-    "workflow",
-    "workgroup",
-    "workspace",
-];
+static RESOURCE_WORDS: Words = LazyLock::new(|| {
+    words(
+        "\
+    accelerator access-point accesspoint accesspolicy agent alarm alias analyzer api apis app \
+    application archive-rule assumed-role autoscalinggroup aws-reserved aws-service-role backup-plan \
+    backup-vault broker bucket build bus capacity-provider catalog certificate certificate-authority \
+    cluster cluster-snapshot codeartifact collection component configuration connection container \
+    container-instance crawler dashboard data-set database datasource db dbproxy delivery-stream \
+    deliverystream deployment dhcp-options directory distribution document domain domainname \
+    elastic-ip endpoint environment event-bus event-source-mapping eventbus export federated-user \
+    file-system filter firewall flow function global-table graph group guardrail hostedzone identity \
+    identitypool identityprovider image index instance instance-profile internet-gateway job key \
+    key-pair keyspace launch-template layer listener listener-rule loadbalancer log-group log-stream \
+    managed-instance mfa model natgateway network-acl network-interface notebook-instance object \
+    oidc-provider organization ou outpost parameter parametergroup permissionset permissionSet \
+    pipeline policy portfolio project prompt prefix-list provisioned-product query queue \
+    recovery-point registry reportgroup repository resource restapis role root route-table route53 \
+    rule rule-group saml-provider scalinggroup schema secret security-group server-certificate \
+    service service-role servicequota session sms-mfa snapshot spot-instances-request stack stackset \
+    stage stateMachine execution storage-lens stream sts subgrp subnet table target targetgroup task \
+    task-definition task-set topic trail transit-gateway trigger u2f user userpool vault version \
+    volume vpc vpc-endpoint vpc-peering-connection webacl workflow workgroup workspace",
+    )
+});
 
 /// The first four letters of AWS's unique ids: access keys, then users, roles and others.
 const ID_PREFIXES: [&str; 12] = [
@@ -351,7 +203,8 @@ impl Tokens {
         let mut next = || parts.next().unwrap_or_default();
         let (_, partition, service, region, account, resource) =
             (next(), next(), next(), next(), next(), next());
-        if account == "aws" && is_plain(service) {
+        let is_of_aws = account == "aws" && service == "iam" && resource.starts_with("policy/");
+        if is_of_aws && !resource.contains(char::is_whitespace) {
             return arn.to_owned();
         }
         let open = |text: &str, is_open: bool| match is_open {
@@ -384,7 +237,7 @@ impl Tokens {
             let stays = match start == last {
                 // The account itself; every resource.
                 true => name == "root" && service == "iam",
-                false => service != "s3" && RESOURCE_WORDS.contains(&name),
+                false => service != "s3" && RESOURCE_WORDS.contains(name),
             };
             match stays || name.chars().all(|c| c == '*' || c == '?') {
                 true => redacted.push_str(name),
