@@ -414,8 +414,11 @@ mod tests {
         ("/metadata", "product"),
         ("/metadata/product", "vendor_name"),
     ];
+    /// Attribute, sibling, and values with captions.
+    type Enum = (&'static str, &'static str, &'static [(u64, &'static str)]);
+
     /// Its enums: attribute, sibling, and the values with their captions that kennel may use.
-    const ENUMS: [(&str, &str, &[(u64, &str)]); 4] = [
+    const ENUMS: [Enum; 4] = [
         (
             "activity_id",
             "activity_name",

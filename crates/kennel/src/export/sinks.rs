@@ -79,10 +79,13 @@ pub(crate) struct Sinks {
     open: Option<Open>,
 }
 
+/// A file of rows, and who writes them into it.
+type RowsFile = (Box<dyn ResultWriter>, BundleFile);
+
 /// The question that is being written.
 struct Open {
     has_marks: bool,
-    files: Vec<(Box<dyn ResultWriter>, BundleFile)>,
+    files: Vec<RowsFile>,
     /// Its rows as JSON lines, which every bundle has the hash of.
     lines: Box<dyn ResultWriter>,
     lines_file: Option<BundleFile>,
@@ -194,7 +197,7 @@ impl Sinks {
         stem: &str,
         schema: &SchemaRef,
         wanted: impl Fn(ExportFormat) -> bool,
-    ) -> Result<Vec<(Box<dyn ResultWriter>, BundleFile)>, CliError> {
+    ) -> Result<Vec<RowsFile>, CliError> {
         let formats = self.formats.iter().filter(|format| wanted(**format));
         let formats = formats.filter_map(|format| format.of_rows());
         let files = formats.map(|format| {

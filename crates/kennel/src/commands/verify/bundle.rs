@@ -190,9 +190,9 @@ async fn ask_again(
     let Some(cache) = cx.cache()? else {
         return Ok(Proof::none(manifest, "there is no cache here"));
     };
-    let at = match parsed(manifest.state.as_of.as_ref().unwrap_or(&manifest.state.at)) {
-        Some(at) => at,
-        None => return Ok(Proof::none(manifest, "its time cannot be understood")),
+    let state = &manifest.state;
+    let Some(at) = parsed(state.as_of.as_ref().unwrap_or(&state.at)) else {
+        return Ok(Proof::none(manifest, "its time cannot be understood"));
     };
     let settings = EngineSettings {
         as_of: Some(AsOf::At(at)),
@@ -314,7 +314,7 @@ async fn again(
     })
 }
 
-fn parsed(text: &String) -> Option<DateTime<Utc>> {
+fn parsed(text: &str) -> Option<DateTime<Utc>> {
     let at = DateTime::parse_from_rfc3339(text).ok()?;
     Some(at.to_utc())
 }
