@@ -114,6 +114,13 @@ impl Template {
                 Part::Variable("Account") => text.push_str(place.account),
                 Part::Variable(name) => {
                     if let Some(value) = value(name) {
+                        // Some ids are written with the prefix that the template has, too: `ou-${OrganizationalUnitId}`.
+                        let prefix = text.rsplit([':', '/']).next().unwrap_or_default();
+                        let value = if prefix.ends_with('-') {
+                            value.strip_prefix(prefix).unwrap_or(value)
+                        } else {
+                            value
+                        };
                         text.push_str(value);
                         cut = None;
                     } else {
@@ -226,6 +233,17 @@ mod tests {
         assert_eq!(filled(Some("c"), None), (format!("{head}c/*"), false));
         assert_eq!(filled(None, Some("t")), (format!("{head}*/t"), false));
         assert_eq!(filled(None, None), (format!("{head}*"), false));
+        let unit =
+            Template::parse("arn:${Partition}:organizations::${Account}:ou/o-${Org}/ou-${Unit}");
+        assert_eq!(
+            unit.fill(PLACE, |name| Some(if name == "Org" {
+                "o-a1"
+            } else {
+                "ou-b2-c3"
+            }))
+            .0,
+            "arn:aws:organizations::111122223333:ou/o-a1/ou-b2-c3"
+        );
         let queue = Template::parse("arn:${Partition}:sqs:${Region}:${Account}:${QueueName}");
         assert_eq!(
             queue.fill(PLACE, |_| None).0,
