@@ -1,5 +1,6 @@
-//! `docs/cli.md` and `docs/queries.md`, made from the command line and from the library of queries. The tests fail
-//! when the files are not what would be made; with `KENNEL_WRITE_DOCS=1` they write them.
+//! `docs/cli.md` and `docs/queries.md`, made from the command line and from the library of queries, and the engine's table of
+//! calls by k9's capabilities, made from the tables of `kennel-policy`. The tests fail when the files are not what would be
+//! made; with `KENNEL_WRITE_DOCS=1` they write them.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -125,10 +126,29 @@ fn push_query(query: &CannedQuery, page: &mut String) {
     }
 }
 
+/// The calls that k9's capabilities stand for.
+fn capability_table() -> String {
+    let mut table = String::from(
+        "# Made by `KENNEL_WRITE_DOCS=1 cargo test --workspace --bin kennel docs` from the tables of kennel-policy. Do not edit.\n",
+    );
+    for call in kennel_policy::capability_calls() {
+        let _infallible = writeln!(
+            table,
+            "{}\t{}\t{}\t{}\t{}",
+            call.capability.service_name,
+            call.capability.access_capability,
+            call.action,
+            call.service,
+            call.event_name
+        );
+    }
+    table
+}
+
 /// Holds a file against what it should be, or writes it.
 fn assert_current(name: &str, made: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../docs")
+        .join("../..")
         .join(name);
     if std::env::var_os("KENNEL_WRITE_DOCS").is_some() {
         fs::write(&path, made).unwrap();
@@ -141,17 +161,25 @@ fn assert_current(name: &str, made: &str) {
         .unwrap_or_else(|| found.lines().count().min(made.lines().count()));
     assert!(
         found == made,
-        "docs/{name} is old from line {} on: KENNEL_WRITE_DOCS=1 writes it anew",
+        "{name} is old from line {} on: KENNEL_WRITE_DOCS=1 writes it anew",
         differs + 1
     );
 }
 
 #[test]
 fn the_page_of_the_command_line_is_current() {
-    assert_current("cli.md", &cli_page());
+    assert_current("docs/cli.md", &cli_page());
 }
 
 #[test]
 fn the_page_of_the_questions_is_current() {
-    assert_current("queries.md", &queries_page());
+    assert_current("docs/queries.md", &queries_page());
+}
+
+#[test]
+fn the_table_of_calls_by_capability_is_current() {
+    assert_current(
+        "crates/kennel-engine/data/capability-calls.tsv",
+        &capability_table(),
+    );
 }
