@@ -4,6 +4,7 @@
 //! shared machine is not. See `benches/README.md`.
 
 mod measure;
+mod policy;
 mod queries;
 mod sync;
 mod trail;
@@ -69,6 +70,12 @@ enum Bench {
         #[arg(long, default_value = "duckdb")]
         duckdb: PathBuf,
     },
+    /// From usage to policy: what one principal out of many used, and a draft with its replay.
+    Policy {
+        /// Events in the cache.
+        #[arg(long, default_value_t = 2_000_000)]
+        events: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -89,6 +96,7 @@ fn main() -> ExitCode {
             only,
             duckdb,
         } => trail::run(&cli, events, *days, only, duckdb),
+        Bench::Policy { events } => policy::run(&cli, *events),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
