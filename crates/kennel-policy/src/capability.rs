@@ -134,7 +134,6 @@ mod tests {
                 .collect::<BTreeSet<_>>()
         };
         assert!(of("s3:ListBucket").contains("ListObjects"));
-        assert!(!of("s3:ListBucket").contains("ListBucket"));
         assert!(
             of("s3:GetObject").contains("GetObject") && of("s3:GetObject").contains("HeadObject")
         );
