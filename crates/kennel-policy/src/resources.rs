@@ -95,6 +95,9 @@ pub(crate) fn of(action: &Action, call: &Call, on: On) -> Vec<Resource> {
         On::Sql(path) => search.sql(path),
     };
     if found.is_empty() {
+        found = search.plainly_named();
+    }
+    if found.is_empty() {
         found = search.kinds();
     }
     if found.is_empty() {
@@ -279,6 +282,18 @@ impl<'a> Search<'a> {
             }
         }
         found
+    }
+
+    /// What the request calls the resource, whatever the reference says of its type: AWS adds types before it lists them.
+    fn plainly_named(&self) -> Vec<Resource> {
+        let is_of_service = |arn: &str| arn.split(':').nth(2) == Some(self.service.name);
+        self.request
+            .iter()
+            .filter(|field| field.key == "resourcearn" && field.depth <= 1)
+            .filter(|field| field.text.starts_with("arn:") && is_of_service(&field.text))
+            .filter(|field| field.text.len() <= LONGEST_VALUE)
+            .map(|field| Resource::new(&field.text, Basis::Request))
+            .collect()
     }
 
     /// Resources by kind alone, for what is required.

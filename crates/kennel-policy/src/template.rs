@@ -38,7 +38,11 @@ impl Template {
             if start > 0 {
                 parts.push(Part::Literal(&rest[..start]));
             }
-            parts.push(Part::Variable(&rest[start + 2..start + length]));
+            let name = &rest[start + 2..start + length];
+            let before = text.len() - rest.len() + start;
+            // Some services call the account otherwise; what stands fifth is the account.
+            let is_account = name == "AccountId" && text[..before].matches(':').count() == 4;
+            parts.push(Part::Variable(if is_account { "Account" } else { name }));
             rest = &rest[start + length + 1..];
         }
         if let Some(rest) = rest.strip_suffix('*') {
