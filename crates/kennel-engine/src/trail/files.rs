@@ -33,7 +33,7 @@ pub(super) const CHUNK_ROWS: usize = 4 * 1024;
 /// Bytes of records after which a page ends, whatever its rows: its size is counted in 31 bits.
 const PAGE_TEXT_BYTES: usize = 64 << 20;
 /// Rows of a page are counted in 16 bits.
-const MOST_PAGE_ROWS: usize = u16::MAX as usize;
+const MOST_PAGE_ROWS: usize = 32 * 1024;
 
 /// A published table file that no manifest names yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

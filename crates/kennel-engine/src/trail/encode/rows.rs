@@ -235,7 +235,7 @@ impl EventColumns {
                 .sum::<usize>()
     }
 
-    /// Appends a row; a page has at most 65,535.
+    /// Appends a row; a page has at most 32,768.
     pub(crate) fn append(
         &mut self,
         record: &Record<'_, '_>,
