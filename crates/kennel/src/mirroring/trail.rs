@@ -31,7 +31,7 @@ use crate::{
 /// Prefixes that are planned and fetched together: bounds what a plan holds.
 const PREFIXES_AT_ONCE: usize = 256;
 /// Bytes of records in memory at which a batch is written.
-pub(super) const BATCH_BYTES: usize = 192 << 20;
+pub(super) const BATCH_BYTES: usize = 128 << 20;
 /// Bytes of a pack at which a batch is written.
 const PACK_BYTES: u64 = 128 << 20;
 /// Objects of a batch: what a kill may lose.

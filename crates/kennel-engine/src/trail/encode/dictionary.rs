@@ -8,9 +8,9 @@ pub(super) struct Dictionary {
     page: Vec<u8>,
     /// Where each text begins and ends in the page.
     places: Vec<(u32, u32)>,
-    /// Numbers of texts plus one, at the place that their hash names or after it; zero where there is none.
-    table: Vec<u32>,
-    hashes: Vec<u32>,
+    /// At the place that the hash of a text names, or after it: the hash, and the number of the text plus one. Zero where
+    /// there is none.
+    table: Vec<u64>,
     /// The last text that was asked for: neighbours are often equal.
     last: u32,
     seed: [u64; 2],
@@ -29,7 +29,6 @@ impl Dictionary {
             page: Vec::new(),
             places: Vec::new(),
             table: vec![0; 64],
-            hashes: Vec::new(),
             last: 0,
             seed,
         }
@@ -66,20 +65,20 @@ impl Dictionary {
         let mask = self.table.len() - 1;
         let mut at = hash as usize & mask;
         loop {
-            match self.table[at] {
-                0 => break,
-                found => {
-                    let number = found - 1;
-                    if self.hashes[number as usize] == hash && self.text(number) == text {
-                        return number;
-                    }
+            let entry = self.table[at];
+            if entry == 0 {
+                break;
+            }
+            if (entry >> 32) as u32 == hash {
+                let number = entry as u32 - 1;
+                if self.text(number) == text {
+                    return number;
                 }
             }
             at = (at + 1) & mask;
         }
         let number = self.places.len() as u32;
-        self.table[at] = number + 1;
-        self.hashes.push(hash);
+        self.table[at] = entry(hash, number);
         self.page
             .extend_from_slice(&(text.len() as u32).to_le_bytes());
         let start = self.page.len() as u32;
@@ -93,14 +92,13 @@ impl Dictionary {
 
     fn grow(&mut self) {
         let mask = self.table.len() * 2 - 1;
-        self.table.clear();
-        self.table.resize(mask + 1, 0);
-        for (number, hash) in (1..).zip(&self.hashes) {
-            let mut at = *hash as usize & mask;
+        let entries = std::mem::replace(&mut self.table, vec![0; mask + 1]);
+        for entry in entries.into_iter().filter(|entry| *entry != 0) {
+            let mut at = (entry >> 32) as usize & mask;
             while self.table[at] != 0 {
                 at = (at + 1) & mask;
             }
-            self.table[at] = number;
+            self.table[at] = entry;
         }
     }
 
@@ -116,6 +114,10 @@ impl Dictionary {
         hash = fold(hash ^ u64::from_le_bytes(last), self.seed[1]);
         (hash >> 32) as u32 ^ hash as u32
     }
+}
+
+fn entry(hash: u32, number: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(number + 1)
 }
 
 /// Both halves of the product, so that each bit of the one factor reaches each bit of the result.

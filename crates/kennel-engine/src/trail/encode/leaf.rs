@@ -152,8 +152,10 @@ pub(super) struct TextLeaf {
     present: Present,
     /// `None` when none is tried.
     dictionary: Option<Dictionary>,
-    /// Whether the dictionary is as large as it may become.
+    /// Whether the dictionary is as large as it may become, or of no use.
     is_full: bool,
+    /// Values in the pages so far.
+    value_count: usize,
     /// The page's values: their numbers, or their lengths and texts.
     numbers: Vec<u32>,
     plain: Vec<u8>,
@@ -186,6 +188,7 @@ impl TextLeaf {
             chunk: Chunk::new(descr, settings.compression, settings.has_bounds),
             dictionary: settings.dictionary_bytes.map(|_| Dictionary::new()),
             is_full: false,
+            value_count: 0,
             numbers: Vec::new(),
             plain: Vec::new(),
             plain_count: 0,
@@ -301,8 +304,10 @@ impl TextLeaf {
         self.text_bytes = 0;
         self.page += 1;
         let most = self.settings.dictionary_bytes.unwrap_or_default();
-        let dictionary_bytes = self.dictionary.as_ref().map(|d| d.page().len());
-        self.is_full = dictionary_bytes.is_some_and(|bytes| bytes > most);
+        // Texts of which most differ are no use in a dictionary, and looking each up is not for nothing.
+        self.value_count += count;
+        let is_full = |d: &Dictionary| d.page().len() > most || d.len() * 2 > self.value_count;
+        self.is_full |= count > 0 && self.dictionary.as_ref().is_some_and(is_full);
         Ok(())
     }
 
