@@ -13,6 +13,7 @@ mod dialect;
 mod error;
 mod functions;
 pub mod output;
+mod physical;
 mod planner;
 mod rewrite;
 pub mod statement;
@@ -94,5 +95,7 @@ pub fn session(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .higher_order_functions()
         .get_or_insert_default()
         .extend(functions::higher_order());
-    builder.with_type_planner(Arc::new(types::AthenaTypes))
+    builder
+        .with_type_planner(Arc::new(types::AthenaTypes))
+        .with_physical_optimizer_rule(Arc::new(physical::LambdaParameters))
 }

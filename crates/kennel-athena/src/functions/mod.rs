@@ -3,17 +3,29 @@
 //! A name that DataFusion has too is registered only where the meaning differs.
 
 mod aggregates;
+mod array_sets;
+mod array_shapes;
+mod array_values;
 mod arrays;
 mod cast;
+mod compared;
 mod comparison;
 mod datetime;
 mod json;
+mod lambdas;
+mod listagg;
+mod map_building;
 mod maps;
 mod math;
+mod nested;
+mod random;
 mod regexp;
 mod scalar;
+mod sequence;
+mod subqueries;
 mod text;
 mod tried;
+mod unify;
 
 pub(crate) use datetime::text_to_time;
 
@@ -28,8 +40,12 @@ use crate::types;
 
 /// All scalar functions.
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
-    [
+    let mut all: Vec<_> = [
+        array_sets::functions(),
+        array_shapes::functions(),
+        array_values::functions(),
         arrays::functions(),
+        map_building::functions(),
         cast::functions(),
         comparison::functions(),
         datetime::functions(),
@@ -37,7 +53,10 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         math::functions(),
         regexp::functions(),
         text::functions(),
+        vec![sequence::function(), listagg::function()],
         // Never written by a user; registered so that a plan can be decoded by their names.
+        compared::functions(),
+        subqueries::functions(),
         vec![
             array_subscript(),
             map_subscript(),
@@ -47,7 +66,9 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     ]
     .into_iter()
     .flatten()
-    .collect()
+    .collect();
+    array_shapes::overload(&mut all);
+    all
 }
 
 /// All aggregate functions.
@@ -57,7 +78,19 @@ pub(crate) fn aggregate() -> Vec<Arc<AggregateUDF>> {
 
 /// All functions of lambdas.
 pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
-    tried::functions()
+    let mut all = lambdas::functions();
+    all.extend(tried::functions());
+    all
+}
+
+/// The function for a comparison of arrays, maps or rows, by its sign.
+pub(crate) fn nested_comparison(sign: &str) -> Option<Arc<ScalarUDF>> {
+    compared::operator(sign)
+}
+
+/// `||` of arrays and their elements.
+pub(crate) fn array_concatenation() -> Arc<ScalarUDF> {
+    array_shapes::concatenation()
 }
 
 /// `a[n]`: an error where DataFusion gives null.
@@ -147,9 +180,14 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
             _ => "map".into(),
         },
         DataType::Struct(fields) => {
-            let fields = fields
-                .iter()
-                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
+            // `ROW(…)` gives its fields no names; they are called by their place here.
+            let fields = fields.iter().enumerate().map(|(place, field)| {
+                let data_type = type_name(field.data_type());
+                match *field.name() == format!("c{place}") {
+                    true => data_type,
+                    false => format!("{} {data_type}", field.name()),
+                }
+            });
             format!("row({})", fields.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string().to_lowercase(),

@@ -2,6 +2,7 @@
 
 mod expressions;
 mod relations;
+mod using;
 
 pub(crate) use expressions::AthenaExpressions;
 pub(crate) use relations::AthenaRelations;

@@ -1,46 +1,43 @@
 //! Expressions: casts, literals, paths, and the functions that are another form of syntax.
 
-use datafusion::sql::sqlparser::{
-    ast::{
-        AccessExpr, BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr,
-        Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
-        FunctionArguments, Ident, ObjectName, Spanned, Subscript, TimezoneInfo, TypedString,
-    },
-    tokenizer::Span,
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Ident, Spanned,
+    Subscript, TimezoneInfo, TypedString,
 };
 
 use super::{
     Rewriter,
-    build::{call, case, ident_at, lambda, null, number, plain_args, plain_cast, text},
+    build::{call, null, number, plain_cast, text},
+    functions, rows,
 };
 use crate::{ParseError, functions::text_to_time};
-
-/// Trino's names for functions that DataFusion has under another one, with the same meaning.
-const RENAMED: [(&str, &str); 8] = [
-    ("arbitrary", "any_value"),
-    ("every", "bool_and"),
-    ("variance", "var_samp"),
-    ("stddev_samp", "stddev"),
-    ("filter", "array_filter"),
-    ("transform", "array_transform"),
-    ("any_match", "array_any_match"),
-    ("approx_percentile", "approx_percentile_cont"),
-];
 
 impl Rewriter {
     pub(super) fn rewrite_expr(&self, expr: &mut Expr) -> Result<(), ParseError> {
         match expr {
+            Expr::Identifier(ident) => self.rename_parameter(ident),
             Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => {
                 self.rewrite_path(expr);
             }
             Expr::Cast { .. } => rewrite_cast(expr),
             Expr::TypedString(_) => return rewrite_literal(expr),
             // DataFusion plans the literal's elements without the lambda's parameters.
-            Expr::Array(array) => *expr = call("make_array", std::mem::take(&mut array.elem)),
-            Expr::Function(_) => return rewrite_function(expr),
+            Expr::Array(array) => *expr = call("__array", std::mem::take(&mut array.elem)),
+            Expr::Tuple(items) => *expr = call("struct", std::mem::take(items)),
+            Expr::InList { .. } => rows::in_list(expr),
+            Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => rows::distinct(expr),
+            Expr::InSubquery { expr, subquery, .. } => rows::in_subquery(expr, subquery),
+            Expr::Function(_) => return functions::rewrite(expr),
             _ => {}
         }
         Ok(())
+    }
+
+    /// The name that a lambda's parameter has now.
+    fn rename_parameter(&self, ident: &mut Ident) {
+        if let Some(unique) = self.parameter(&ident.value.to_lowercase()) {
+            *ident = Ident::with_quote_and_span('"', ident.span, unique);
+        }
     }
 
     /// Writes fields as subscripts where DataFusion does not take them after a point: after a
@@ -72,7 +69,11 @@ impl Rewriter {
             .first()
             .map(|ident| ident.value.to_lowercase())
             .unwrap_or_default();
-        let kept = if self.is_parameter(&first) {
+        let is_parameter = self.parameter(&first).is_some();
+        if let (true, Some(ident)) = (is_parameter, idents.first_mut()) {
+            self.rename_parameter(ident);
+        }
+        let kept = if is_parameter || self.is_column(&first) {
             1
         } else if self.is_outer(&first) {
             2.min(idents.len())
@@ -207,108 +208,4 @@ fn decimal_precision(written: &str) -> Option<ExactNumberInfo> {
     }
     let scale = i64::try_from(fraction.len()).ok()?;
     Some(ExactNumberInfo::PrecisionAndScale(precision as u64, scale))
-}
-
-fn rewrite_function(expr: &mut Expr) -> Result<(), ParseError> {
-    let span = expr.span();
-    let Expr::Function(function) = expr else {
-        return Ok(());
-    };
-    let [part] = function.name.0.as_slice() else {
-        return Ok(());
-    };
-    let Some(ident) = part.as_ident() else {
-        return Ok(());
-    };
-    let name = ident.value.to_lowercase();
-    if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
-        function.name = ObjectName::from(vec![ident_at(ours, ident.span)]);
-        return Ok(());
-    }
-    match name.as_str() {
-        "current_timestamp" | "now" => {
-            let zoned = DataType::Timestamp(Some(3), TimezoneInfo::WithTimeZone);
-            *expr = plain_cast(call("now", vec![]), zoned);
-        }
-        "localtimestamp" => {
-            let plain = DataType::Timestamp(Some(3), TimezoneInfo::None);
-            *expr = plain_cast(call("now", vec![]), plain);
-        }
-        "count_if" => count_if(function, span)?,
-        "array_sort" => nulls_last(expr),
-        "listagg" => listagg(function),
-        "if" => {
-            let args = plain_args(function).unwrap_or_default();
-            *expr = match args.as_slice() {
-                [condition, result] => case((*condition).clone(), (*result).clone(), None),
-                [condition, result, otherwise] => case(
-                    (*condition).clone(),
-                    (*result).clone(),
-                    Some((*otherwise).clone()),
-                ),
-                _ => {
-                    let message = "`if` takes a condition and one or two values";
-                    return Err(ParseError::at(span, message));
-                }
-            };
-        }
-        "try" => {
-            let args = plain_args(function).unwrap_or_default();
-            let [tried] = args.as_slice() else {
-                return Err(ParseError::at(span, "`try` takes one expression"));
-            };
-            *expr = call("__try", vec![lambda(Ident::new("__row"), (*tried).clone())]);
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// `array_sort(a)` puts nulls last, DataFusion's puts them first unless told.
-fn nulls_last(expr: &mut Expr) {
-    if let Expr::Function(function) = expr
-        && let Some([array]) = plain_args(function).as_deref()
-    {
-        let array = (*array).clone();
-        *expr = call("array_sort", vec![array, text("ASC"), text("NULLS LAST")]);
-    }
-}
-
-/// `listagg(x, s) WITHIN GROUP (ORDER BY y)` as `string_agg(x, s ORDER BY y)`.
-fn listagg(function: &mut Function) {
-    function.name = ObjectName::from(vec![Ident::new("string_agg")]);
-    let order = std::mem::take(&mut function.within_group);
-    if let FunctionArguments::List(list) = &mut function.args {
-        if list.args.len() == 1 {
-            let nothing = FunctionArgExpr::Expr(text(""));
-            list.args.push(FunctionArg::Unnamed(nothing));
-        }
-        if !order.is_empty() {
-            list.clauses.push(FunctionArgumentClause::OrderBy(order));
-        }
-    }
-}
-
-/// `count_if(x)` as `count(*) FILTER (WHERE x)`.
-fn count_if(function: &mut Function, span: Span) -> Result<(), ParseError> {
-    let condition = match plain_args(function).as_deref() {
-        Some([condition]) => (*condition).clone(),
-        _ => return Err(ParseError::at(span, "`count_if` takes one condition")),
-    };
-    let condition = Expr::Nested(Box::new(condition));
-    function.filter = Some(Box::new(match function.filter.take() {
-        None => condition,
-        Some(filter) => Expr::BinaryOp {
-            left: Box::new(Expr::Nested(filter)),
-            op: BinaryOperator::And,
-            right: Box::new(condition),
-        },
-    }));
-    function.name = ObjectName::from(vec![ident_at("count", span)]);
-    function.args = FunctionArguments::List(FunctionArgumentList {
-        duplicate_treatment: None,
-        args: vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)],
-        clauses: vec![],
-    });
-    Ok(())
 }
