@@ -15,6 +15,7 @@ use crate::{AthenaDialect, ParseError};
 /// Names that the rewrite gives to columns of its own.
 const RANK: &str = "__rank";
 const PLACE: &str = "__place";
+const CHOSEN: &str = "__chosen";
 
 /// A query from its text, to be completed.
 pub(super) fn template(sql: &str) -> Result<Query, ParseError> {
@@ -405,9 +406,13 @@ pub(super) fn sample(factor: &mut TableFactor) -> Result<(), ParseError> {
             at: None,
         })
     });
-    let mut query = template("SELECT * FROM t WHERE __sample(1)")?;
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        select.selection = Some(build::call("__sample", vec![percentage]));
+    // Chosen in a select list and not in the condition, which DataFusion might ask before the source
+    // has made its rows.
+    let mut rows = template(&format!("SELECT *, __sample(1) AS {CHOSEN} FROM t"))?;
+    if let SetExpr::Select(select) = rows.body.as_mut() {
+        if let Some(SelectItem::ExprWithAlias { expr, .. }) = select.projection.last_mut() {
+            *expr = build::call("__sample", vec![percentage]);
+        }
         if let Some(first) = select.from.first_mut() {
             let nothing = TableFactor::TableFunction {
                 expr: build::null(),
@@ -416,6 +421,10 @@ pub(super) fn sample(factor: &mut TableFactor) -> Result<(), ParseError> {
             first.relation = std::mem::replace(factor, nothing);
         }
     }
+    let mut query = template(&format!(
+        "SELECT * EXCEPT ({CHOSEN}) FROM (SELECT 1) AS __rows WHERE {CHOSEN}"
+    ))?;
+    fill(&mut query, rows);
     *factor = TableFactor::Derived {
         lateral: false,
         subquery: Box::new(query),

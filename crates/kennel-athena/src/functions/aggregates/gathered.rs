@@ -202,8 +202,13 @@ impl AggregateUDFImpl for Function {
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         let types = self.types_of(args.input_fields)?;
-        let is_light = (self.spec.light)(&types).is_some();
-        let fields = types.kept.into_iter().enumerate().map(|(index, kept)| {
+        let is_light = !args.is_distinct && (self.spec.light)(&types).is_some();
+        let held = if args.is_distinct {
+            types.args
+        } else {
+            types.kept
+        };
+        let fields = held.into_iter().enumerate().map(|(index, kept)| {
             let name = format!("{}[{index}]", args.name);
             Arc::new(match is_light {
                 true => Field::new(name, kept, true),
@@ -215,6 +220,9 @@ impl AggregateUDFImpl for Function {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         let kept = self.accumulator_of(&args, false)?;
+        if kept.is_distinct {
+            return Ok(Box::new(kept));
+        }
         Ok((self.spec.light)(&kept.types).unwrap_or_else(|| Box::new(kept)))
     }
 
@@ -252,13 +260,29 @@ impl std::fmt::Debug for Kept {
 }
 
 impl Kept {
-    fn taken_in(&self, values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-        let args = values
-            .iter()
-            .zip(&self.types.args)
+    /// Are the arguments held as they came? Equal ones can be told, and the oldest taken away again,
+    /// only before anything is merged.
+    fn is_raw(&self) -> bool {
+        self.is_distinct || self.is_sliding
+    }
+
+    fn held(&self) -> &[DataType] {
+        if self.is_raw() {
+            &self.types.args
+        } else {
+            &self.types.kept
+        }
+    }
+
+    fn args(&self, values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+        let values = values.iter().zip(&self.types.args);
+        values
             .map(|(value, wanted)| coerced(value, wanted))
-            .collect::<Result<Vec<_>>>()?;
-        let kept = (self.spec.take_in)(&args)?;
+            .collect()
+    }
+
+    fn kept(&self, args: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+        let kept = (self.spec.take_in)(args)?;
         let kept = kept.iter().zip(&self.types.kept);
         kept.map(|(column, wanted)| coerced(column, wanted))
             .collect()
@@ -278,45 +302,59 @@ impl Kept {
         Ok(())
     }
 
-    /// All that is kept as one chunk, compacted.
+    fn compact(&self, columns: Vec<ArrayRef>) -> Result<Vec<ArrayRef>> {
+        match columns.first() {
+            Some(first) if !first.is_empty() => (self.spec.compact)(&columns),
+            _ => Ok(columns),
+        }
+    }
+
+    /// All that is held as one chunk, in as few rows as may be.
     fn whole(&mut self) -> Result<Vec<ArrayRef>> {
-        let mut columns = Vec::with_capacity(self.types.kept.len());
-        for (index, kept) in self.types.kept.iter().enumerate() {
+        let mut columns = Vec::with_capacity(self.held().len());
+        for (index, held) in self.held().iter().enumerate() {
             let parts: Vec<&dyn Array> = self
                 .chunks
                 .iter()
                 .map(|chunk| chunk[index].as_ref())
                 .collect();
             columns.push(match parts.as_slice() {
-                [] => new_empty_array(kept),
+                [] => new_empty_array(held),
                 parts => concat(parts)?,
             });
         }
         if self.is_sliding {
             self.chunks = vec![columns.clone()];
+            return if self.is_distinct {
+                distinct(&columns)
+            } else {
+                Ok(columns)
+            };
         }
-        if self.is_distinct {
-            columns = distinct(&columns)?;
-        } else if !columns.is_empty() && !columns[0].is_empty() {
-            columns = (self.spec.compact)(&columns)?;
-        }
-        if !self.is_sliding {
-            self.row_count = columns.first().map_or(0, |column| column.len());
-            self.chunks = vec![columns.clone()];
-        }
+        columns = if self.is_distinct {
+            distinct(&columns)?
+        } else {
+            self.compact(columns)?
+        };
+        self.row_count = columns.first().map_or(0, |column| column.len());
+        self.chunks = vec![columns.clone()];
         Ok(columns)
     }
 }
 
 impl Accumulator for Kept {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let columns = self.taken_in(values)?;
+        let args = self.args(values)?;
+        let columns = if self.is_raw() {
+            args
+        } else {
+            self.kept(&args)?
+        };
         self.add(columns)
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let columns = self.taken_in(values)?;
-        let mut leaving = columns.first().map_or(0, |column| column.len());
+        let mut leaving = values.first().map_or(0, |column| column.len());
         self.row_count = self.row_count.saturating_sub(leaving);
         while let Some(chunk) = self.chunks.first_mut() {
             let count = chunk.first().map_or(0, |column| column.len());
@@ -362,7 +400,11 @@ impl Accumulator for Kept {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let columns = self.whole()?;
+        let mut columns = self.whole()?;
+        if self.is_raw() {
+            columns = self.kept(&columns)?;
+            columns = self.compact(columns)?;
+        }
         let result = (self.spec.finish)(&columns, &self.types.returns)?;
         let result = coerced(&result, &self.types.returns)?;
         ScalarValue::try_from_array(&result, 0)

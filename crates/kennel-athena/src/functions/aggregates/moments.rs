@@ -87,6 +87,37 @@ pub(super) const ALL: [Gathered; 4] = [
     ),
 ];
 
+/// `sum` and `avg` of single-precision numbers, which are such numbers again.
+pub(super) const REAL_SUM: Gathered = of_doubles(
+    "__sum_real",
+    "sum(real)",
+    real_types,
+    |args| sums(args, |x| Ok([1.0, x])),
+    added,
+    |columns, _| number(columns, |sums| (sums[0] > 0.0).then_some(sums[1])),
+);
+
+/// See [`REAL_SUM`].
+pub(super) const REAL_AVERAGE: Gathered = of_doubles(
+    "__avg_real",
+    "avg(real)",
+    real_types,
+    |args| sums(args, |x| Ok([1.0, x])),
+    added,
+    |columns, _| number(columns, |sums| (sums[0] > 0.0).then(|| sums[1] / sums[0])),
+);
+
+fn real_types(given: &[DataType]) -> Result<Option<Types>> {
+    match given {
+        [DataType::Float32] => Types::new(
+            [DataType::Float64],
+            vec![DataType::Float64; 2],
+            DataType::Float32,
+        ),
+        _ => plan_err!("sum and avg take a number"),
+    }
+}
+
 /// `avg` of decimals: its scale is that of the values.
 pub(super) const DECIMAL_AVERAGE: Gathered = of_doubles(
     "__avg_decimal",

@@ -24,23 +24,29 @@ use datafusion::{
     },
 };
 
-use super::moments::DECIMAL_AVERAGE;
+use super::moments::{DECIMAL_AVERAGE, REAL_AVERAGE, REAL_SUM};
 
 /// The type in which sums of integers travel between partial aggregates.
 const WIDE: DataType = DataType::Decimal128(38, 0);
 
 pub(super) fn functions() -> Vec<Arc<AggregateUDF>> {
-    let of = |name, plain, special: Special| {
+    let of = |name, plain, real: Arc<AggregateUDF>, special: Special| {
         Arc::new(AggregateUDF::new_from_impl(Typed {
             name,
             plain,
+            real,
             special,
             signature: Signature::user_defined(Volatility::Immutable),
         }))
     };
     vec![
-        of("sum", sum_udaf(), Special::Sum),
-        of("avg", avg_udaf(), Special::Average(DECIMAL_AVERAGE.build())),
+        of("sum", sum_udaf(), REAL_SUM.build(), Special::Sum),
+        of(
+            "avg",
+            avg_udaf(),
+            REAL_AVERAGE.build(),
+            Special::Average(DECIMAL_AVERAGE.build()),
+        ),
     ]
 }
 
@@ -57,6 +63,8 @@ enum Special {
 struct Typed {
     name: &'static str,
     plain: Arc<AggregateUDF>,
+    /// The function of single-precision numbers.
+    real: Arc<AggregateUDF>,
     special: Special,
     signature: Signature,
 }
@@ -71,6 +79,7 @@ impl Typed {
     /// The function for arguments of these types.
     fn choose(&self, fields: &[FieldRef]) -> &AggregateUDF {
         match &self.special {
+            _ if matches!(fields, [field] if *field.data_type() == DataType::Float32) => &self.real,
             Special::Average(decimals) if matches!(fields, [field] if field.data_type().is_decimal()) => {
                 decimals
             }
@@ -93,6 +102,9 @@ impl AggregateUDFImpl for Typed {
             if given.is_integer() && self.name == "sum" {
                 return Ok(vec![DataType::Int64]);
             }
+            if *given == DataType::Float32 {
+                return Ok(vec![DataType::Float32]);
+            }
             if let DataType::Decimal128(precision, scale) = given {
                 let precision = if self.name == "sum" { 38 } else { *precision };
                 return Ok(vec![DataType::Decimal128(precision, *scale)]);
@@ -111,6 +123,7 @@ impl AggregateUDFImpl for Typed {
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
         match (&self.special, given) {
+            (_, [DataType::Float32]) => Ok(DataType::Float32),
             (Special::Average(_), [decimal @ DataType::Decimal128(..)]) => Ok(decimal.clone()),
             _ => self.plain.return_type(given),
         }
