@@ -6,6 +6,7 @@
 mod as_of;
 mod catalog;
 mod completeness;
+mod ddl;
 mod diff;
 mod error;
 mod ingest;
@@ -19,9 +20,11 @@ mod shell;
 mod statements;
 mod time_travel;
 pub mod trail;
+mod views;
 
 pub use as_of::AsOf;
 pub use completeness::{Caveat, CaveatKind, ReportUsed};
+pub use ddl::{AthenaStatement, DdlOptions};
 pub use diff::{Change, Diff, DiffOptions, Question};
 pub use error::{EngineError, LibraryError, SqlPlace};
 pub use ingest::{IngestError, ingest_csv_report, ingest_report};
@@ -35,3 +38,4 @@ pub const STACK_BYTES: usize = 256 << 20;
 
 pub use session::{Answer, ConfiguredSource, Engine, EngineSettings, Outcome, Statement};
 pub use shell::{KeptResult, KnownValues, LAST_RESULT, TableShape};
+pub use statements::{Unload, UnloadFormat};

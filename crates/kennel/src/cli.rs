@@ -144,6 +144,7 @@ pub(crate) enum Command {
     Run(commands::run::Args),
     Sql(commands::sql::Args),
     Diff(commands::diff::Args),
+    Ddl(commands::ddl::Args),
     Policy(commands::policy::Args),
     Verify(commands::verify::Args),
     Prune(commands::prune::Args),

@@ -12,6 +12,7 @@ use kennel_mirror::MirrorError;
 
 use crate::{
     exit::Exit,
+    lake,
     output::FormatLimit,
     text::{nearest, visible},
 };
@@ -279,16 +280,18 @@ impl From<EngineError> for CliError {
                 expected,
             } => {
                 let remark = suggestion.map(|name| format!("did you mean `{name}`?"));
+                let lake = lake::hints(&sql, &message);
                 let told = Self::new(message);
                 let told = match (place, remark) {
                     (Some(place), remark) => told.excerpt(&sql, place, remark.as_deref()),
                     (None, Some(remark)) => told.hint(remark),
                     (None, None) => told,
                 };
-                match expected.is_empty() {
+                let told = match expected.is_empty() {
                     true => told,
                     false => told.hint(format!("it is {}", expected.join(" or "))),
-                }
+                };
+                lake.into_iter().fold(told, |told, hint| told.hint(hint))
             }
             EngineError::Param {
                 ref message,

@@ -10,6 +10,7 @@ mod context;
 mod docs;
 mod error;
 mod exit;
+mod lake;
 mod mirroring;
 mod output;
 mod printer;
@@ -113,6 +114,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
     match &command {
         Command::Init(args) => return commands::init::run(args, cx),
         Command::List(args) => return commands::list::run(args, cx),
+        Command::Ddl(args) => return commands::ddl::run(args, cx),
         Command::Status(args) => return commands::status::run(args, cx),
         Command::Verify(args) => return commands::verify::run(args, cx),
         Command::Completions(args) => return commands::completions::run(args, cx),
@@ -147,6 +149,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
             }
             Command::Init(args) => commands::init::run(&args, cx),
             Command::List(args) => commands::list::run(&args, cx),
+            Command::Ddl(args) => commands::ddl::run(&args, cx),
             Command::Status(args) => commands::status::run(&args, cx),
             Command::Verify(args) => commands::verify::run(&args, cx),
             Command::Completions(args) => commands::completions::run(&args, cx),

@@ -2,6 +2,7 @@
 
 pub(crate) mod cat;
 pub(crate) mod completions;
+pub(crate) mod ddl;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod init;
@@ -14,4 +15,5 @@ pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod sync;
+pub(crate) mod unload;
 pub(crate) mod verify;

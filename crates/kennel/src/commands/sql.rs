@@ -6,10 +6,13 @@ use std::{
     path::PathBuf,
 };
 
-use kennel_engine::{Engine, Outcome, ParamValues, Statement};
+use kennel_engine::{Engine, EngineError, Outcome, ParamValues, Statement};
 
-use super::questions::{
-    OutputArgs, ScopeArgs, Verdict, param_values, parse_param, taken_apart, tell_as_of,
+use super::{
+    questions::{
+        OutputArgs, ScopeArgs, Verdict, param_values, parse_param, taken_apart, tell_as_of,
+    },
+    unload,
 };
 use crate::{
     context::Context,
@@ -21,7 +24,7 @@ use crate::{
 };
 
 /// Statements that answer without rows, by their first word.
-const WITHOUT_ROWS: [&str; 7] = [
+const WITHOUT_ROWS: [&str; 10] = [
     "create",
     "drop",
     "alter",
@@ -29,13 +32,17 @@ const WITHOUT_ROWS: [&str; 7] = [
     "use",
     "set",
     "deallocate",
+    "insert",
+    "unload",
+    "prepare",
 ];
 
 /// Run SQL: -c, a file, standard input, or the shell
 ///
 /// The dialect is Athena's as far as kennel knows it. Schemas: k9, cloudtrail, default, kennel,
 /// information_schema; names without a schema are looked up in default, k9, cloudtrail. Several
-/// statements are separated by `;`.
+/// statements are separated by `;`. Views, databases and tables of your own (CREATE EXTERNAL TABLE, CREATE TABLE … AS,
+/// INSERT INTO) are kept in the cache; UNLOAD writes into a folder.
 ///
 /// With several results, tables, Markdown and HTML sections follow each other and a workbook gets a sheet for each;
 /// other formats need `-o FOLDER`.
@@ -50,6 +57,8 @@ const WITHOUT_ROWS: [&str; 7] = [
   kennel sql report.sql -f csv -o report.csv
   kennel sql -c 'SELECT * FROM k9.resources_latest WHERE resource_arn = $arn' --param arn=arn:aws:s3:::b
   kennel sql -c \"SELECT count(*) FROM k9.principals_latest FOR TIMESTAMP AS OF DATE '2026-03-01'\"
+  kennel sql -c \"PREPARE p FROM SELECT * FROM k9.principals_latest WHERE principal_name = ?; EXECUTE p USING 'ci'\"
+  kennel sql -c \"UNLOAD (SELECT * FROM k9.resources_latest) TO 'file:///tmp/resources/' WITH (format = 'PARQUET')\"
   echo 'SHOW TABLES IN k9' | kennel sql
   kennel sql             the shell
   kennel sql --safe      the shell without commands that write files or start programs")]
@@ -160,7 +169,8 @@ async fn execute(
     let mut verdict = Verdict::default();
     let mut names = names.iter();
     for statement in statements {
-        match engine.execute(statement, values, cx.now()).await? {
+        let outcome = engine.execute(statement, values, cx.now()).await;
+        match outcome.map_err(|error| pointed(error, statement))? {
             Outcome::Answer(answer) => {
                 verdict.caveats(&answer.caveats, cx);
                 let about = About {
@@ -173,7 +183,16 @@ async fn execute(
                 let (about, schema, stream) = taken_apart(answer, about);
                 results.write(&about, &schema, stream).await?;
             }
-            Outcome::Done { message, notes } => {
+            Outcome::Unload(unload) => {
+                let caveats = Box::pin(unload::write(unload, cx)).await?;
+                verdict.caveats(&caveats, cx);
+            }
+            Outcome::Done {
+                message,
+                notes,
+                caveats,
+            } => {
+                verdict.caveats(&caveats, cx);
                 cx.printer.info(&message);
                 notes
                     .iter()
@@ -183,6 +202,17 @@ async fn execute(
     }
     results.finish()?;
     Ok(verdict.exit())
+}
+
+/// An error of a statement; what is refused as a whole points at its first word.
+pub(crate) fn pointed(error: EngineError, statement: &Statement) -> CliError {
+    let is_refused = matches!(error, EngineError::Unsupported { .. });
+    let told = CliError::from(error);
+    if !is_refused {
+        return told;
+    }
+    let (script, place) = statement.beginning();
+    told.excerpt(script, place, None)
 }
 
 /// Whether a statement answers with rows, judged by its first word.

@@ -13,6 +13,7 @@ pub(crate) mod results;
 mod rows;
 mod table;
 pub(crate) mod target;
+pub(crate) mod text;
 pub(crate) mod value;
 mod xlsx;
 

@@ -20,6 +20,7 @@ mod s3_faults;
 mod s3_home;
 #[cfg(unix)]
 mod shell;
+mod statements;
 mod syncing;
 #[cfg(unix)]
 mod terminal;
