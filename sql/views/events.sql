@@ -113,7 +113,12 @@ FROM (
       ORDER BY object_path
     ) AS copy_number
   FROM (
-    SELECT *, "$path" AS object_path FROM cloudtrail.cloudtrail_logs
+    SELECT
+      account, additionaleventdata, awsregion, errorcode, errormessage, eventcategory, eventid, eventname, eventsource,
+      eventtime, eventtype, eventversion, managementevent, readonly, recipientaccountid, requestid, requestparameters,
+      resources, responseelements, sharedeventid, sourceipaddress, tlsdetails, useragent, useridentity, vpcendpointid,
+      "$path" AS object_path
+    FROM cloudtrail.cloudtrail_logs
   )
 )
 WHERE copy_number = 1 OR event_id IS NULL

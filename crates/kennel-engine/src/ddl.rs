@@ -17,8 +17,10 @@ use crate::{
 
 /// `cloudtrail.events` as a query over `cloudtrail_logs`.
 const EVENTS: &str = include_str!("../../../sql/views/events.sql");
-/// What it reads: one such line for each table of a trail.
-const LOGS: &str = "    SELECT *, \"$path\" AS object_path FROM cloudtrail.cloudtrail_logs";
+/// The table that it reads.
+const LOGS: &str = "cloudtrail.cloudtrail_logs";
+/// How the query of that table begins: there is one for each table of a trail.
+const LOGS_BEGIN: &str = "    SELECT\n      account,";
 
 /// The first day of which CloudTrail can have delivered anything.
 const FIRST_DAY: &str = "2013/11/13";
@@ -106,18 +108,14 @@ impl Engine {
             }
         }
         let database = options.database("cloudtrail");
-        let logs = tables
-            .iter()
-            .filter(|table| table.properties.contains_key("projection.timestamp.type"));
-        let logs =
-            logs.map(|table| LOGS.replace("cloudtrail.cloudtrail_logs", &table.name.to_string()));
+        let is_trail =
+            |table: &&HiveTable| table.properties.contains_key("projection.timestamp.type");
+        let logs = tables.iter().filter(is_trail).map(|table| &table.name);
         let logs = logs.collect::<Vec<_>>();
         if !logs.is_empty() {
-            let query = without_comments(EVENTS).replace(LOGS, &logs.join("\n    UNION ALL\n"));
             let view = TableName::new(Some(database), "events");
-            statements.push(AthenaStatement::plain(format!(
-                "CREATE OR REPLACE VIEW {view} AS\n{query}"
-            )));
+            let sql = format!("CREATE OR REPLACE VIEW {view} AS\n{}", events_over(&logs));
+            statements.push(AthenaStatement::plain(sql));
         }
         Ok(statements)
     }
@@ -367,6 +365,20 @@ fn quoted(name: &str) -> String {
 
 fn quoted_table(name: &TableName) -> String {
     name.parts().map(quoted).collect::<Vec<_>>().join(".")
+}
+
+/// The query of events over these tables.
+fn events_over(logs: &[&TableName]) -> String {
+    let text = without_comments(EVENTS);
+    let parts = text
+        .split_once(LOGS_BEGIN)
+        .and_then(|(before, rest)| Some((before, rest.split_once(LOGS)?)));
+    let Some((before, (columns, after))) = parts else {
+        return text;
+    };
+    let of = |name: &&TableName| format!("{LOGS_BEGIN}{columns}{name}");
+    let all = logs.iter().map(of).collect::<Vec<_>>();
+    format!("{before}{}{after}", all.join("\n    UNION ALL\n"))
 }
 
 /// A query without the comment lines above it.

@@ -130,6 +130,7 @@ impl AsyncDB for Session {
 async fn run(file: &str) {
     let path = format!("{}/tests/slt/{file}.slt", env!("CARGO_MANIFEST_DIR"));
     let mut runner = Runner::new(|| async { Ok(Session::new()) });
+    runner.with_column_validator(sqllogictest::strict_column_validator);
     if std::env::var_os("KENNEL_WRITE_SLT").is_some() {
         runner
             .update_test_file(
