@@ -12,6 +12,7 @@
 mod dialect;
 mod error;
 mod functions;
+mod json_syntax;
 pub mod output;
 mod planner;
 mod rewrite;
@@ -22,6 +23,7 @@ mod types;
 
 pub use dialect::AthenaDialect;
 pub use error::ParseError;
+pub use functions::list::{FunctionInfo, FunctionState, functions};
 pub use rewrite::{call, plain_cast};
 
 use std::sync::Arc;

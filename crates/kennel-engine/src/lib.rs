@@ -25,6 +25,7 @@ pub use completeness::{Caveat, CaveatKind, ReportUsed};
 pub use diff::{Change, Diff, DiffOptions, Question};
 pub use error::{EngineError, LibraryError, SqlPlace};
 pub use ingest::{IngestError, ingest_csv_report, ingest_report};
+pub use kennel_athena::functions as athena_functions;
 pub use library::{AccountFilter, CannedQuery, Library, Param, ParamType, Severity};
 pub use params::ParamValues;
 pub use reading::{ReadSoFar, Reading, SourceBytes};

@@ -53,6 +53,13 @@ impl Engine {
                 )
                 .await
             }
+            Statement::ShowFunctions { pattern } => {
+                self.show(
+                    "SELECT name AS function, family, state, note FROM kennel.functions WHERE $pattern IS NULL OR name LIKE $pattern ORDER BY name, family",
+                    &[("pattern", pattern.map(|pattern| pattern.to_lowercase()))],
+                )
+                .await
+            }
             Statement::ShowColumns { table } => self.describe(&table, "SELECT column_name AS field").await,
             Statement::Describe { table } => {
                 self.describe(&table, "SELECT column_name AS col_name, data_type").await

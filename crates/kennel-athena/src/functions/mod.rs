@@ -3,24 +3,38 @@
 //! A name that DataFusion has too is registered only where the meaning differs.
 
 mod aggregates;
+mod arithmetic;
 mod arrays;
+mod binary;
+mod bitwise;
 mod cast;
 mod comparison;
 mod datetime;
+mod format;
+mod ip;
 mod json;
+pub(crate) mod list;
 mod maps;
 mod math;
+mod overload;
 mod regexp;
+mod rows;
 mod scalar;
 mod text;
 mod tried;
+mod url;
+mod uuid;
 
-pub(crate) use datetime::text_to_time;
+pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
 
 use std::sync::Arc;
 
 use datafusion::{
-    arrow::datatypes::{DataType, TimeUnit},
+    arrow::{
+        array::ArrayRef,
+        datatypes::{DataType, IntervalUnit},
+    },
+    error::Result,
     logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF},
 };
 
@@ -28,15 +42,22 @@ use crate::types;
 
 /// All scalar functions.
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
-    [
+    let mut all: Vec<_> = [
+        arithmetic::functions(),
         arrays::functions(),
+        binary::functions(),
+        bitwise::functions(),
         cast::functions(),
         comparison::functions(),
         datetime::functions(),
+        format::functions(),
+        ip::functions(),
         json::functions(),
         math::functions(),
         regexp::functions(),
         text::functions(),
+        url::functions(),
+        uuid::functions(),
         // Never written by a user; registered so that a plan can be decoded by their names.
         vec![
             array_subscript(),
@@ -47,7 +68,14 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     ]
     .into_iter()
     .flatten()
-    .collect()
+    .collect();
+    // `contains` is a function of arrays, and another one of networks.
+    for function in &mut all {
+        if function.name() == "contains" {
+            *function = overload::overload(Arc::clone(function), ip::contains());
+        }
+    }
+    all
 }
 
 /// All aggregate functions.
@@ -57,7 +85,32 @@ pub(crate) fn aggregate() -> Vec<Arc<AggregateUDF>> {
 
 /// All functions of lambdas.
 pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
-    tried::functions()
+    [tried::functions(), regexp::higher_order()].concat()
+}
+
+/// The function for `+ - * / %` on integers and decimals.
+pub(crate) fn operator(sign: &str) -> Option<Arc<ScalarUDF>> {
+    arithmetic::function(sign)
+}
+
+/// The function for an interval times a number, or divided by one.
+pub(crate) fn interval_operator(sign: &str) -> Option<Arc<ScalarUDF>> {
+    datetime::interval::operator(sign)
+}
+
+/// Casts an array as `CAST` does.
+pub(crate) fn cast_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    cast::convert(array, to, false)
+}
+
+/// `concat`, for the operator `||`.
+pub(crate) fn concat() -> Arc<ScalarUDF> {
+    text::concat()
+}
+
+/// `strpos` and `position`.
+pub(crate) fn strpos() -> Arc<ScalarUDF> {
+    text::strpos()
 }
 
 /// `a[n]`: an error where DataFusion gives null.
@@ -107,14 +160,9 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         | DataType::Decimal128(precision, scale)
         | DataType::Decimal256(precision, scale) => format!("decimal({precision},{scale})"),
         DataType::Date32 | DataType::Date64 => "date".into(),
-        DataType::Time32(_) | DataType::Time64(_) => "time".into(),
+        DataType::Time32(unit) | DataType::Time64(unit) => format!("time({})", cast::digits(*unit)),
         DataType::Timestamp(unit, zone) => {
-            let digits = match unit {
-                TimeUnit::Second => 0,
-                TimeUnit::Millisecond => 3,
-                TimeUnit::Microsecond => 6,
-                TimeUnit::Nanosecond => 9,
-            };
+            let digits = cast::digits(*unit);
             let zone = if zone.is_some() {
                 " with time zone"
             } else {
@@ -122,7 +170,11 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
             };
             format!("timestamp({digits}){zone}")
         }
-        DataType::Interval(_) | DataType::Duration(_) => "interval".into(),
+        DataType::Interval(IntervalUnit::YearMonth) => "interval year to month".into(),
+        DataType::Interval(_) | DataType::Duration(_) => "interval day to second".into(),
+        data_type if *data_type == types::ADDRESS => "ipaddress".into(),
+        data_type if *data_type == types::PREFIX => "ipprefix".into(),
+        data_type if *data_type == types::UUID => "uuid".into(),
         data_type if *data_type == types::JSON => "json".into(),
         data_type if types::is_text(data_type) => "varchar".into(),
         DataType::Binary

@@ -10,10 +10,11 @@ use datafusion::{
         Expr, ExprSchemable, GetFieldAccess, ScalarUDF,
         expr::ScalarFunction,
         lit,
-        planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr},
+        planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr},
     },
 };
 
+use super::operators;
 use crate::functions;
 
 /// Plans expressions with Athena's meanings.
@@ -51,6 +52,19 @@ fn find_field<'a>(fields: &'a Fields, name: &str) -> Result<&'a Field> {
 }
 
 impl ExprPlanner for AthenaExpressions {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        operators::plan(expr, schema)
+    }
+
+    /// `position(part IN text)`.
+    fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(functions::strpos(), args)))
+    }
+
     fn plan_field_access(
         &self,
         access: RawFieldAccessExpr,

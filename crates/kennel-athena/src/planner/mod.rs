@@ -1,6 +1,7 @@
 //! DataFusion's planning hooks: what needs the types of columns.
 
 mod expressions;
+mod operators;
 mod relations;
 
 pub(crate) use expressions::AthenaExpressions;

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::{
 use super::{
     Rewriter,
     build::{call, case, ident_at, lambda, null, number, plain_args, plain_cast, text},
+    intervals, literals, scalars, zones,
 };
 use crate::{ParseError, functions::text_to_time};
 
@@ -34,10 +35,16 @@ impl Rewriter {
                 self.rewrite_path(expr);
             }
             Expr::Cast { .. } => rewrite_cast(expr),
+            Expr::Value(_) | Expr::UnaryOp { .. } => return literals::number(expr),
             Expr::TypedString(_) => return rewrite_literal(expr),
+            Expr::Interval(_) => return intervals::rewrite(expr),
+            Expr::AtTimeZone { .. } => zones::at_time_zone(expr),
             // DataFusion plans the literal's elements without the lambda's parameters.
             Expr::Array(array) => *expr = call("make_array", std::mem::take(&mut array.elem)),
-            Expr::Function(_) => return rewrite_function(expr),
+            Expr::Function(_) => {
+                scalars::rewrite(expr);
+                return rewrite_function(expr);
+            }
             _ => {}
         }
         Ok(())
@@ -116,6 +123,8 @@ fn subscript(access: &mut AccessExpr) {
         *access = AccessExpr::Subscript(Subscript::Index {
             index: text(&ident.value.to_lowercase()),
         });
+    } else if let AccessExpr::Subscript(Subscript::Index { index }) = access {
+        literals::plain(index);
     }
 }
 
@@ -136,10 +145,11 @@ fn rewrite_cast(expr: &mut Expr) {
         CastKind::Cast | CastKind::DoubleColon => "__cast",
     };
     let inner = std::mem::replace(inner.as_mut(), null());
-    *expr = cast_call(name, inner, data_type);
+    let zone = zones::of_cast(&inner, data_type);
+    *expr = zones::at(cast_call(name, inner, data_type), zone);
 }
 
-fn cast_call(name: &str, inner: Expr, data_type: &DataType) -> Expr {
+pub(super) fn cast_call(name: &str, inner: Expr, data_type: &DataType) -> Expr {
     let length = match data_type {
         DataType::Varchar(Some(length)) | DataType::CharacterVarying(Some(length)) => {
             Some((length, ""))
@@ -174,16 +184,31 @@ fn rewrite_literal(expr: &mut Expr) -> Result<(), ParseError> {
                 let message = format!("`{written}` is not a timestamp");
                 return Err(ParseError::at(span, message));
             };
-            let zone = if read.offset_seconds.is_some() {
+            let zone = if read.zone.is_some() {
                 TimezoneInfo::WithTimeZone
             } else {
                 TimezoneInfo::None
             };
             let data_type = DataType::Timestamp(Some(u64::from(read.digits)), zone);
+            let cast = cast_call("__cast", text(&written), &data_type);
+            *expr = zones::at(cast, read.zone);
+        }
+        DataType::Time(None, TimezoneInfo::None) => {
+            let Some((_, digits)) = text_to_time::read_time(&written) else {
+                let message = format!(
+                    "`{written}` is not a time; times with time zone are not supported, timestamps are"
+                );
+                return Err(ParseError::at(span, message));
+            };
+            let data_type = DataType::Time(Some(u64::from(digits)), TimezoneInfo::None);
+            *expr = cast_call("__cast", text(&written), &data_type);
+        }
+        DataType::Date | DataType::Uuid | DataType::Custom(..) | DataType::Boolean => {
+            let data_type = data_type.clone();
             *expr = cast_call("__cast", text(&written), &data_type);
         }
         DataType::Decimal(ExactNumberInfo::None) => {
-            let Some(precision) = decimal_precision(&written) else {
+            let Some(precision) = literals::precision_of_all(&written) else {
                 let message = format!("`{written}` is not a decimal of 1 to 38 digits");
                 return Err(ParseError::at(span, message));
             };
@@ -192,21 +217,6 @@ fn rewrite_literal(expr: &mut Expr) -> Result<(), ParseError> {
         _ => {}
     }
     Ok(())
-}
-
-/// Precision and scale of a decimal literal: all its digits, and those after the point.
-///
-/// Source: Trino documentation, "Decimal functions and operators", "Decimal literals".
-fn decimal_precision(written: &str) -> Option<ExactNumberInfo> {
-    let digits = written.strip_prefix(['+', '-']).unwrap_or(written);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let precision = whole.len() + fraction.len();
-    if !(1..=38).contains(&precision) || !is_number(whole) || !is_number(fraction) {
-        return None;
-    }
-    let scale = i64::try_from(fraction.len()).ok()?;
-    Some(ExactNumberInfo::PrecisionAndScale(precision as u64, scale))
 }
 
 fn rewrite_function(expr: &mut Expr) -> Result<(), ParseError> {

@@ -6,8 +6,12 @@
 mod build;
 mod expressions;
 mod from;
+mod intervals;
+mod literals;
 mod names;
 mod predicates;
+mod scalars;
+mod zones;
 
 use std::ops::ControlFlow;
 
@@ -20,6 +24,7 @@ use crate::ParseError;
 
 pub use build::{call, plain_cast};
 pub(crate) use names::DUPLICATE_MARK;
+pub(crate) use scalars::REWRITTEN;
 
 /// Rewrites a statement in place.
 ///
@@ -105,8 +110,9 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ParseError> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<ParseError> {
         self.depth = self.depth.saturating_sub(1);
+        literals::plain_in_query(query);
         ControlFlow::Continue(())
     }
 
@@ -121,8 +127,9 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<ParseError> {
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
         self.scopes.pop();
+        literals::plain_in_select(select);
         ControlFlow::Continue(())
     }
 

@@ -89,6 +89,11 @@ pub enum Statement {
         /// Hive's pattern, as in `SHOW TABLES`.
         pattern: Option<String>,
     },
+    /// `SHOW FUNCTIONS`.
+    ShowFunctions {
+        /// The pattern of `LIKE`: `%` is any text, `_` any character.
+        pattern: Option<String>,
+    },
     /// `SHOW COLUMNS`.
     ShowColumns {
         /// The table.
@@ -182,6 +187,7 @@ impl Statement {
             Self::ShowTables { .. } => "SHOW TABLES",
             Self::ShowViews { .. } => "SHOW VIEWS",
             Self::ShowDatabases { .. } => "SHOW DATABASES",
+            Self::ShowFunctions { .. } => "SHOW FUNCTIONS",
             Self::ShowColumns { .. } => "SHOW COLUMNS",
             Self::Describe { .. } => "DESCRIBE",
             Self::ShowPartitions { .. } => "SHOW PARTITIONS",
@@ -399,6 +405,11 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
         let pattern = pattern(cursor)?;
         return Ok(Statement::ShowDatabases { pattern });
     }
+    if cursor.accept(&["FUNCTIONS"]) {
+        in_schema(cursor)?;
+        let pattern = pattern(cursor)?;
+        return Ok(Statement::ShowFunctions { pattern });
+    }
     if cursor.accept(&["COLUMNS"]) {
         if !cursor.accept_any(&["IN", "FROM"]) {
             return Err(cursor.unexpected("IN or FROM"));
@@ -431,7 +442,7 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
     }
     Ok(unsupported(
         what,
-        "SHOW knows TABLES, VIEWS, DATABASES, COLUMNS, PARTITIONS, TBLPROPERTIES, CREATE TABLE and CREATE VIEW",
+        "SHOW knows TABLES, VIEWS, DATABASES, FUNCTIONS, COLUMNS, PARTITIONS, TBLPROPERTIES, CREATE TABLE and CREATE VIEW",
     ))
 }
 

@@ -163,4 +163,4 @@ macro_rules! files {
     };
 }
 
-files! { aggregates arrays casts datetime json lambdas names numbers paths queries regexp statements text unnest }
+files! { aggregates arrays binary casts datetime decimals format ip json json_standard lambdas names numbers paths queries regexp statements text unnest url zones }

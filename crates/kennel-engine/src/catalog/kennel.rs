@@ -19,7 +19,14 @@ use kennel_cache::{ReportType, View};
 use super::{Shared, external, objects};
 
 /// The tables of this schema.
-pub(super) const NAMES: [&str; 5] = ["coverage", "failures", "objects", "queries", "snapshots"];
+pub(super) const NAMES: [&str; 6] = [
+    "coverage",
+    "failures",
+    "functions",
+    "objects",
+    "queries",
+    "snapshots",
+];
 
 /// The table of this name.
 pub(super) fn open(
@@ -29,6 +36,7 @@ pub(super) fn open(
     let batch = match name {
         "coverage" => coverage(shared)?,
         "failures" => failures(shared)?,
+        "functions" => functions()?,
         "objects" => return objects::open(shared).map(Some),
         "queries" => queries(shared)?,
         "snapshots" => snapshots(shared)?,
@@ -84,6 +92,17 @@ impl Columns {
         let schema: SchemaRef = Arc::new(Schema::new(self.fields));
         Ok(RecordBatch::try_new(schema, self.arrays)?)
     }
+}
+
+/// Trino's functions and what became of each: `name`, `family`, `state`, `note` (text, never null).
+fn functions() -> DataFusionResult<RecordBatch> {
+    let rows = kennel_athena::functions();
+    let mut columns = Columns::default();
+    columns.text("name", rows.iter().map(|row| Some(row.name)));
+    columns.text("family", rows.iter().map(|row| Some(row.family)));
+    columns.text("state", rows.iter().map(|row| Some(row.state.as_str())));
+    columns.text("note", rows.iter().map(|row| Some(row.note)));
+    columns.finish()
 }
 
 fn snapshots(shared: &Shared) -> DataFusionResult<RecordBatch> {

@@ -21,6 +21,19 @@ async fn the_catalog_can_be_looked_at_as_in_athena() {
     let columns = query(&engine, "DESCRIBE principals_latest").await.unwrap();
     assert_eq!(columns.column("col_name")[0], "analysis_time");
     assert_eq!(columns.rows.len(), 22);
+    let functions = query(&engine, "SHOW FUNCTIONS LIKE 'URL_EXTRACT_P%'")
+        .await
+        .unwrap();
+    assert_eq!(
+        functions.column("function"),
+        [
+            "url_extract_parameter",
+            "url_extract_path",
+            "url_extract_port",
+            "url_extract_protocol"
+        ]
+    );
+    assert_eq!(functions.column("state"), ["own"; 4]);
     let partitions = query(&engine, "SHOW PARTITIONS k9.principals_latest")
         .await
         .unwrap();

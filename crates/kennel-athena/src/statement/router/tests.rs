@@ -141,6 +141,12 @@ fn the_catalog_is_shown() {
         pattern: text("v*"),
     };
     assert_eq!(parse("SHOW VIEWS IN k9 LIKE 'v*'"), Ok(views));
+    let functions = |pattern| Ok(Statement::ShowFunctions { pattern });
+    assert_eq!(parse("SHOW FUNCTIONS"), functions(None));
+    assert_eq!(
+        parse("show functions LIKE 'regexp%'"),
+        functions(text("regexp%"))
+    );
     for sql in [
         "SHOW DATABASES LIKE 'k*'",
         "SHOW SCHEMAS IN awsdatacatalog 'k*'",
@@ -235,7 +241,7 @@ fn what_is_deliberately_absent_has_a_name_and_a_hint() {
             "ALTER DATABASE",
         ),
         ("DROP DATABASE d CASCADE", "DROP DATABASE"),
-        ("SHOW FUNCTIONS", "SHOW FUNCTIONS"),
+        ("SHOW STATS FOR t", "SHOW STATS"),
         ("DESCRIBE DATABASE d", "DESCRIBE DATABASE"),
         ("DESCRIBE t a.b", "DESCRIBE of one column"),
     ] {
