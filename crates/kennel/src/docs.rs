@@ -1,5 +1,5 @@
-//! `docs/cli.md` and `docs/queries.md`, made from the command line and from the library of queries. The tests fail
-//! when the files are not what would be made; with `KENNEL_WRITE_DOCS=1` they write them.
+//! `docs/cli.md`, `docs/queries.md` and `docs/athena.md`, made from the command line, from the library of queries and
+//! from the list of functions. The tests fail when the files are not what would be made; with `KENNEL_WRITE_DOCS=1` they write them.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -125,6 +125,49 @@ fn push_query(query: &CannedQuery, page: &mut String) {
     }
 }
 
+/// All functions of Athena, and what became of them.
+fn athena_page() -> String {
+    let functions = kennel_engine::athena_functions();
+    let mut page = format!("# Athena's functions\n\n{HOW_MADE}\n\n{ATHENA_NOTES}\n");
+    let mut family = "";
+    for function in &functions {
+        if function.family != family {
+            family = function.family;
+            let _infallible = write!(
+                page,
+                "\n## {family}\n\n| function | state | |\n|---|---|---|\n"
+            );
+        }
+        let _infallible = writeln!(
+            page,
+            "| `{}` | {} | {} |",
+            function.name,
+            function.state.as_str(),
+            function.note
+        );
+    }
+    page
+}
+
+/// What is to be said of all functions.
+const ATHENA_NOTES: &str = "\
+The functions of Athena's engine 3 (Trino), by the pages of Trino's manual. `SHOW FUNCTIONS [LIKE 'regexp%']` prints the same
+list, and so does the table `kennel.functions`. *own*: written here; *same*: DataFusion's, which means the same; *adapted*:
+DataFusion's under another name or in other words; *missing*: not there; beside it, what to use instead.
+
+Where kennel differs from Athena:
+
+- **Types.** Text is `varchar` without a length, and `char(n)` is text that is filled up with blanks. A timestamp has 0, 3, 6 or 9
+  digits. There is no `time with time zone`.
+- **Time zones.** A timestamp with time zone keeps a zone that is written in the query: `at_timezone(x, 'Europe/Berlin')`, a literal,
+  a constant text. A zone that comes from a column gives the same instant in UTC. The session's zone is UTC.
+- **Regular expressions** are read by Rust's `regex`, in linear time; patterns with look-around, back references, atomic groups or
+  possessive repetition by `fancy-regex`, which is slower and gives up where a pattern goes back and forth without end. `\\d`, `\\w`, `\\s`
+  and `\\b` know all of Unicode, `$` is the end of the text only.
+- **JSON.** Numbers keep their spelling. Values nested deeper than 512 count as no JSON.
+- **Results** are written as `kennel` writes them everywhere: instants in UTC, addresses and UUIDs as text, `varbinary` in base 64
+  in text formats. `CAST(x AS varchar)` is Trino's.";
+
 /// Holds a file against what it should be, or writes it.
 fn assert_current(name: &str, made: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -154,4 +197,9 @@ fn the_page_of_the_command_line_is_current() {
 #[test]
 fn the_page_of_the_questions_is_current() {
     assert_current("queries.md", &queries_page());
+}
+
+#[test]
+fn the_page_of_the_functions_is_current() {
+    assert_current("athena.md", &athena_page());
 }
