@@ -11,8 +11,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use crate::{
     CacheError, CacheWriter, CsvReportKey, FailureStage, FetchedObject, NewReport, ReportKey,
     SnapshotId, SourceName,
+    answering::insert_report,
     manifest::{instant, micros, optional_instant},
-    snapshot::{insert_object, insert_report},
+    snapshot::insert_object,
 };
 
 /// Csv reports that were looked at; see [`CacheWriter::import`].
@@ -179,7 +180,8 @@ pub(crate) fn settle(
 ) -> rusqlite::Result<()> {
     let moments = db
         .prepare_cached(
-            "SELECT r.id, o.id, o.key, r.valid_from, o.valid_to, r.analysis_time_max FROM report r JOIN object o ON o.id = r.object_id
+            "SELECT r.id, o.id, o.key, r.valid_from, lead(r.valid_from) OVER (PARTITION BY o.key ORDER BY r.valid_from, r.id), r.analysis_time_max
+             FROM report r JOIN object o ON o.id = r.object_id
              WHERE r.report_type = ?2 AND r.account_id = ?3 AND r.customer_id = ?4 AND r.csp = ?5 AND o.source_id = ?1
              ORDER BY r.valid_from, r.id",
         )?
@@ -193,13 +195,13 @@ pub(crate) fn settle(
             ],
             |row| {
                 let is_csv = CsvReportKey::parse(&row.get::<_, String>(2)?).is_some();
-                let ended_at = optional_instant(row, 4)?;
+                let replaced_at = optional_instant(row, 4)?;
                 Ok(Moment {
                     report_id: row.get(0)?,
                     object_id: row.get(1)?,
                     is_csv,
                     from: instant(row, 3)?,
-                    overwritten_at: ended_at.filter(|_| !is_csv),
+                    overwritten_at: replaced_at.filter(|_| !is_csv),
                     analysed_at: optional_instant(row, 5)?,
                 })
             },

@@ -5,6 +5,7 @@
 //! SQLite file, and a snapshot becomes visible by one transaction. No other crate creates, renames or deletes below the
 //! cache root. This crate knows nothing of S3, Parquet or SQL engines.
 
+mod answering;
 mod csv_key;
 mod error;
 mod files;

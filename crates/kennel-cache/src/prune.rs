@@ -156,9 +156,13 @@ fn forget(
              SELECT 1 FROM snapshot p WHERE p.source_id = object.source_id AND p.taken_at >= object.valid_from AND p.taken_at < object.valid_to)",
         [],
     )?;
+    // A report outlives its version when the next one could not be read.
     outcome.version_count = db.execute(
         "DELETE FROM object WHERE valid_to IS NOT NULL AND NOT EXISTS (
-             SELECT 1 FROM snapshot p WHERE p.source_id = object.source_id AND p.taken_at >= object.valid_from AND p.taken_at < object.valid_to)",
+             SELECT 1 FROM snapshot p WHERE p.source_id = object.source_id AND p.taken_at >= object.valid_from AND p.taken_at < object.valid_to)
+           AND NOT EXISTS (
+             SELECT 1 FROM report r WHERE r.object_id = object.id AND (r.valid_to IS NULL OR EXISTS (
+               SELECT 1 FROM snapshot p WHERE p.source_id = object.source_id AND p.taken_at >= r.valid_from AND p.taken_at < r.valid_to)))",
         [],
     )? as u64;
     Ok(outcome)

@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use crate::{
     Cache, CacheError, FailureStage, Home, ReportKey, Sha256, SnapshotId, SourceKind, SourceName,
     Stage,
+    answering::{end_report, has_report, insert_report},
     import::{has_csv, settle},
     links,
     lock::WriterLock,
@@ -109,7 +110,7 @@ pub struct CommitOutcome {
 #[derive(Debug)]
 pub struct CacheWriter {
     pub(crate) cache: Cache,
-    stage: Stage,
+    pub(crate) stage: Stage,
     _lock: WriterLock,
 }
 
@@ -296,29 +297,6 @@ impl CacheWriter {
             .map_err(self.cache.failed("write"))
     }
 
-    /// Replaces the table file of an object version, when tables are made anew.
-    ///
-    /// # Errors
-    /// [`CacheError::Io`], [`CacheError::Manifest`].
-    pub fn replace_report(&mut self, object_id: i64, report: &NewReport) -> Result<(), CacheError> {
-        self.stage.sync_names()?;
-        let failed = self.cache.failed("write");
-        let transaction = self.transaction()?;
-        let write = || {
-            // A report may answer for a shorter time than its object is kept.
-            let (from, to): (i64, Option<i64>) = transaction.query_row(
-                "SELECT coalesce(r.valid_from, o.valid_from), CASE WHEN r.id IS NULL THEN o.valid_to ELSE r.valid_to END
-                 FROM object o LEFT JOIN report r ON r.object_id = o.id WHERE o.id = ?1",
-                [object_id],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
-            transaction.execute("DELETE FROM report WHERE object_id = ?1", [object_id])?;
-            insert_report(&transaction, object_id, from, to, report)?;
-            transaction.commit()
-        };
-        write().map_err(failed)
-    }
-
     /// Brings the links under `mirror/` to what the manifest says. A kill in between is made up here.
     pub(crate) fn refresh_links(&mut self) -> Result<(), CacheError> {
         let stale: Vec<(i64, String, SourceName, Option<String>)> = {
@@ -472,6 +450,13 @@ fn write_object(
             metadata_text(object),
             micros(object.fetched_at)
         ])?;
+        if let Some(report) = report
+            && !has_report(db, *id)?
+        {
+            end_report(db, source_id, *id, at, report)?;
+            insert_report(db, *id, at, None, report)?;
+            return Ok(Written::Changed);
+        }
         return Ok(if *was_missing {
             Written::Reappeared
         } else {
@@ -481,8 +466,10 @@ fn write_object(
     if let Some((id, ..)) = current {
         db.prepare_cached("UPDATE object SET valid_to = ?2 WHERE id = ?1")?
             .execute([id, at])?;
-        db.prepare_cached("UPDATE report SET valid_to = ?2 WHERE object_id = ?1")?
-            .execute([id, at])?;
+        // A version that cannot be read ends no report: the last one that could goes on answering.
+        if let Some(report) = report {
+            end_report(db, source_id, id, at, report)?;
+        }
     }
     let id = insert_object(db, source_id, at, object)?;
     if let Some(report) = report {
@@ -524,40 +511,8 @@ pub(crate) fn insert_object(
     Ok(db.last_insert_rowid())
 }
 
-pub(crate) fn insert_report(
-    db: &Transaction<'_>,
-    object_id: i64,
-    valid_from: i64,
-    valid_to: Option<i64>,
-    report: &NewReport,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "INSERT INTO report (object_id, report_type, customer_id, csp, account_id, analysis_time_min, analysis_time_max,
-             row_count, table_path, table_size_bytes, columns, statistics, problem, valid_from, valid_to)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-    )?
-    .execute(params![
-        object_id,
-        report.key.report_type.folder(),
-        report.key.customer_id.as_str(),
-        report.key.csp,
-        report.key.account_id.as_str(),
-        report.analysis_time.map(|(oldest, _)| micros(oldest)),
-        report.analysis_time.map(|(_, newest)| micros(newest)),
-        report.row_count,
-        report.table_path,
-        report.table_size_bytes,
-        report.columns,
-        report.statistics,
-        report.problem,
-        valid_from,
-        valid_to
-    ])
-    .map(drop)
-}
-
-/// Failures are those of the last sync; what goes on failing keeps the time of its first. A csv report that could not be
-/// read is not looked at again: its failure stays.
+/// Failures are those of the last sync; what goes on failing keeps the time of its first. A report that could not be
+/// read is not looked at again until it changes: its failure stays.
 fn write_failures(
     db: &Transaction<'_>,
     source_id: i64,
@@ -574,8 +529,11 @@ fn write_failures(
     if commit.covers_all {
         db.execute(
             "DELETE FROM failure WHERE source_id = ?1 AND failed_at <> ?2
-               AND NOT EXISTS (SELECT 1 FROM seen_csv c WHERE c.source_id = failure.source_id AND c.key = failure.key)",
-            [source_id, at],
+               AND NOT EXISTS (SELECT 1 FROM seen_csv c WHERE c.source_id = failure.source_id AND c.key = failure.key)
+               AND NOT (stage = ?3 AND EXISTS (
+                 SELECT 1 FROM object o WHERE o.source_id = failure.source_id AND o.key = failure.key AND o.valid_to IS NULL
+                   AND o.missing_since IS NULL AND NOT EXISTS (SELECT 1 FROM report r WHERE r.object_id = o.id)))",
+            params![source_id, at, FailureStage::Ingest.as_str()],
         )?;
     } else {
         for (object, _) in &commit.objects {

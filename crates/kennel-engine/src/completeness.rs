@@ -12,8 +12,8 @@ use datafusion::{
     error::Result as DataFusionResult, logical_expr::LogicalPlan,
 };
 use kennel_cache::{
-    AccountId, Cache, CsvReportKey, CustomerId, Failure, Report, ReportKey, ReportType, SourceInfo,
-    SourceKind, View,
+    AccountId, Cache, CsvReportKey, CustomerId, Failure, FailureStage, Report, ReportKey,
+    ReportType, SourceInfo, SourceKind, View,
 };
 
 pub(crate) use self::trail::TrailScan;
@@ -315,9 +315,14 @@ impl Examination {
                 None if asked_for => format!("{of} failed: {}", failure.message),
                 None => continue,
             };
-            self.caveats.push(
-                Caveat::new(CaveatKind::Partial, text).with_hint("`kennel sync` tries again"),
-            );
+            let hint = match failure.stage {
+                FailureStage::Ingest => {
+                    "`kennel sync` takes the next version; `kennel sync --full` tries this one again"
+                }
+                _ => "`kennel sync` tries again",
+            };
+            self.caveats
+                .push(Caveat::new(CaveatKind::Partial, text).with_hint(hint));
         }
     }
 

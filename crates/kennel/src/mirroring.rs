@@ -7,7 +7,12 @@ mod outcome;
 pub(crate) mod trail;
 mod trail_rebuild;
 
-use std::{collections::HashMap, num::NonZero, path::PathBuf, thread};
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZero,
+    path::PathBuf,
+    thread,
+};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
@@ -195,7 +200,8 @@ async fn make_plan(
             None | Some(Err(CacheError::UnknownSource { .. })) => Box::new(std::iter::empty()),
             Some(known) if options.full => {
                 let known = known?;
-                Box::new(known.map(|known| without_lost_bytes(source, cache, known?)))
+                let failed = failed_keys(source, cache)?;
+                Box::new(known.map(move |known| to_fetch_again(source, cache, &failed, known?)))
             }
             Some(known) => Box::new(known?),
         };
@@ -209,15 +215,28 @@ async fn make_plan(
     Ok(plan(listing, known, pending, &wanted, how, observer).await?)
 }
 
-/// With `--full`: an object whose bytes are gone or damaged is taken for changed, so that it is fetched again.
-fn without_lost_bytes(
+/// Keys that failed before.
+fn failed_keys(source: &Source, cache: Option<&Cache>) -> Result<HashSet<String>, CacheError> {
+    let failures = cache.map(Cache::failures).transpose()?.unwrap_or_default();
+    Ok(failures
+        .into_iter()
+        .filter(|failure| failure.source == source.name)
+        .map(|failure| failure.key)
+        .collect())
+}
+
+/// With `--full`: an object that could not be read, or whose bytes are gone or damaged, is taken for changed, so that
+/// it is fetched again.
+fn to_fetch_again(
     source: &Source,
     cache: Option<&Cache>,
+    failed: &HashSet<String>,
     mut known: KnownObject,
 ) -> Result<KnownObject, CacheError> {
     let Some(cache) = cache else { return Ok(known) };
     let object = cache.object(&source.name, &known.key)?;
-    if !object.is_some_and(|object| cache.is_intact(&object.sha256)) {
+    let is_intact = object.is_some_and(|object| cache.is_intact(&object.sha256));
+    if !is_intact || failed.contains(&known.key) {
         known.etag.clear();
     }
     Ok(known)

@@ -73,8 +73,8 @@ CREATE TABLE pending (
     PRIMARY KEY (source_id, key)
 ) STRICT, WITHOUT ROWID;
 
--- A k9 report: an object version as a typed, sorted table file. It answers from valid_from on and before valid_to: as long as its
--- object is valid, unless an imported report of the same account and type was analysed later.
+-- A k9 report: an object version as a typed, sorted table file. It answers from valid_from on and before valid_to: until the next
+-- version of its key that can be read, unless an imported report of the same account and type was analysed later.
 CREATE TABLE report (
     id                 INTEGER PRIMARY KEY,
     object_id          INTEGER NOT NULL UNIQUE REFERENCES object (id) ON DELETE CASCADE,

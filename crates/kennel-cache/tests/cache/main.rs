@@ -251,6 +251,88 @@ fn failures_are_those_of_the_last_sync_and_remember_their_first_time() {
     assert!(writer.cache().failures().unwrap().is_empty());
 }
 
+/// Three nights of one report, of which the second cannot be read.
+fn with_an_unreadable_night(dir: &Path) -> CacheWriter {
+    let mut writer = writer(dir, 0);
+    for (day, body) in [(0, &b"one"[..]), (1, b"<html>"), (2, b"three")] {
+        let object = fetch(&writer, KEY, &format!("e{day}"), body, day);
+        let mut commit = commit(day, vec![object]);
+        if day == 1 {
+            commit.failures = vec![(KEY.into(), FailureStage::Ingest, "not Parquet".into())];
+        } else {
+            commit.objects[0].1 = Some(report(&writer, body, 7));
+        }
+        writer.commit(&commit).unwrap();
+        // A sync that finds nothing new does not make it readable.
+        let again = self::commit(day, vec![]);
+        let again = SyncCommit {
+            taken_at: at(day) + TimeDelta::hours(1),
+            ..again
+        };
+        writer.commit(&again).unwrap();
+        let failed = usize::from(day == 1);
+        assert_eq!(writer.cache().failures().unwrap().len(), failed);
+    }
+    writer
+}
+
+fn answering(writer: &CacheWriter, view: View) -> Vec<(DateTime<Utc>, Option<DateTime<Utc>>)> {
+    let reports = writer
+        .cache()
+        .reports(ReportType::PrincipalAccessSummaries, view)
+        .unwrap();
+    reports
+        .into_iter()
+        .map(|report| (report.valid_from, report.valid_to))
+        .collect()
+}
+
+#[test]
+fn the_last_report_that_could_be_read_answers_until_the_next_that_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = with_an_unreadable_night(dir.path());
+    let first = (at(0), Some(at(2)));
+    assert_eq!(answering(&writer, View::Latest), [(at(2), None)]);
+    assert_eq!(answering(&writer, View::At(at(1))), [first]);
+    let retention = Retention {
+        keep_snapshots: Some(2),
+        ..Retention::default()
+    };
+    writer.prune(retention, at(9), false).unwrap();
+    assert_eq!(answering(&writer, View::At(at(1))), [first]);
+    let retention = Retention {
+        keep_snapshots: Some(1),
+        ..Retention::default()
+    };
+    writer.prune(retention, at(9), false).unwrap();
+    assert_eq!(answering(&writer, View::All), [(at(2), None)]);
+}
+
+#[test]
+fn a_version_that_becomes_readable_takes_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = with_an_unreadable_night(dir.path());
+    let versions = writer.cache().versions_to_ingest(&k9()).unwrap();
+    let made = report(&writer, b"two", 7);
+    writer.replace_report(versions[1].0, &made).unwrap();
+    assert_eq!(
+        answering(&writer, View::All),
+        [(at(0), Some(at(1))), (at(1), Some(at(2))), (at(2), None)]
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = self::writer(dir.path(), 0);
+    let object = fetch(&writer, KEY, "e0", b"one", 0);
+    let mut unread = commit(0, vec![object.clone()]);
+    unread.failures = vec![(KEY.into(), FailureStage::Ingest, "not Parquet".into())];
+    writer.commit(&unread).unwrap();
+    let mut read = commit(1, vec![object]);
+    read.objects[0].1 = Some(report(&writer, b"one", 7));
+    assert!(writer.commit(&read).unwrap().snapshot.is_some());
+    assert_eq!(answering(&writer, View::Latest), [(at(1), None)]);
+    assert!(writer.cache().failures().unwrap().is_empty());
+}
+
 #[test]
 fn prune_keeps_what_kept_snapshots_need_and_never_the_newest() {
     let dir = tempfile::tempdir().unwrap();

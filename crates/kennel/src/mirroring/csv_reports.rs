@@ -19,7 +19,7 @@ use kennel_mirror::{
     CancelFlag, PlanOptions, Remote, RemoteObject, SourceUrl, SyncObserver, SyncPlan, Wanted, plan,
 };
 
-use super::{Looked, Options, fetch, ingest, trail::parse_day};
+use super::{Looked, Options, failed_keys, fetch, ingest, trail::parse_day};
 use crate::{clock, error::CliError, settings::Source};
 
 /// Reports that are fetched, read and committed together; a night is never divided.
@@ -147,16 +147,6 @@ pub(super) async fn make_plan(
         plan,
         known_count: known_count.get(),
     })
-}
-
-/// Keys that failed before.
-fn failed_keys(source: &Source, cache: Option<&Cache>) -> Result<HashSet<String>, CacheError> {
-    let failures = cache.map(Cache::failures).transpose()?.unwrap_or_default();
-    Ok(failures
-        .into_iter()
-        .filter(|failure| failure.source == source.name)
-        .map(|failure| failure.key)
-        .collect())
 }
 
 /// With `--full`: what is damaged or could not be read is taken for changed. What retention forgot stays forgotten.

@@ -88,6 +88,36 @@ fn a_report_that_breaks_later_is_answered_from_the_version_before() {
 }
 
 #[test]
+fn a_whole_report_that_is_another_thing_is_answered_from_the_version_before_until_it_is_mended() {
+    let mut home = TestHome::new().with_inbox("guide");
+    home.kennel(["sync", "-q"]).ends_with(0);
+    let args = ["run", "iam-admins", "-f", "csv"];
+    let before = home.kennel(args);
+    let path = home.work().join("inbox").join(PAS);
+    let good = fs::read(&path).unwrap();
+    fs::write(&path, Broken::OtherColumns.instead_of(&good)).unwrap();
+    home.kennel(["sync", "-q"]).ends_with(3);
+    // It is not fetched again, and goes on being told.
+    home.kennel(["sync", "-q"]).ends_with(0);
+    let said = home.kennel(args).ends_with(3);
+    assert_eq!(said.stdout, before.stdout);
+    assert!(
+        said.stderr
+            .contains(" account 123456789012 (customer C123456): the newest version failed (not a `pas` report")
+            && said.stderr.contains("`kennel sync --full` tries this one again"),
+        "{}",
+        said.stderr
+    );
+    home.kennel(["sync", "-q", "--full"]).ends_with(3);
+    home.at("2026-03-04T12:00:00Z");
+    fs::write(&path, good).unwrap();
+    home.kennel(["sync", "-q"]).ends_with(0);
+    let said = home.kennel(args).ends_with(0);
+    assert_eq!(said.stdout, before.stdout);
+    assert_whole(&home.cache());
+}
+
+#[test]
 fn a_report_without_rows_is_an_answer_and_not_a_gap() {
     let home = TestHome::new().with_inbox("guide");
     home.kennel(["sync", "-q"]).ends_with(0);
