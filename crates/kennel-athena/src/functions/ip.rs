@@ -117,9 +117,9 @@ fn read_address(text: &str) -> Option<u128> {
 
 fn show_address(address: u128) -> String {
     if is_v4(address) {
-        std::net::Ipv4Addr::from_bits(address as u32).to_string()
+        core::net::Ipv4Addr::from_bits(address as u32).to_string()
     } else {
-        std::net::Ipv6Addr::from_bits(address).to_string()
+        core::net::Ipv6Addr::from_bits(address).to_string()
     }
 }
 

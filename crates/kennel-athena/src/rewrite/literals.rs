@@ -6,7 +6,8 @@
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArguments, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr,
-    OrderByKind, Query, Select, Spanned, UnaryOperator, Value, WindowFrameBound, WindowSpec,
+    OrderByKind, Query, Select, Spanned, TableFactor, UnaryOperator, Value, WindowFrameBound,
+    WindowSpec,
 };
 
 use super::{
@@ -153,6 +154,24 @@ pub(super) fn plain_in_select(select: &mut Select) {
     }
     if let Some(Distinct::On(keys)) = &mut select.distinct {
         keys.iter_mut().for_each(plain);
+    }
+}
+
+/// The arguments of a table function, which DataFusion takes as 64 bits only.
+pub(super) fn plain_in_factor(factor: &mut TableFactor) {
+    let args = match factor {
+        TableFactor::Table {
+            args: Some(table), ..
+        } => &mut table.args,
+        TableFactor::Function { args, .. } => args,
+        _ => return,
+    };
+    for arg in args {
+        match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::UnaryOp { expr, .. })) => plain(expr),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => plain(expr),
+            _ => {}
+        }
     }
 }
 

@@ -147,6 +147,11 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ParseError> {
+        literals::plain_in_factor(factor);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ParseError> {
         from::exists_over_unnest(expr);
         if let Expr::Lambda(lambda) = expr {
