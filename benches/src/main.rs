@@ -3,7 +3,10 @@
 //! A peer that is not installed is left out, and said. CPU time is the firm figure: wall time on a
 //! shared machine is not. See `benches/README.md`.
 
+mod diff;
+mod export;
 mod measure;
+mod policy;
 mod queries;
 mod sync;
 mod trail;
@@ -42,6 +45,10 @@ enum Bench {
         #[arg(long, default_value = "duckdb")]
         duckdb: PathBuf,
     },
+    /// What changed between two nights of 750,000 report rows.
+    Diff,
+    /// A night's report over 750,000 report rows.
+    Export,
     /// Mirrors from an S3 server: 5,000 objects of 10 KB, 20 of 20 MB, and nothing changed; beside rclone and s5cmd.
     Sync {
         /// SeaweedFS: `weed`.
@@ -69,6 +76,12 @@ enum Bench {
         #[arg(long, default_value = "duckdb")]
         duckdb: PathBuf,
     },
+    /// From usage to policy: what one principal out of many used, and a draft with its replay.
+    Policy {
+        /// Events in the cache.
+        #[arg(long, default_value_t = 2_000_000)]
+        events: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -78,6 +91,8 @@ fn main() -> ExitCode {
     }
     let outcome = match &cli.bench {
         Bench::Queries { nights, duckdb } => queries::run(&cli, *nights, duckdb),
+        Bench::Diff => diff::run(&cli),
+        Bench::Export => export::run(&cli),
         Bench::Sync {
             weed,
             rclone,
@@ -89,6 +104,7 @@ fn main() -> ExitCode {
             only,
             duckdb,
         } => trail::run(&cli, events, *days, only, duckdb),
+        Bench::Policy { events } => policy::run(&cli, *events),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -93,7 +93,8 @@ fn make_nights(cli: &Cli, home: &Path, nights: usize) -> Outcome {
     Ok(())
 }
 
-fn sync(cli: &Cli, home: &Path, inbox: &Path) -> Outcome {
+/// Mirrors an inbox into a home.
+pub(crate) fn sync(cli: &Cli, home: &Path, inbox: &Path) -> Outcome {
     let config = config(cli, "inbox", inbox)?;
     let mut command = Command::new(&cli.kennel);
     command
@@ -119,13 +120,19 @@ fn config(cli: &Cli, name: &str, inbox: &Path) -> std::io::Result<PathBuf> {
 }
 
 fn query(cli: &Cli, home: &Path, id: &str) -> Command {
+    let mut command = with_home(cli, home);
+    command.args(["-q", "run", id, "-f", "csv"]);
+    command
+}
+
+/// kennel over a home that [`sync`] made.
+pub(crate) fn with_home(cli: &Cli, home: &Path) -> Command {
     let mut command = Command::new(&cli.kennel);
     command
         .arg("--home")
         .arg(home)
         .arg("--config")
-        .arg(cli.data.join("inbox.toml"))
-        .args(["-q", "run", id, "-f", "csv"]);
+        .arg(cli.data.join("inbox.toml"));
     command
 }
 

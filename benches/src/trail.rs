@@ -33,12 +33,7 @@ pub(crate) fn run(
     only: &[Part],
     duckdb: &Path,
 ) -> Outcome {
-    std::fs::create_dir_all(&cli.data)?;
-    let bench = Bench {
-        cli,
-        data: std::fs::canonicalize(&cli.data)?,
-        duckdb,
-    };
+    let bench = Bench::of(cli, duckdb.to_owned())?;
     let wants = |part| only.is_empty() || only.contains(&part);
     if wants(Part::Ingest) {
         events
@@ -59,16 +54,31 @@ pub(crate) fn run(
 }
 
 /// What all parts need.
-struct Bench<'b> {
+pub(crate) struct Bench<'b> {
     cli: &'b Cli,
     /// The folder of all data.
     data: PathBuf,
-    duckdb: &'b Path,
+    duckdb: PathBuf,
 }
 
-impl Bench<'_> {
+impl<'b> Bench<'b> {
+    /// Makes the folder of all data, if it is not there.
+    pub(crate) fn of(cli: &'b Cli, duckdb: PathBuf) -> std::io::Result<Self> {
+        std::fs::create_dir_all(&cli.data)?;
+        Ok(Self {
+            cli,
+            data: std::fs::canonicalize(&cli.data)?,
+            duckdb,
+        })
+    }
+
+    /// A home with so many events mirrored; both are made when they are not there.
+    pub(crate) fn home(&self, events: usize) -> Result<PathBuf, Box<dyn std::error::Error>> {
+        data::mirrored(self, &data::bucket(self, events)?)
+    }
+
     /// kennel, with a home and the config file beside it.
-    fn kennel(&self, home: &Path) -> Command {
+    pub(crate) fn kennel(&self, home: &Path) -> Command {
         let mut command = Command::new(&self.cli.kennel);
         command
             .arg("--home")
@@ -87,7 +97,7 @@ impl Bench<'_> {
     }
 
     fn duckdb(&self, sql: &str) -> Command {
-        let mut command = Command::new(self.duckdb);
+        let mut command = Command::new(&self.duckdb);
         command.args(["-csv", "-nullvalue", "", "-c", sql]);
         command
     }

@@ -36,10 +36,12 @@ SELECT
 FROM cloudtrail.events
 WHERE (
     principal_arn = $principal
-    OR principal_name = $principal
-    OR session_name = $principal
-    OR access_key_id = $principal
-    OR identity_center_user_id = $principal
+    -- Nothing else is called like an ARN: for one, no more columns are read.
+    OR ($principal NOT LIKE 'arn:%'
+        AND (principal_name = $principal
+             OR session_name = $principal
+             OR access_key_id = $principal
+             OR identity_center_user_id = $principal))
     -- Names are unique in an account, whatever path the ARN has or leaves out.
     OR ($principal LIKE 'arn:%:iam::%:user/%'
         AND principal_type = 'IAMUser'

@@ -48,7 +48,7 @@ calls AS (
       AS is_privileged
   FROM cloudtrail.events
   WHERE NOT is_error
-    AND principal_arn IS NOT NULL
+    AND principal_arn IN (SELECT principal_arn FROM admins)
 ),
 used AS (
   SELECT

@@ -28,56 +28,68 @@
 -- principals that are new themselves. Failed calls count, and so do those of AWS's services unless include_services
 -- is false. principal is the role behind a session, the user or root by its ARN, else what the record tells of the
 -- caller.
-WITH actions AS (
+WITH grouped AS (
   SELECT
     account_id,
     coalesce(principal_arn, identity_center_user_id, principal_name, principal_account_id) AS principal,
     service,
     event_name,
+    (principal_type IS NOT DISTINCT FROM 'AWSService') AS is_service,
     count(*) AS calls,
     sum(CASE WHEN is_error THEN 1 ELSE 0 END) AS failed_calls,
     min(event_time) AS first_seen,
     max(event_time) AS last_seen
   FROM cloudtrail.events
-  WHERE ($account_id IS NULL OR account_id = $account_id)
-    AND ($include_services OR (principal_type IS DISTINCT FROM 'AWSService'))
+  WHERE account_id IS NOT NULL
+    AND ($account_id IS NULL OR account_id = $account_id)
   GROUP BY
     account_id,
     coalesce(principal_arn, identity_center_user_id, principal_name, principal_account_id),
     service,
-    event_name
-),
-principals AS (
-  SELECT account_id, principal, min(first_seen) AS principal_first_seen
-  FROM actions
-  GROUP BY account_id, principal
+    event_name,
+    (principal_type IS NOT DISTINCT FROM 'AWSService')
 ),
 covered AS (
-  SELECT account_id, min(event_time) AS covered_from
-  FROM cloudtrail.events
-  GROUP BY account_id
+  SELECT
+    account_id, principal, service, event_name, is_service, calls, failed_calls, first_seen, last_seen,
+    min(first_seen) OVER (PARTITION BY account_id) AS covered_from
+  FROM grouped
+),
+actions AS (
+  SELECT
+    account_id, principal, service, event_name,
+    sum(calls) AS calls,
+    sum(failed_calls) AS failed_calls,
+    min(first_seen) AS first_seen,
+    max(last_seen) AS last_seen,
+    min(covered_from) AS covered_from
+  FROM covered
+  WHERE $include_services OR NOT is_service
+  GROUP BY account_id, principal, service, event_name
+),
+principals AS (
+  SELECT
+    account_id, principal, service, event_name, calls, failed_calls, first_seen, last_seen, covered_from,
+    min(first_seen) OVER (PARTITION BY account_id, principal) AS principal_first_seen
+  FROM actions
 ),
 newest AS (
   SELECT CAST(coalesce($as_of, max(event_time)) AS BIGINT) - $window_days * 86400000000 AS since
   FROM cloudtrail.events
 )
 SELECT
-  actions.account_id,
-  actions.principal,
-  actions.service,
-  actions.event_name,
-  actions.first_seen,
-  actions.last_seen,
-  actions.calls,
-  actions.failed_calls,
+  principals.account_id,
+  principals.principal,
+  principals.service,
+  principals.event_name,
+  principals.first_seen,
+  principals.last_seen,
+  principals.calls,
+  principals.failed_calls,
   principals.principal_first_seen,
-  covered.covered_from
-FROM actions
-JOIN principals
-  ON principals.account_id = actions.account_id
- AND (principals.principal IS NOT DISTINCT FROM actions.principal)
-JOIN covered ON covered.account_id = actions.account_id
+  principals.covered_from
+FROM principals
 CROSS JOIN newest
-WHERE CAST(actions.first_seen AS BIGINT) > newest.since
+WHERE CAST(principals.first_seen AS BIGINT) > newest.since
   AND ($new_principals OR CAST(principals.principal_first_seen AS BIGINT) <= newest.since)
-ORDER BY actions.account_id, actions.principal, actions.service, actions.event_name;
+ORDER BY principals.account_id, principals.principal, principals.service, principals.event_name;

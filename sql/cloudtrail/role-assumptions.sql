@@ -94,7 +94,11 @@ starts AS (
   WHERE assumed_by <> role_arn
   GROUP BY role_arn, role_session_name
 ),
-chains AS (
+-- Athena wants the columns of a recursion named here.
+chains (
+  origin, origin_type, chain, hop_count, assumed_by, role_arn, role_session_name, source_ip_address,
+  assumptions, first_seen, last_seen
+) AS (
   SELECT
     hops.assumed_by AS origin,
     hops.assumed_by_type AS origin_type,

@@ -45,7 +45,7 @@ WITH stale AS (
 seen AS (
   SELECT principal_arn, count(*) AS calls, min(event_time) AS first_seen, max(event_time) AS last_seen
   FROM cloudtrail.events
-  WHERE principal_arn IS NOT NULL
+  WHERE principal_arn IN (SELECT principal_arn FROM stale)
     AND NOT (is_error AND event_name = 'ConsoleLogin')
   GROUP BY principal_arn
 ),

@@ -6,14 +6,14 @@
 use std::any::TypeId;
 
 use datafusion::sql::sqlparser::{
-    ast::{CastKind, DataType, Expr, TypedString},
+    ast::{CastKind, DataType, Expr, Ident, ObjectName, TypedString},
     dialect::{Dialect, GenericDialect},
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::Token,
 };
 
-use crate::types;
+use crate::{json_syntax, types};
 
 /// The dialect of Athena's engine 3 queries (Trino's).
 #[derive(Debug, Default, Clone, Copy)]
@@ -132,11 +132,20 @@ impl Dialect for AthenaDialect {
             (Keyword::CAST, Token::LParen) => Some(cast(parser, CastKind::Cast)),
             (Keyword::TRY_CAST, Token::LParen) => Some(cast(parser, CastKind::TryCast)),
             (Keyword::JSON, Token::SingleQuotedString(_)) => Some(json_literal(parser)),
+            (_, Token::LParen) if json_syntax::is_known(&word.value) => {
+                Some(json_syntax::parse(parser))
+            }
+            (Keyword::NoKeyword, Token::SingleQuotedString(_)) => internet_literal(parser),
             (Keyword::USER, next) if *next != Token::LParen => {
                 Some(parser.parse_identifier().map(Expr::Identifier))
             }
             _ => None,
         }
+    }
+
+    /// A colon parts key and value of `JSON_OBJECT`; as an operator, no query of Athena has it.
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        (parser.peek_token_ref().token == Token::Colon).then_some(Ok(0))
     }
 
     /// sqlparser takes all that follows `IS DISTINCT FROM` for its right side, `AND` and `OR` included.
@@ -174,6 +183,25 @@ fn cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserError> {
         array: false,
         format: None,
     })
+}
+
+/// `IPADDRESS '10.0.0.1'` and `IPPREFIX '10.0.0.0/8'`.
+fn internet_literal(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let Token::Word(word) = &parser.peek_token_ref().token else {
+        return None;
+    };
+    let name = word.value.to_ascii_lowercase();
+    if !["ipaddress", "ipprefix"].contains(&name.as_str()) {
+        return None;
+    }
+    parser.next_token();
+    Some(parser.parse_value().map(|value| {
+        Expr::TypedString(TypedString {
+            data_type: DataType::Custom(ObjectName::from(vec![Ident::new(name)]), vec![]),
+            value,
+            uses_odbc_syntax: false,
+        })
+    }))
 }
 
 fn json_literal(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {

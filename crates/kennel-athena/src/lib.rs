@@ -12,7 +12,9 @@
 mod dialect;
 mod error;
 mod functions;
+mod json_syntax;
 pub mod output;
+mod physical;
 mod planner;
 mod rewrite;
 pub mod statement;
@@ -22,6 +24,7 @@ mod types;
 
 pub use dialect::AthenaDialect;
 pub use error::ParseError;
+pub use functions::list::{FunctionInfo, FunctionState, functions};
 pub use rewrite::{call, plain_cast};
 
 use std::sync::Arc;
@@ -94,5 +97,7 @@ pub fn session(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .higher_order_functions()
         .get_or_insert_default()
         .extend(functions::higher_order());
-    builder.with_type_planner(Arc::new(types::AthenaTypes))
+    builder
+        .with_type_planner(Arc::new(types::AthenaTypes))
+        .with_physical_optimizer_rule(Arc::new(physical::LambdaParameters))
 }

@@ -280,7 +280,8 @@ mod tests {
                 ("f", Timestamp)
             ]
         );
-        assert_eq!(found[2].2, "12");
+        // Integers are given their type where they are parsed.
+        assert_eq!(found[2].2, "CAST(12 AS INT)");
         assert_eq!(found[3].2, "'s12'");
     }
 

@@ -3,7 +3,7 @@
 //! Tokens keep the place where they stand in the text, so that errors point there.
 
 use datafusion::sql::sqlparser::{
-    keywords::Keyword,
+    keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS},
     tokenizer::{Token, TokenWithSpan, Word},
 };
 
@@ -42,8 +42,13 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) 
 /// Rows in brackets are left alone: an item that starts with one is taken for a row.
 fn bracket_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut result = Vec::with_capacity(tokens.len());
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
+    let calls: Vec<bool> = tokens
+        .windows(2)
+        .map(|pair| starts_call(&pair[0].token, &pair[1].token))
+        .chain([false])
+        .collect();
+    let mut tokens = tokens.into_iter().zip(calls).peekable();
+    while let Some((token, _)) = tokens.next() {
         let is_values = matches!(
             &token.token,
             Token::Word(Word {
@@ -63,14 +68,16 @@ fn bracket_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         result.push(token);
         let bare = is_values
             && !follows_period
-            && tokens.peek().is_some_and(|next| starts_value(&next.token));
+            && tokens
+                .peek()
+                .is_some_and(|(next, is_call)| *is_call || starts_value(&next.token));
         if !bare {
             continue;
         }
         let sign = |token| TokenWithSpan { token, span: place };
         result.push(sign(Token::LParen));
         let mut depth = 0_usize;
-        while let Some(next) = tokens.peek() {
+        while let Some((next, _)) = tokens.peek() {
             match next.token {
                 Token::LParen | Token::LBracket => depth += 1,
                 Token::RParen | Token::RBracket if depth == 0 => break,
@@ -84,7 +91,9 @@ fn bracket_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 _ => {}
             }
             let is_comma = depth == 0 && next.token == Token::Comma;
-            let Some(next) = tokens.next() else { break };
+            let Some((next, _)) = tokens.next() else {
+                break;
+            };
             if is_comma {
                 result.extend([sign(Token::RParen), next, sign(Token::LParen)]);
             } else {
@@ -94,6 +103,20 @@ fn bracket_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         result.push(sign(Token::RParen));
     }
     result
+}
+
+/// `f(…)`, a typed literal such as `DECIMAL '1.0'`, or a path such as `t.x`.
+fn starts_call(token: &Token, next: &Token) -> bool {
+    let Token::Word(word) = token else {
+        return false;
+    };
+    word.quote_style.is_none()
+        && word.keyword != Keyword::ROW
+        && !RESERVED_FOR_COLUMN_ALIAS.contains(&word.keyword)
+        && matches!(
+            next,
+            Token::LParen | Token::Period | Token::SingleQuotedString(_)
+        )
 }
 
 fn starts_value(token: &Token) -> bool {

@@ -20,8 +20,14 @@ use datafusion::{
     },
 };
 
-/// The zone of every timestamp with time zone: they are kept in UTC.
+/// The zone of timestamps with time zone, unless the query names another one.
 pub(crate) const UTC: &str = "+00:00";
+
+/// Is this one of the names of UTC?
+pub(crate) fn is_utc(zone: &str) -> bool {
+    use crate::functions::zone::Zone;
+    zone == UTC || Zone::read(zone) == Some(Zone::utc())
+}
 
 /// Timestamp with time zone, as Trino's functions return it.
 pub(crate) fn zoned() -> DataType {
@@ -30,6 +36,24 @@ pub(crate) fn zoned() -> DataType {
 
 /// The type of JSON values.
 pub(crate) const JSON: DataType = DataType::LargeUtf8;
+
+/// The type of IP addresses: 16 bytes in network order, IPv4 as `::ffff:a.b.c.d`.
+pub(crate) const ADDRESS: DataType = DataType::FixedSizeBinary(16);
+
+/// The type of IP prefixes: the lowest address, then the length, which counts from 0 to 32 for IPv4.
+pub(crate) const PREFIX: DataType = DataType::FixedSizeBinary(17);
+
+/// The type of UUIDs: its 16 bytes and two that are zero, so that plans tell it from [`ADDRESS`].
+pub(crate) const UUID: DataType = DataType::FixedSizeBinary(18);
+
+/// Is this `varbinary`?
+pub(crate) fn is_binary(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
+        DataType::FixedSizeBinary(_) => ![ADDRESS, PREFIX, UUID].contains(data_type),
+        _ => false,
+    }
+}
 
 /// Is this text (and not JSON)?
 pub(crate) fn is_text(data_type: &DataType) -> bool {
@@ -141,6 +165,16 @@ fn arrow_type(sql_type: &SqlType) -> Option<DataType> {
         SqlType::Real => DataType::Float32,
         SqlType::Double(_) | SqlType::DoublePrecision => DataType::Float64,
         SqlType::Date => DataType::Date32,
+        SqlType::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            match precision {
+                Some(0) => DataType::Time32(TimeUnit::Second),
+                None | Some(1..=3) => DataType::Time32(TimeUnit::Millisecond),
+                Some(4..=6) => DataType::Time64(TimeUnit::Microsecond),
+                Some(_) => DataType::Time64(TimeUnit::Nanosecond),
+            }
+        }
+        SqlType::Uuid => UUID,
+        SqlType::Custom(name, modifiers) => custom(&name.to_string(), modifiers)?,
         SqlType::Decimal(ExactNumberInfo::None) => DataType::Decimal128(38, 0),
         SqlType::Decimal(ExactNumberInfo::Precision(precision)) => DataType::Decimal128(
             u8::try_from(*precision)
@@ -181,6 +215,21 @@ fn arrow_type(sql_type: &SqlType) -> Option<DataType> {
         }
         _ => return None,
     })
+}
+
+/// The name of the type that carries the time zone of a rewritten query; nobody writes it.
+pub(crate) const ZONE_TYPE: &str = "__zone";
+
+fn custom(name: &str, modifiers: &[String]) -> Option<DataType> {
+    match (name.to_ascii_lowercase().as_str(), modifiers) {
+        ("ipaddress", []) => Some(ADDRESS),
+        ("ipprefix", []) => Some(PREFIX),
+        (ZONE_TYPE, [zone]) => Some(DataType::Timestamp(
+            TimeUnit::Millisecond,
+            Some(zone.as_str().into()),
+        )),
+        _ => None,
+    }
 }
 
 /// Arrow's map, with the names that Arrow and Parquet use.

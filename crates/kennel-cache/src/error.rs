@@ -116,6 +116,12 @@ pub enum CacheError {
         /// Its id.
         id: i64,
     },
+    /// The file of the key for redaction holds something else.
+    #[error("`{}` is no redaction key", path.display())]
+    DamagedKey {
+        /// The file.
+        path: PathBuf,
+    },
     /// Queries kept their files open for longer than `prune` waits.
     #[error("queries are still reading this cache")]
     Busy,

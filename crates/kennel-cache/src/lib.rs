@@ -17,11 +17,13 @@ mod lock;
 mod manifest;
 mod pack;
 mod prune;
+mod redaction;
 mod report_key;
 mod snapshot;
 mod stage;
 mod trail;
 mod trail_key;
+mod user;
 mod verify;
 
 pub use csv_key::CsvReportKey;
@@ -42,7 +44,9 @@ pub use stage::{Stage, StageFile};
 pub use trail::{
     CountedDay, CoveragePlace, EventCategory, KnownTrailObjects, KnownTrailPrefix, NewTrailFile,
     NewTrailObject, RereadObject, TrailBatch, TrailBatchOutcome, TrailCoverage, TrailFile,
-    TrailFinish, TrailFlags, TrailListed, TrailObject, TrailObjects, TrailRebuild, TrailTable,
+    TrailFinish, TrailFlags, TrailListed, TrailObject, TrailObjects, TrailPlace, TrailRebuild,
+    TrailTable,
 };
 pub use trail_key::{DeliveryDay, TrailFolder, TrailKey, TrailPrefix, is_account, is_organisation};
+pub use user::{Put, UserCatalog, UserFile, UserPartition};
 pub use verify::{DamagedObject, DamagedTable, VerifyOutcome};

@@ -91,6 +91,10 @@ impl CacheWriter {
         } else {
             Some(wait_for_readers(home, WAIT_FOR_READERS)?)
         };
+        let mut kept = kept;
+        // While readers were waited for, one of them may have finished a table of its own.
+        let user_tables = user_tables(&self.cache.db).map_err(self.cache.failed("read"))?;
+        kept.tables.extend(user_tables);
         for (root, kept) in [
             (home.objects(), &kept.objects),
             (home.packs(), &kept.packs),
@@ -106,6 +110,12 @@ struct KeptFiles {
     objects: BTreeSet<String>,
     packs: BTreeSet<String>,
     tables: BTreeSet<String>,
+}
+
+fn user_tables(db: &rusqlite::Connection) -> rusqlite::Result<BTreeSet<String>> {
+    db.prepare("SELECT table_path FROM user_file")?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }
 
 fn kept_files(db: &Transaction<'_>) -> rusqlite::Result<KeptFiles> {

@@ -13,6 +13,7 @@ use sha2::Digest;
 use crate::{
     CacheError, Home, PackWriter, Sha256,
     files::{create_private_dir, io_error, new_private_file, sync_dir},
+    user::USER_TABLES,
 };
 
 /// Hands out staged files; cheap to clone into download tasks.
@@ -24,15 +25,33 @@ pub struct Stage {
 #[derive(Debug)]
 struct Shared {
     home: Home,
+    /// Where unfinished files lie, in the file system of their targets.
+    folder: PathBuf,
     /// Folders that got a new name since the last [`Stage::sync_names`].
     dirty: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Stage {
     pub(crate) fn new(home: Home) -> Self {
+        let folder = home.staging();
+        Self::in_folder(home, folder)
+    }
+
+    /// For whoever writes users' tables beside the one writer, which empties its own folder.
+    pub(crate) fn of_user(home: Home) -> Result<Self, CacheError> {
+        let folder = home.tables().join(USER_TABLES);
+        if !folder.is_dir() {
+            create_private_dir(&folder)?;
+            sync_dir(&home.tables())?;
+        }
+        Ok(Self::in_folder(home, folder))
+    }
+
+    fn in_folder(home: Home, folder: PathBuf) -> Self {
         Self {
             shared: Arc::new(Shared {
                 home,
+                folder,
                 dirty: Mutex::default(),
             }),
         }
@@ -43,10 +62,10 @@ impl Stage {
     /// # Errors
     /// [`CacheError::Io`] when the file cannot be created.
     pub fn create(&self) -> Result<StageFile, CacheError> {
-        let folder = self.shared.home.staging();
+        let folder = &self.shared.folder;
         let temporary = tempfile::Builder::new()
-            .make_in(&folder, |path| new_private_file().open(path))
-            .map_err(io_error("create a file in", &folder))?;
+            .make_in(folder, |path| new_private_file().open(path))
+            .map_err(io_error("create a file in", folder))?;
         let (file, path) = temporary.into_parts();
         Ok(StageFile {
             file,

@@ -100,6 +100,12 @@ impl Cache {
         for (table_path, url) in trail_files {
             self.verify_table(table_path, url, outcome);
         }
+        for table in self.user_tables()? {
+            let name = format!("{}.{}", table.schema, table.name);
+            for file in self.user_files(&table.schema, &table.name)? {
+                self.verify_table(file.table_path, name.clone(), outcome);
+            }
+        }
         Ok(())
     }
 

@@ -46,7 +46,8 @@ pub struct Caveat {
 }
 
 impl Caveat {
-    pub(crate) fn new(kind: CaveatKind, message: String) -> Self {
+    /// Without advice.
+    pub fn new(kind: CaveatKind, message: String) -> Self {
         Self {
             kind,
             message,

@@ -1,9 +1,11 @@
 //! What changed between two states: the same question asked of both, and the rows that differ.
 //!
-//! Rows that both sides have cancel each other out inside DataFusion, counted as often as they occur, so that what
+//! Rows that both sides have cancel each other out ([`cancel`]), counted as often as they occur, so that what
 //! [`pairs`] sees is the difference alone. An account of which one side lacks a report that the question reads can
 //! be compared in nothing: it is left out of both sides, and said.
 
+mod both;
+mod cancel;
 mod canonical;
 mod pairs;
 
@@ -14,25 +16,16 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use datafusion::{
-    arrow::datatypes::{DataType, Schema},
-    common::Column,
-    error::Result as DataFusionResult,
+    arrow::{datatypes::Schema, error::ArrowError, record_batch::RecordBatch},
     execution::context::SessionContext,
-    functions_aggregate::expr_fn::sum,
-    logical_expr::{
-        Expr, LogicalPlan, LogicalPlanBuilder, SortExpr,
-        expr_fn::{cast, ident},
-        lit,
-    },
-    physical_plan::execute_stream,
-    scalar::ScalarValue,
+    logical_expr::LogicalPlan,
 };
 use kennel_athena::statement;
 use kennel_cache::{AccountId, CustomerId, SnapshotInfo, View};
 
 use crate::{
-    AccountFilter, Answer, AsOf, CannedQuery, Caveat, CaveatKind, Engine, EngineError, ParamValues,
-    Reading, ReportUsed, Statement, as_of, completeness,
+    AccountFilter, Answer, AsOf, CannedQuery, Caveat, CaveatKind, Engine, EngineError, Origins,
+    ParamValues, ReportUsed, Statement, as_of, completeness,
     params::{self, Bound, shown},
     session,
 };
@@ -71,8 +64,14 @@ pub enum Question<'a> {
     Sql(&'a Statement),
 }
 
+/// Makes other values of rows before they are paired and told. It gets batches of one schema, and for each column its
+/// name and where its values come from; types must stay, and equal values equal.
+pub type RowMap = Arc<
+    dyn Fn(&RecordBatch, &[(String, Origins)]) -> Result<RecordBatch, ArrowError> + Send + Sync,
+>;
+
 /// How two states are compared.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DiffOptions {
     /// The earlier state; [`AsOf::Previous`] is the one before `to`.
     pub from: AsOf,
@@ -89,6 +88,8 @@ pub struct DiffOptions {
     /// For people: without the columns `before_…` and `after_…`; `changes` then also tells the values of added and
     /// removed rows.
     pub compact: bool,
+    /// What is done to the values before they are shown.
+    pub mapped: Option<RowMap>,
 }
 
 /// The rows that differ, and between what.
@@ -179,13 +180,13 @@ impl Engine {
         let failed = |error| EngineError::from_datafusion(error, asked.sql, &[]);
         let [from, to] = sides;
         let columns = Columns::new([&from.plan, &to.plan], &key, &noise, options)?;
-        let difference = difference(&from.plan, &to.plan, &columns).map_err(failed)?;
-        let difference = to.context.state().optimize(&difference).map_err(failed)?;
-        let physical = session::physical(&to.context, &difference)
+        let (stream, reading) = both::difference([&from, &to], &columns)
             .await
             .map_err(failed)?;
-        let reading = Reading::new(Arc::clone(&physical), difference);
-        let stream = execute_stream(physical, to.context.task_ctx()).map_err(failed)?;
+        let stream = match &options.mapped {
+            Some(map) => both::mapped(stream, map, &columns, reading.origins()),
+            None => stream,
+        };
         let shape = pairs::Shape {
             only: options.only.clone(),
             compact: options.compact,
@@ -439,94 +440,4 @@ fn names_with_duplicates(plan: &LogicalPlan) -> Vec<String> {
     let shown = kennel_athena::output::schema(&schema);
     let names = shown.fields().iter().map(|field| field.name().clone());
     names.collect()
-}
-
-/// Column `c3` of the difference.
-fn place(index: usize) -> String {
-    format!("c{index}")
-}
-
-/// Each row that one side has more often than the other: `c0`, `c1` … (the key, then what is compared) and `weight: Int64`, how
-/// many more the later side has. By key, then by all other columns.
-fn difference(
-    from: &LogicalPlan,
-    to: &LogicalPlan,
-    columns: &Columns,
-) -> DataFusionResult<LogicalPlan> {
-    let from = unsorted(from.clone());
-    let to = unsorted(to.clone());
-    let (mut before, mut after) = (Vec::new(), Vec::new());
-    for (index, name) in columns.all().enumerate() {
-        let (old, new) = (column_of(&from, name), column_of(&to, name));
-        let (old, new) = same_type(old, new);
-        before.push(old.alias(place(index)));
-        after.push(new.alias(place(index)));
-    }
-    before.push(lit(-1_i64).alias("w"));
-    after.push(lit(1_i64).alias("w"));
-    let before = LogicalPlanBuilder::from(from).project(before)?.build()?;
-    let count = columns.all().count();
-    let group = (0..count).map(|index| ident(place(index)));
-    let order = (0..count).map(|index| SortExpr::new(ident(place(index)), true, true));
-    LogicalPlanBuilder::from(to)
-        .project(after)?
-        .union(before)?
-        .aggregate(
-            group.collect::<Vec<_>>(),
-            vec![sum(ident("w")).alias("weight")],
-        )?
-        .filter(ident("weight").not_eq(lit(0_i64)))?
-        .sort(order.collect::<Vec<_>>())?
-        .build()
-}
-
-/// A plan without the order that nobody will see.
-fn unsorted(plan: LogicalPlan) -> LogicalPlan {
-    match plan {
-        LogicalPlan::Sort(sort) if sort.fetch.is_none() => Arc::unwrap_or_clone(sort.input),
-        plan => plan,
-    }
-}
-
-/// A column of a side and its type; `None` where that side does not have it.
-fn column_of(plan: &LogicalPlan, name: &str) -> Option<(Expr, DataType)> {
-    let index = names_with_duplicates(plan)
-        .iter()
-        .position(|known| known == name)?;
-    let (qualifier, field) = plan.schema().qualified_field(index);
-    let column = Column::new(qualifier.cloned(), field.name().clone());
-    let data_type = field.data_type().clone();
-    if data_type.is_nested() {
-        let text = canonical::udf().call(vec![Expr::Column(column)]);
-        return Some((text, DataType::Utf8));
-    }
-    Some((Expr::Column(column), data_type))
-}
-
-/// Both sides of a column in one type: a report may have gained or lost it, or changed its type.
-fn same_type(old: Option<(Expr, DataType)>, new: Option<(Expr, DataType)>) -> (Expr, Expr) {
-    let null = |data_type: &DataType| {
-        let null = ScalarValue::try_from(data_type).unwrap_or(ScalarValue::Utf8(None));
-        Expr::Literal(null, None)
-    };
-    match (old, new) {
-        (Some((old, a)), Some((new, b))) if a == b => (old, new),
-        (Some((old, _)), Some((new, _))) => (cast(old, DataType::Utf8), cast(new, DataType::Utf8)),
-        (Some((old, data_type)), None) => (old, null(&data_type)),
-        (None, Some((new, data_type))) => (null(&data_type), new),
-        (None, None) => (null(&DataType::Utf8), null(&DataType::Utf8)),
-    }
-}
-
-/// The stream of [`difference`], for tests of what reads it.
-#[cfg(test)]
-pub(crate) async fn difference_of(
-    context: &SessionContext,
-    from: &LogicalPlan,
-    to: &LogicalPlan,
-    columns: &Columns,
-) -> DataFusionResult<datafusion::execution::SendableRecordBatchStream> {
-    let plan = difference(from, to, columns)?;
-    let plan = context.state().optimize(&plan)?;
-    execute_stream(session::physical(context, &plan).await?, context.task_ctx())
 }

@@ -6,27 +6,35 @@
 mod as_of;
 mod catalog;
 mod completeness;
+mod ddl;
 mod diff;
 mod error;
 mod ingest;
 mod k9;
 mod library;
 mod once;
+mod origins;
 mod params;
+mod past;
 mod reading;
 mod session;
 mod shell;
 mod statements;
 mod time_travel;
 pub mod trail;
+mod views;
 
 pub use as_of::AsOf;
 pub use completeness::{Caveat, CaveatKind, ReportUsed};
-pub use diff::{Change, Diff, DiffOptions, Question};
+pub use ddl::{AthenaStatement, DdlOptions};
+pub use diff::{Change, Diff, DiffOptions, Question, RowMap};
 pub use error::{EngineError, LibraryError, SqlPlace};
 pub use ingest::{IngestError, ingest_csv_report, ingest_report};
+pub use kennel_athena::functions as athena_functions;
 pub use library::{AccountFilter, CannedQuery, Library, Param, ParamType, Severity};
+pub use origins::Origins;
 pub use params::ParamValues;
+pub use past::{Past, Standing};
 pub use reading::{ReadSoFar, Reading, SourceBytes};
 /// The stack that a thread needs to plan any statement that the engine accepts.
 ///
@@ -35,3 +43,4 @@ pub const STACK_BYTES: usize = 256 << 20;
 
 pub use session::{Answer, ConfiguredSource, Engine, EngineSettings, Outcome, Statement};
 pub use shell::{KeptResult, KnownValues, LAST_RESULT, TableShape};
+pub use statements::{Unload, UnloadFormat};

@@ -13,6 +13,9 @@ use crate::LibraryError;
 /// `sql/` of the project.
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sql");
 
+/// The folder of views below it: no questions.
+const VIEWS: &str = "views";
+
 /// Opens and closes the front matter.
 const FENCE: &str = "+++";
 
@@ -369,6 +372,7 @@ impl Library {
         }
         folder
             .dirs()
+            .filter(|folder| folder.path() != Path::new(VIEWS))
             .try_for_each(|folder| self.add_embedded(folder))
     }
 

@@ -85,7 +85,7 @@ async fn in_memory(
     alias: &SubqueryAlias,
 ) -> DataFusionResult<LogicalPlan> {
     let schema = Arc::new(Schema::new(alias.input.schema().fields().clone()));
-    let optimized = context.state().optimize(&alias.input)?;
+    let optimized = session::optimized(context, &alias.input)?;
     let physical = session::physical(context, &optimized).await?;
     let batches = collect(physical, context.task_ctx()).await?;
     let batches = batches

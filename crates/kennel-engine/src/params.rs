@@ -47,6 +47,11 @@ impl Bound {
         }
     }
 
+    /// Its type, and the texts of its value; `None` is null.
+    pub(crate) fn parts(&self) -> (ParamType, Option<&[String]>) {
+        (self.param_type, self.values.as_deref())
+    }
+
     fn try_new(name: &str, param_type: ParamType, text: &str) -> Result<Self, EngineError> {
         let wrong = |expected: &str| EngineError::Param {
             message: format!("parameter `{name}`: `{text}` is not {expected}"),

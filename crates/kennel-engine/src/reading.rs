@@ -51,6 +51,11 @@ impl Reading {
         }
     }
 
+    /// The optimised plan.
+    pub(crate) fn logical(&self) -> &LogicalPlan {
+        &self.logical
+    }
+
     /// Adds up what the scans of the query say of themselves.
     pub fn so_far(&self) -> ReadSoFar {
         let mut read = ReadSoFar::default();

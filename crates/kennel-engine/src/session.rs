@@ -9,11 +9,12 @@ use std::{
 use chrono::{DateTime, Utc};
 use datafusion::{
     arrow::datatypes::SchemaRef,
+    common::tree_node::{TreeNode, TreeNodeRecursion},
     execution::{
         SendableRecordBatchStream, SessionStateBuilder, context::SessionContext,
         runtime_env::RuntimeEnvBuilder,
     },
-    logical_expr::LogicalPlan,
+    logical_expr::{Expr, LogicalPlan},
     physical_plan::{ExecutionPlan, execute_stream},
     prelude::SessionConfig,
     sql::parser::Statement as ParsedStatement,
@@ -23,10 +24,13 @@ use kennel_cache::{AccountId, Cache, CustomerId, SnapshotInfo, SourceKind, Sourc
 
 use crate::{
     AccountFilter, AsOf, CannedQuery, Caveat, EngineError, Library, ParamValues, Reading,
-    ReportUsed, as_of,
-    catalog::{CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, table_names},
+    ReportUsed, SqlPlace, Unload, as_of,
+    catalog::{
+        CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, has_hidden, mark, table_names,
+    },
     completeness, once,
     params::{self, Bound},
+    statements::Prepared,
     time_travel,
 };
 
@@ -76,6 +80,35 @@ impl Statement {
     pub fn text(&self) -> &str {
         &self.piece.text
     }
+
+    /// What it is a part of, and the place of its first word there.
+    pub fn beginning(&self) -> (&str, SqlPlace) {
+        let text = self.text();
+        let mut rest = text.trim_start();
+        loop {
+            let after = match rest {
+                text if text.starts_with("--") => text.split_once('\n').map(|(_, after)| after),
+                text if text.starts_with("/*") => text.split_once("*/").map(|(_, after)| after),
+                _ => break,
+            };
+            rest = after.unwrap_or_default().trim_start();
+        }
+        let before = &text[..text.len() - rest.len()];
+        let last_line = before.rsplit('\n').next().unwrap_or_default();
+        let line = 1 + before.matches('\n').count() as u64;
+        let column = 1 + last_line.chars().count() as u64;
+        let (line, column) = self.piece.place_in_script((line, column));
+        let word = rest.chars().take_while(|c| c.is_ascii_alphabetic());
+        let length = (word.count() as u64).max(1);
+        (
+            &self.script,
+            SqlPlace {
+                line,
+                column,
+                length,
+            },
+        )
+    }
 }
 
 /// What a statement came to.
@@ -88,7 +121,11 @@ pub enum Outcome {
         message: String,
         /// What to know.
         notes: Vec<String>,
+        /// What the rows that were written lack, worst first.
+        caveats: Vec<Caveat>,
     },
+    /// Rows, and the folder in which the statement wants them.
+    Unload(Unload),
 }
 
 /// A stream of rows, and what they rest on.
@@ -112,6 +149,7 @@ pub struct Engine {
     pub(crate) home: Option<PathBuf>,
     as_of: Option<DateTime<Utc>>,
     settings: EngineSettings,
+    pub(crate) prepared: Prepared,
 }
 
 impl Engine {
@@ -131,14 +169,15 @@ impl Engine {
         let view = as_of.map_or(View::Latest, View::At);
         let home = cache.as_ref().map(|cache| cache.home().root().to_owned());
         let tables = cache.as_ref().map(|cache| cache.home().tables());
-        let shared = Arc::new(Shared::new(
+        let shared = Shared::new(
             cache,
             view,
             settings.customers.clone(),
             settings.accounts.clone(),
             settings.sources.clone(),
             Arc::new(library),
-        ));
+        );
+        let shared = Arc::new(shared.at(settings.now));
         let context = context(&shared, tables, settings.threads)
             .map_err(|e| EngineError::from_datafusion(e, "", &[]))?;
         Ok(Self {
@@ -147,6 +186,7 @@ impl Engine {
             home,
             as_of,
             settings,
+            prepared: Prepared::default(),
         })
     }
 
@@ -245,7 +285,7 @@ impl Engine {
             settings.sources.clone(),
             Arc::clone(&self.shared.library),
         );
-        let shared = Arc::new(shared.without(excluded));
+        let shared = Arc::new(shared.without(excluded).at(settings.now));
         let tables = self
             .home
             .as_ref()
@@ -290,10 +330,15 @@ impl Engine {
         let parsed = statement::Statement::parse(piece)
             .map_err(|error| EngineError::from((error, piece.text.as_str())))?;
         if let statement::Statement::Query(sql) = parsed {
-            let bound = params::bind_texts(values, self.as_of);
+            let bound = self.bound(values);
             return Ok(Outcome::Answer(self.answer(&sql, &bound).await?));
         }
-        self.execute_other(parsed, now).await
+        Box::pin(self.execute_other(parsed, piece, values, now)).await
+    }
+
+    /// Parameters of a statement of the user's, bound.
+    pub(crate) fn bound(&self, values: &ParamValues) -> BTreeMap<String, Bound> {
+        params::bind_texts(values, self.as_of)
     }
 
     pub(crate) async fn answer(
@@ -336,6 +381,7 @@ fn context(
     let state = kennel_athena::session(builder).build();
     let context = SessionContext::new_with_state(state);
     context.register_catalog(CATALOG, Arc::new(Catalog::new(Arc::clone(shared))));
+    shared.planner.belongs_to(&context);
     if let Some(tables) = tables.filter(|tables| tables.is_dir()) {
         let store = TableStore::try_new(&tables)?;
         context.register_object_store(crate::catalog::tables_url().as_ref(), Arc::new(store));
@@ -344,16 +390,26 @@ fn context(
 }
 
 /// From SQL text to a stream: parse, bind, plan, examine what it rests on, start.
-async fn answer(
+pub(crate) async fn answer(
     context: &SessionContext,
     shared: &Arc<Shared>,
     sql: &str,
     bound: &BTreeMap<String, Bound>,
     kept_rows: Option<&Shared>,
 ) -> Result<Answer, EngineError> {
-    let failed = |error| EngineError::from_datafusion(error, sql, &table_names(shared));
     let written = plan(context, shared, sql, bound, kept_rows).await?;
-    let plan = context.state().optimize(&written).map_err(failed)?;
+    start(context, shared, sql, written).await
+}
+
+/// From a plan to a stream.
+pub(crate) async fn start(
+    context: &SessionContext,
+    shared: &Arc<Shared>,
+    sql: &str,
+    written: LogicalPlan,
+) -> Result<Answer, EngineError> {
+    let failed = |error| EngineError::from_datafusion(error, sql, &table_names(shared));
+    let plan = optimized(context, &written).map_err(failed)?;
     let (mut caveats, reports) = completeness::examine(&plan, shared).map_err(failed)?;
     caveats.extend(completeness::uneven_analysis(&reports));
     let physical = match once::compute_once(context, &written)
@@ -361,7 +417,7 @@ async fn answer(
         .map_err(failed)?
     {
         Some(shortened) => {
-            let shortened = context.state().optimize(&shortened).map_err(failed)?;
+            let shortened = optimized(context, &shortened).map_err(failed)?;
             physical(context, &shortened).await
         }
         None => physical(context, &plan).await,
@@ -377,6 +433,29 @@ async fn answer(
         reports,
         reading,
     })
+}
+
+/// Optimises a plan.
+///
+/// DataFusion moves fields of structs towards the scan, and takes those of a lambda's parameter with them: a plan with
+/// lambdas goes without.
+pub(crate) fn optimized(
+    context: &SessionContext,
+    plan: &LogicalPlan,
+) -> datafusion::error::Result<LogicalPlan> {
+    let mut state = context.state();
+    let mut has_lambda = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            has_lambda |= expr.exists(|expr| Ok(matches!(expr, Expr::Lambda(_))))?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    if has_lambda {
+        let options = state.config_mut().options_mut();
+        options.optimizer.enable_leaf_expression_pushdown = false;
+    }
+    state.optimize(plan)
 }
 
 /// Makes an optimised plan one that runs.
@@ -410,6 +489,7 @@ pub(crate) async fn plan(
         kennel_athena::parse(sql).map_err(|error| EngineError::from((error, sql)))?;
     params::substitute(&mut statement, bound)?;
     Box::pin(time_travel::resolve(&mut statement, context, shared, sql)).await?;
+    mark(&mut statement, &|parts| has_hidden(shared, parts));
     let parsed = ParsedStatement::Statement(Box::new(statement));
     let plan = match state.statement_to_plan(parsed).await {
         Ok(plan) => plan,

@@ -37,6 +37,7 @@ pub(crate) fn split(name: &str) -> Option<(&str, View)> {
 
 /// A message without the states in names of tables, which nobody wrote.
 pub(crate) fn without_marks(message: &str) -> String {
+    let message = crate::catalog::without_marks(message);
     let mut plain = String::with_capacity(message.len());
     let mut pieces = message.split(MARK);
     plain.extend(pieces.next());

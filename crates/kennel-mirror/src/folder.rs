@@ -234,12 +234,25 @@ fn path_of(root: &Path, key: &str) -> Option<PathBuf> {
     Some(path)
 }
 
+/// Describes the file of a key as it is now, without opening it.
+pub(crate) fn look(root: &Path, key: &str) -> io::Result<RemoteObject> {
+    let metadata = fs::symlink_metadata(file_path(root, key)?)?;
+    Ok(object(key.into(), &metadata))
+}
+
+fn refused(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+fn file_path(root: &Path, key: &str) -> io::Result<PathBuf> {
+    path_of(root, key)
+        .filter(|_| !key.is_empty() && !key.ends_with('/'))
+        .ok_or_else(|| refused("the key names no file below the folder"))
+}
+
 /// Opens the file of a key and describes it as it is now. `root` has no links in it.
 pub(crate) fn open(root: &Path, key: &str) -> io::Result<(File, RemoteObject)> {
-    let refused = |why: &'static str| io::Error::new(io::ErrorKind::InvalidInput, why);
-    let path = path_of(root, key)
-        .filter(|_| !key.is_empty() && !key.ends_with('/'))
-        .ok_or_else(|| refused("the key names no file below the folder"))?;
+    let path = file_path(root, key)?;
     let file = File::open(&path)?;
     // A link may have been put there since the listing.
     if !real_path(&file, &path)?.starts_with(root) {
@@ -304,6 +317,7 @@ mod tests {
         let folder = folder(&["a/a"]);
         let listed = Walk::new(folder.path(), "", None).next().unwrap().unwrap();
         assert_eq!(open(folder.path(), "a/a").unwrap().1, listed);
+        assert_eq!(look(folder.path(), "a/a").unwrap(), listed);
         fs::write(folder.path().join("a/a"), "aa").unwrap();
         assert_ne!(open(folder.path(), "a/a").unwrap().1.etag, listed.etag);
     }

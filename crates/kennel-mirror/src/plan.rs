@@ -58,6 +58,8 @@ impl fmt::Display for Shrink {
 pub struct SyncPlan {
     /// New and changed objects, by key.
     pub fetch: Vec<RemoteObject>,
+    /// Keys of `fetch` that are known with another ETag, version or size.
+    pub changed: Vec<String>,
     /// Keys whose bytes an interrupted sync has fetched already.
     pub adopt: Vec<String>,
     /// Unchanged objects whose `LastModified` moved.
@@ -241,6 +243,7 @@ impl<K: Iterator<Item = Result<KnownObject, CacheError>>> Merge<'_, K> {
     }
 
     fn decide(&mut self, object: RemoteObject, known: Option<KnownObject>) {
+        let is_known = known.is_some();
         if let Some(known) = known.filter(|known| is_same(known, &object)) {
             self.plan.keep_count += 1;
             if known.missing_since.is_some() {
@@ -261,6 +264,9 @@ impl<K: Iterator<Item = Result<KnownObject, CacheError>>> Merge<'_, K> {
         } else {
             if is_odd(&object.key) {
                 self.plan.odd_keys.push(object.key.clone());
+            }
+            if is_known {
+                self.plan.changed.push(object.key.clone());
             }
             self.plan.fetch_bytes += object.size_bytes;
             self.plan.fetch.push(object);

@@ -144,10 +144,10 @@ impl Remote {
     /// Fetches and verifies objects as [`Remote::fetch`] does, but hands their bytes over instead of
     /// publishing each: for tiny ones, which go into packs.
     ///
-    /// What is whole goes into `takers`, in the order in which it ends. While that channel is full no new
-    /// download is begun, so that memory holds no more than its capacity and the downloads that run; when
-    /// its other end is dropped, the fetching ends as if it had been cancelled. Objects that are counted
-    /// as fetched were sent, unless that happened.
+    /// What is whole goes into `takers`, in the order in which it ends: objects of a bucket one by one, those of a
+    /// folder in groups of at most a MiB. While that channel is full no new download is begun, so that memory holds no
+    /// more than its capacity and the downloads that run; when its other end is dropped, the fetching ends as if it
+    /// had been cancelled. Objects that are counted as fetched were sent, unless that happened.
     ///
     /// The shape of the bytes is not looked at: whoever takes them reads them.
     pub async fn fetch_bytes(
@@ -156,7 +156,7 @@ impl Remote {
         stage: &Stage,
         observer: &dyn SyncObserver,
         cancel: &CancelFlag,
-        takers: mpsc::Sender<FetchedBytes>,
+        takers: mpsc::Sender<Vec<FetchedBytes>>,
     ) -> FetchOutcome {
         type Nobody = fn(FetchedObject) -> Result<(), CacheError>;
         let deliver = Deliver::<Nobody>::Send(takers);

@@ -166,6 +166,8 @@ def gateway(services):
             path = operation["http"]["requestUri"].split("?")[0]
             members = model["shapes"].get(operation.get("input", {}).get("shape"), {}).get("members", {})
             for member, shape in members.items():
+                if shape.get("location") != "uri":
+                    continue
                 location = shape.get("locationName", member)
                 path = re.sub(r"\{%s\+?\}" % re.escape(location), "{%s}" % (member[0].lower() + member[1:]), path)
             rows.setdefault(name, []).append((operation["http"]["method"], path))

@@ -7,9 +7,10 @@
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use crate::{
-    call::{Call, fields, folded, has_key},
+    call::{Call, fields, folded},
     calls::{self, On},
-    reference::{self, Action, Service},
+    passing,
+    reference::{self, AccessLevel, Action, Service},
     resources::{self, Basis, Resource},
 };
 
@@ -53,6 +54,8 @@ pub struct Grant {
     pub provenance: Provenance,
     /// Why, for people.
     pub why: Cow<'static, str>,
+    /// Of `iam:PassRole`: the service that the role is handed to, or those that it may be; none where nobody knows.
+    pub passed_to: Vec<&'static str>,
 }
 
 /// What a call came to.
@@ -210,10 +213,16 @@ fn by_name(service: &'static Service, name: &str, is_whole: bool, call: &Call) -
                 return Some(Outcome::Nothing(row.why.into()));
             };
             let action = reference::action(action)?;
-            let resources = resources::of(action, call, row.on);
+            let resources = match grants.first() {
+                Some(made) if row.on == On::Usual && is_tagging(action) => {
+                    tagged(made, action, call)
+                }
+                _ => resources::of(action, call, row.on),
+            };
             grants.push(Grant {
                 action,
                 resources,
+                passed_to: Vec::new(),
                 provenance: match is_whole {
                     // A row that only repeats the name, beside rows that add to it.
                     true if action.name.eq_ignore_ascii_case(name) && row.why.is_empty() => {
@@ -241,12 +250,13 @@ fn by_name(service: &'static Service, name: &str, is_whole: bool, call: &Call) -
             Provenance::Rule
         },
         why: version.into(),
+        passed_to: Vec::new(),
     }]))
 }
 
 /// Cuts off the API's date, with which Lambda and CloudFront name their calls: `ListFunctions20150331`,
 /// `UpdateFunctionCode20150331v2`, `CreateDistribution2020_05_31`.
-fn without_version(name: &str) -> &str {
+pub(crate) fn without_version(name: &str) -> &str {
     let digits = |text: &str| text.bytes().rev().take_while(u8::is_ascii_digit).count();
     let body = match name.rfind('v') {
         Some(at)
@@ -290,13 +300,17 @@ fn with_companions(outcome: Outcome, call: &Call) -> Outcome {
         .flat_map(|grant| grant.action.dependents.iter().copied())
         .collect();
     let has = |grants: &[Grant], id: &str| grants.iter().any(|grant| grant.action.id() == id);
-    if dependents.contains(&"iam:PassRole") && !has(&grants, "iam:PassRole") {
-        grants.extend(pass_role(call));
-    }
     let service = grants
         .first()
         .map(|grant| grant.action.service)
         .unwrap_or_default();
+    let changes = grants
+        .iter()
+        .any(|grant| !matches!(grant.action.level, AccessLevel::List | AccessLevel::Read));
+    if !has(&grants, "iam:PassRole") {
+        let is_listed = dependents.contains(&"iam:PassRole");
+        grants.extend(passing::grants(service, changes, is_listed, call));
+    }
     let tagging = dependents.iter().find(|id| {
         let (prefix, name) = id.split_once(':').unwrap_or_default();
         prefix == service
@@ -310,71 +324,41 @@ fn with_companions(outcome: Outcome, call: &Call) -> Outcome {
         .and_then(|id| reference::action(id))
         && !has(&grants, &action.id())
     {
-        let own = grants
+        let resources = grants
             .first()
-            .map(|grant| grant.resources.clone())
-            .unwrap_or_default();
-        let resources = match action.service {
-            "ec2" => resources::of(action, call, On::Usual),
-            _ if own.iter().all(|resource| resource.arn == "*") => {
-                resources::of(action, call, On::Usual)
-            }
-            _ => own,
-        };
+            .map_or_else(Vec::new, |made| tagged(made, action, call));
         grants.push(Grant {
             action,
             resources,
             provenance: Provenance::Rule,
             why: "tags are set with what the call creates".into(),
+            passed_to: Vec::new(),
         });
     }
     Outcome::Needs(grants)
 }
 
-/// The roles that a call hands over to a service.
-fn pass_role(call: &Call) -> Option<Grant> {
-    let action = reference::action("iam:PassRole")?;
-    let is_role = |text: &str| {
-        let mut parts = text.splitn(6, ':');
-        parts.next() == Some("arn")
-            && parts.nth(1) == Some("iam")
-            && parts.nth(2).is_some_and(|rest| rest.starts_with("role/"))
-    };
-    let values = fields(&call.request);
-    let mut resources: Vec<Resource> = values
-        .iter()
-        .filter(|field| is_role(&field.text))
-        .map(|field| Resource::new(field.text.clone(), Basis::Request))
-        .collect();
-    let account = format!("arn:{}:iam::{}", call.partition(), call.account_id);
-    // Some services take a role by its name.
-    let named = values.iter().filter(|field| {
-        matches!(
-            field.key.as_str(),
-            "role" | "rolename" | "servicerole" | "iamrole" | "executionrole"
-        ) && !field.text.contains([':', '/', ' '])
-            && !matches!(field.text.as_str(), "true" | "false")
-    });
-    resources.extend(
-        named.map(|field| Resource::new(format!("{account}:role/{}", field.text), Basis::Request)),
-    );
-    // An instance profile holds a role that the call does not name.
-    let has_profile = has_key(&call.request, "iaminstanceprofile")
-        || has_key(&call.request, "jobflowrole")
-        || values.iter().any(|field| {
-            field.text.starts_with("arn:") && field.text.contains(":instance-profile/")
-        });
-    if has_profile {
-        resources.push(Resource::new(format!("{account}:role/*"), Basis::Kind));
+/// An action that sets tags and nothing else.
+fn is_tagging(action: &Action) -> bool {
+    action.level == AccessLevel::Tagging
+}
+
+/// What is tagged while it is made: the thing that the call is about, where the call needs others, too.
+fn tagged(made: &Grant, tagging: &Action, call: &Call) -> Vec<Resource> {
+    if tagging.service == "ec2" || made.resources.iter().all(|resource| resource.arn == "*") {
+        return resources::of(tagging, call, On::Usual);
     }
-    resources.sort();
-    resources.dedup_by(|a, b| a.arn == b.arn);
-    (!resources.is_empty()).then_some(Grant {
-        action,
-        resources,
-        provenance: Provenance::Rule,
-        why: "a role is handed over to the service".into(),
-    })
+    let about: Vec<Resource> = made
+        .resources
+        .iter()
+        .filter(|resource| resources::is_about(made.action, &resource.arn))
+        .cloned()
+        .collect();
+    if about.is_empty() {
+        made.resources.clone()
+    } else {
+        about
+    }
 }
 
 /// API Gateway authorises HTTP methods on the paths of its own API.
@@ -454,6 +438,7 @@ fn gateway(service: &'static Service, name: &str, call: &Call) -> Option<Outcome
         )],
         provenance: Provenance::Table,
         why: "API Gateway authorises HTTP methods".into(),
+        passed_to: Vec::new(),
     }]))
 }
 
@@ -470,6 +455,7 @@ fn batch(service: &'static Service, name: &str, call: &Call) -> Option<Outcome> 
         resources: resources::of(action, call, On::Usual),
         provenance: Provenance::Rule,
         why: "a batch needs what each of its calls needs".into(),
+        passed_to: Vec::new(),
     }]))
 }
 

@@ -47,6 +47,8 @@ pub(crate) enum On {
     Path(&'static str),
     /// In the request, as the keys of the object at this path.
     Keys(&'static str),
+    /// In the request alone: the record's `resources` name the source of a copy, too.
+    Target,
     /// In the header `x-amz-copy-source`.
     CopySource,
     /// In the statements of PartiQL at this path.
@@ -91,6 +93,7 @@ impl Row {
                 Some(("keys", path)) => On::Keys(path),
                 Some(("sql", path)) => On::Sql(path),
                 _ if on.is_empty() => On::Usual,
+                _ if on == "target" => On::Target,
                 _ if on == "copy-source" => On::CopySource,
                 _ => On::Path(on),
             },
@@ -187,7 +190,6 @@ pub(crate) fn rows(service: &str, name: &str, call: &Call) -> Option<Vec<&'stati
 }
 
 /// All rows.
-#[cfg(test)]
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
     ROWS.values().flatten()
 }

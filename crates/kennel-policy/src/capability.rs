@@ -7,6 +7,8 @@ use std::{
     sync::LazyLock,
 };
 
+use crate::{calls, reference};
+
 static TEXT: &str = include_str!("../data/capabilities.tsv");
 
 /// A capability on a service, as k9's reports name both.
@@ -53,6 +55,53 @@ pub fn knows_service(service_name: &str) -> bool {
         .any(|known| known.service_name == service_name)
 }
 
+/// A call that CloudTrail may record when a capability is used.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CapabilityCall {
+    /// What it is use of.
+    pub capability: Capability,
+    /// The IAM action, `s3:ListBucket`.
+    pub action: String,
+    /// `eventSource` without `.amazonaws.com`.
+    pub service: &'static str,
+    /// `ListObjects`.
+    pub event_name: &'static str,
+}
+
+/// All calls that k9's capabilities stand for, sorted: those of the actions' names, and those of other names.
+pub fn capability_calls() -> BTreeSet<CapabilityCall> {
+    let mut found = BTreeSet::new();
+    for (id, capabilities) in BY_ACTION.iter() {
+        let Some(action) = reference::action(id) else {
+            continue;
+        };
+        let id = action.id();
+        let mut names: BTreeSet<&'static str> = calls::all()
+            .filter(|row| row.action == Some(id.as_str()))
+            .map(|row| row.call)
+            .collect();
+        let differs =
+            calls::all().any(|row| row.service == action.service && row.call == action.name);
+        if !differs {
+            names.insert(action.name);
+        }
+        // What CloudTrail calls the service, where that is not IAM's prefix.
+        let service = match action.service {
+            "rds-data" => "rdsdata",
+            other => other,
+        };
+        for capability in capabilities {
+            found.extend(names.iter().map(|event_name| CapabilityCall {
+                capability: *capability,
+                action: id.clone(),
+                service,
+                event_name,
+            }));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +121,23 @@ mod tests {
         assert_eq!(of("sts:AssumeRole"), ["STS use-resource"]);
         assert!(of("ec2:RunInstances").is_empty());
         assert!(knows_service("DynamoDB Accelerator (DAX)") && !knows_service("EC2"));
+    }
+
+    #[test]
+    fn a_capability_is_used_by_calls_of_other_names_too() {
+        let calls = capability_calls();
+        let of = |action: &str| {
+            calls
+                .iter()
+                .filter(|call| call.action == action)
+                .map(|call| call.event_name)
+                .collect::<BTreeSet<_>>()
+        };
+        assert!(of("s3:ListBucket").contains("ListObjects"));
+        assert!(
+            of("s3:GetObject").contains("GetObject") && of("s3:GetObject").contains("HeadObject")
+        );
+        assert_eq!(of("iam:CreateUser"), BTreeSet::from(["CreateUser"]));
+        assert!(calls.iter().all(|call| !call.service.contains('.')));
     }
 }

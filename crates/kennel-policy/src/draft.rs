@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    document::{Document, Effect, Selection, Statement, VERSION},
+    document::{Condition, Document, Effect, Selection, Statement, VERSION},
     fold::fold,
     pattern::Pattern,
     reference::{self, AccessLevel, Action},
@@ -14,11 +14,6 @@ use crate::{
     template::Place,
     usage::{Status, Usage},
 };
-
-/// Longest managed policy, in characters without blanks.
-///
-/// Source: IAM user guide, "IAM and AWS STS quotas".
-pub const MANAGED_POLICY_CHARS: usize = 6_144;
 
 static COMPANIONS: &str = include_str!("../data/companions.tsv");
 
@@ -34,6 +29,31 @@ pub enum ResourceLevel {
     Any,
 }
 
+/// What the policy will be part of.
+///
+/// Source of the limits: IAM user guide, "IAM and AWS STS quotas".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// A policy of its own, or several.
+    #[default]
+    Managed,
+    /// A part of a role.
+    InlineRole,
+    /// A part of a user.
+    InlineUser,
+}
+
+impl Form {
+    /// Most characters without blanks: of one managed policy, of all policies inside a role or user together.
+    pub fn limit_chars(self) -> usize {
+        match self {
+            Self::Managed => 6_144,
+            Self::InlineRole => 10_240,
+            Self::InlineUser => 2_048,
+        }
+    }
+}
+
 /// How to draft.
 #[derive(Debug, Clone)]
 pub struct DraftOptions {
@@ -45,6 +65,9 @@ pub struct DraftOptions {
     pub exclude: Vec<String>,
     /// Also allow what was called and failed, except for lack of permission.
     pub include_failed: bool,
+    /// Managed policies are split where one would be too long; the parts of a role or user share one limit, so they
+    /// stay one document, which may be too long: see [`Draft::excess_chars`].
+    pub form: Form,
 }
 
 impl Default for DraftOptions {
@@ -54,6 +77,7 @@ impl Default for DraftOptions {
             width: 10,
             exclude: Vec::new(),
             include_failed: false,
+            form: Form::Managed,
         }
     }
 }
@@ -71,6 +95,17 @@ pub struct Draft {
     pub offers: Vec<Offer>,
 }
 
+impl Draft {
+    /// By how many characters a document is longer than `form` may be; zero where all fit.
+    pub fn excess_chars(&self, form: Form) -> usize {
+        self.documents
+            .iter()
+            .map(|document| document.size_chars().saturating_sub(form.limit_chars()))
+            .max()
+            .unwrap_or_default()
+    }
+}
+
 /// Something that probably belongs to what was seen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offer {
@@ -84,8 +119,10 @@ pub struct Offer {
     pub why: &'static str,
 }
 
+/// Service, action, and the services that it hands a role to.
+type Need = (&'static str, &'static str, Vec<&'static str>);
 /// Actions and the patterns of their resources.
-type Needs = BTreeMap<(&'static str, &'static str), (&'static Action, BTreeSet<String>)>;
+type Needs = BTreeMap<Need, (&'static Action, BTreeSet<String>)>;
 
 /// Drafts a policy that allows every successful call of `usage` whose actions are not left out.
 pub fn draft(usage: &Usage, options: &DraftOptions) -> Draft {
@@ -118,7 +155,11 @@ pub fn draft(usage: &Usage, options: &DraftOptions) -> Draft {
                 account: &observed.call.account_id,
             };
             let (_, patterns) = needs
-                .entry((grant.action.service, grant.action.name))
+                .entry((
+                    grant.action.service,
+                    grant.action.name,
+                    grant.passed_to.clone(),
+                ))
                 .or_insert_with(|| (grant.action, BTreeSet::new()));
             for resource in &grant.resources {
                 if options.level != ResourceLevel::Any
@@ -142,7 +183,10 @@ pub fn draft(usage: &Usage, options: &DraftOptions) -> Draft {
     }
     let offers = offers(&needs);
     Draft {
-        documents: split(statements(needs)),
+        documents: match options.form {
+            Form::Managed => split(statements(needs)),
+            Form::InlineRole | Form::InlineUser => whole(statements(needs)),
+        },
         wide: wide.into_iter().collect(),
         excluded,
         offers,
@@ -230,18 +274,19 @@ fn without_covered(patterns: &mut BTreeSet<String>) {
 
 /// Actions of one service on equal resources stand together, by what they do.
 fn statements(needs: Needs) -> Vec<Statement> {
-    let mut groups: BTreeMap<(&str, AccessLevel, Vec<String>), Vec<String>> = BTreeMap::new();
-    for ((service, _), (action, patterns)) in needs {
+    type Group = (&'static str, AccessLevel, Vec<&'static str>, Vec<String>);
+    let mut groups: BTreeMap<Group, Vec<String>> = BTreeMap::new();
+    for ((service, _, passed_to), (action, patterns)) in needs {
         let resources: Vec<String> = patterns.into_iter().collect();
         groups
-            .entry((service, action.level, resources))
+            .entry((service, action.level, passed_to, resources))
             .or_default()
             .push(action.id());
     }
     let mut named: BTreeMap<String, usize> = BTreeMap::new();
     groups
         .into_iter()
-        .map(|((service, level, resources), actions)| {
+        .map(|((service, level, passed_to, resources), actions)| {
             let base = format!("{}{}", camel(service), camel(level.as_str()));
             let nth = named.entry(base.clone()).or_default();
             *nth += 1;
@@ -255,10 +300,24 @@ fn statements(needs: Needs) -> Vec<Statement> {
                 principal: None,
                 actions: Selection::Only(actions),
                 resources: Some(Selection::Only(resources)),
-                conditions: Vec::new(),
+                conditions: passed_only_to(&passed_to),
             }
         })
         .collect()
+}
+
+/// A role is handed to these services and no others; to any where nobody knows to which it was.
+///
+/// Source: IAM user guide, "Available keys for IAM": `iam:PassedToService`.
+fn passed_only_to(services: &[&str]) -> Vec<Condition> {
+    if services.is_empty() {
+        return Vec::new();
+    }
+    vec![Condition {
+        operator: "StringEquals".into(),
+        key: "iam:PassedToService".into(),
+        values: services.iter().map(|name| (*name).to_owned()).collect(),
+    }]
 }
 
 /// `execute-api` → `ExecuteApi`: sids are letters and digits.
@@ -273,15 +332,26 @@ fn camel(text: &str) -> String {
         .collect()
 }
 
-/// Fills documents up to IAM's limit; a statement that is too long alone is taken apart.
-fn split(statements: Vec<Statement>) -> Vec<Document> {
-    let document = |statements: Vec<Statement>| Document {
+fn document(statements: Vec<Statement>) -> Document {
+    Document {
         version: Some(VERSION.into()),
         id: None,
         statements,
-    };
+    }
+}
+
+/// One document, or none for nothing.
+fn whole(statements: Vec<Statement>) -> Vec<Document> {
+    if statements.is_empty() {
+        return Vec::new();
+    }
+    vec![document(statements)]
+}
+
+/// Fills documents up to IAM's limit; a statement that is too long alone is taken apart.
+fn split(statements: Vec<Statement>) -> Vec<Document> {
     let is_too_long = |statements: &[Statement]| {
-        document(statements.to_vec()).size_chars() > MANAGED_POLICY_CHARS
+        document(statements.to_vec()).size_chars() > Form::Managed.limit_chars()
     };
     let mut queue: Vec<Statement> = statements.into_iter().rev().collect();
     let mut documents = Vec::new();
@@ -355,7 +425,7 @@ fn offers(needs: &Needs) -> Vec<Offer> {
     });
     let seen = |id: &str| {
         let action = reference::action(id)?;
-        needs.get(&(action.service, action.name))
+        needs.get(&(action.service, action.name, Vec::new()))
     };
     let mut offers: BTreeMap<&str, Offer> = BTreeMap::new();
     for [action, companion, on, why] in ROWS.iter() {

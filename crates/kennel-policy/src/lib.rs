@@ -11,6 +11,8 @@ mod draft;
 mod fold;
 mod formats;
 mod names;
+mod ordered;
+mod passing;
 pub mod pattern;
 pub mod reference;
 mod replay;
@@ -20,12 +22,10 @@ mod usage;
 
 pub use action::{Grant, Mapping, Outcome, Provenance, map, prefixes};
 pub use call::{Call, NamedResource, named_resources, partition_of};
-pub use capability::{Capability, capabilities, knows_service};
+pub use capability::{Capability, CapabilityCall, capabilities, capability_calls, knows_service};
 pub use condition::{Context, Truth};
 pub use document::{Condition, Document, DocumentError, Effect, Selection, Statement, VERSION};
-pub use draft::{
-    Draft, DraftOptions, MANAGED_POLICY_CHARS, Offer, ResourceLevel, companions, draft,
-};
+pub use draft::{Draft, DraftOptions, Form, Offer, ResourceLevel, companions, draft};
 pub use fold::fold_names;
 pub use formats::{Frame, Trust, cloudformation, terraform};
 pub use replay::{Decision, Evaluator};

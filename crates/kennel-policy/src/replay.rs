@@ -37,6 +37,7 @@ struct Prepared<'d> {
     actions: Vec<Pattern>,
     /// Ready where no variable has to be replaced first.
     resources: Vec<Result<Pattern, &'d str>>,
+    depends_on_context: bool,
 }
 
 impl<'d> Evaluator<'d> {
@@ -56,12 +57,12 @@ impl<'d> Evaluator<'d> {
         Self { statements }
     }
 
-    /// Whether any answer can depend on the context: on conditions or variables.
-    pub fn depends_on_context(&self) -> bool {
-        self.statements.iter().any(|prepared| {
-            !prepared.statement.conditions.is_empty()
-                || prepared.resources.iter().any(Result::is_err)
-        })
+    /// Whether an answer about `action` can depend on the context: on conditions or variables.
+    pub fn depends_on_context(&self, action: &str) -> bool {
+        let action = Pattern::literal(action);
+        self.statements
+            .iter()
+            .any(|prepared| prepared.depends_on_context && prepared.is_about(&action))
     }
 
     /// What the policies say to `action` (`s3:GetObject`) on `resource`, with what is known of the call.
@@ -130,8 +131,11 @@ impl<'d> Prepared<'d> {
             Some(Selection::Only(resources) | Selection::Except(resources)) => resources.as_slice(),
             None => &[],
         };
+        let depends_on_context = !statement.conditions.is_empty()
+            || (knows_variables && resources.iter().any(|resource| has_variables(resource)));
         Self {
             statement,
+            depends_on_context,
             name: statement
                 .sid
                 .clone()
@@ -156,12 +160,14 @@ impl<'d> Prepared<'d> {
         }
     }
 
+    /// Whether the statement is about the action.
+    fn is_about(&self, action: &Pattern) -> bool {
+        let named = self.actions.iter().any(|pattern| pattern.covers(action));
+        named == matches!(self.statement.actions, Selection::Only(_))
+    }
+
     fn applies(&self, asked: &Asked, context: &Context) -> Truth {
-        let named = self
-            .actions
-            .iter()
-            .any(|pattern| pattern.covers(&asked.action));
-        if named != matches!(self.statement.actions, Selection::Only(_)) {
+        if !self.is_about(&asked.action) {
             return Truth::No;
         }
         let resource = match &self.statement.resources {

@@ -1,11 +1,13 @@
 //! From a call to the ARNs that its action works on: what the record names, what the parameters name, and what
 //! remains unknown.
 
+mod filling;
 mod special;
+mod value;
 
 use std::collections::BTreeMap;
 
-use self::special::{ec2_kind, is_meant, queue_of};
+use self::special::{is_meant, is_needed_all_the_same};
 use crate::{
     call::{Call, Field, at_path, fields, folded, texts_at},
     calls::{self, On},
@@ -88,9 +90,13 @@ pub(crate) fn of(action: &Action, call: &Call, on: On) -> Vec<Resource> {
         On::Usual => search.usual(),
         On::Path(path) => search.at(path),
         On::Keys(path) => search.keys(path),
+        On::Target => search.target(),
         On::CopySource => search.copy_source(),
         On::Sql(path) => search.sql(path),
     };
+    if found.is_empty() {
+        found = search.plainly_named();
+    }
     if found.is_empty() {
         found = search.kinds();
     }
@@ -100,6 +106,38 @@ pub(crate) fn of(action: &Action, call: &Call, on: On) -> Vec<Resource> {
     found.sort();
     found.dedup_by(|a, b| a.arn == b.arn);
     found
+}
+
+/// The account that owns what the call is about, where the request tells another than the one that recorded it.
+fn owner<'c>(service: &Service, call: &'c Call) -> &'c str {
+    let parameter = match service.name {
+        "ecr" => "registryId",
+        "glue" => "catalogId",
+        "sqs" => "queueOwnerAWSAccountId",
+        _ => return &call.account_id,
+    };
+    let named = texts_at(&call.request, parameter).first().copied();
+    named
+        .filter(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()))
+        .unwrap_or(&call.account_id)
+}
+
+/// Whether an action's name ends with the kind of thing that `arn` names: `CreateDBSnapshot` with a snapshot.
+pub(crate) fn is_about(action: &Action, arn: &str) -> bool {
+    let Some(service) = service(action.service) else {
+        return false;
+    };
+    let name = folded(action.name);
+    action
+        .types
+        .iter()
+        .filter_map(|(kind, _)| service.resource_type(kind))
+        .filter(|kind| kind.template.matches(arn).is_some())
+        .any(|kind| {
+            let variable = kind.template.variables().last().map(names::stem_of);
+            name.ends_with(&folded(kind.name))
+                || variable.is_some_and(|stem| !stem.is_empty() && name.ends_with(&stem))
+        })
 }
 
 struct Search<'a> {
@@ -126,7 +164,8 @@ impl<'a> Search<'a> {
             let kind = service
                 .resource_type(name)
                 .filter(|kind| is_meant(service, kind, call))?;
-            Some((kind, *required && !are_alternatives))
+            let required = *required || is_needed_all_the_same(action, kind);
+            Some((kind, required && !are_alternatives))
         };
         Self {
             action,
@@ -136,7 +175,7 @@ impl<'a> Search<'a> {
             place: Place {
                 partition: call.partition(),
                 region: &call.region,
-                account: &call.account_id,
+                account: owner(service, call),
             },
             request: fields(&call.request),
         }
@@ -173,19 +212,22 @@ impl<'a> Search<'a> {
                 .iter()
                 .filter(|(name, _)| *name == kind.name)
                 .collect();
-            if !named.is_empty() {
+            let filled = self.filled(kind, &self.request, Basis::Request);
+            // The thing itself stands at the top; deeper down, others of its kind may be named.
+            let stands_above =
+                filled.is_complete && named.iter().all(|(_, field)| filled.depth < field.depth);
+            if !named.is_empty() && !stands_above {
                 found.extend(
                     named
                         .iter()
-                        .map(|(_, arn)| Resource::new(*arn, Basis::Request)),
+                        .map(|(_, field)| Resource::new(&field.text, Basis::Request)),
                 );
                 continue;
             }
-            let (arns, is_complete) = self.filled(kind, &self.request, Basis::Request);
-            if is_complete {
-                found.extend(arns);
+            if filled.is_complete {
+                found.extend(filled.resources);
             } else {
-                missing.push((*kind, *required, arns));
+                missing.push((*kind, *required, filled.resources));
             }
         }
         found.extend(self.prefixes(&found));
@@ -220,13 +262,13 @@ impl<'a> Search<'a> {
                 found.extend(
                     named
                         .iter()
-                        .map(|(_, arn)| Resource::new(*arn, Basis::Response)),
+                        .map(|(_, field)| Resource::new(&field.text, Basis::Response)),
                 );
                 continue;
             }
-            let (arns, is_complete) = self.filled(kind, &response, Basis::Response);
-            if is_complete {
-                found.extend(arns);
+            let filled = self.filled(kind, &response, Basis::Response);
+            if filled.is_complete {
+                found.extend(filled.resources);
             } else if required
                 || partial
                     .iter()
@@ -240,6 +282,18 @@ impl<'a> Search<'a> {
             }
         }
         found
+    }
+
+    /// What the request calls the resource, whatever the reference says of its type: AWS adds types before it lists them.
+    fn plainly_named(&self) -> Vec<Resource> {
+        let is_of_service = |arn: &str| arn.split(':').nth(2) == Some(self.service.name);
+        self.request
+            .iter()
+            .filter(|field| field.key == "resourcearn" && field.depth <= 1)
+            .filter(|field| field.text.starts_with("arn:") && is_of_service(&field.text))
+            .filter(|field| field.text.len() <= LONGEST_VALUE)
+            .map(|field| Resource::new(&field.text, Basis::Request))
+            .collect()
     }
 
     /// Resources by kind alone, for what is required.
@@ -261,11 +315,11 @@ impl<'a> Search<'a> {
     }
 
     /// ARNs among the values that are of one of the action's types.
-    fn arns<'f>(&self, fields: &'f [Field]) -> Vec<(&'a str, &'f str)> {
+    fn arns<'f>(&self, fields: &'f [Field]) -> Vec<(&'a str, &'f Field)> {
         fields
             .iter()
             .filter(|field| field.text.starts_with("arn:") && field.text.len() <= LONGEST_VALUE)
-            .filter_map(|field| Some((self.kind_of(&field.text)?, field.text.as_str())))
+            .filter_map(|field| Some((self.kind_of(&field.text)?, field)))
             .collect()
     }
 
@@ -287,138 +341,6 @@ impl<'a> Search<'a> {
                 Resource::new(format!("{}*", crate::pattern::escape(prefix)), Basis::Kind)
             })
             .collect()
-    }
-
-    /// Fills a type's template from values: the ARNs, and whether each variable had a value.
-    fn filled(&self, kind: &ResourceType, fields: &[Field], basis: Basis) -> (Vec<Resource>, bool) {
-        let mut values: Vec<(&str, Vec<String>)> = Vec::new();
-        for variable in kind.template.variables() {
-            let mut found = Vec::new();
-            for name in names::parameters(self.service.name, kind.name, variable, self.action.name)
-            {
-                // What may name any type names none of several.
-                let is_vague = matches!(name.as_str(), "resourceid" | "resourcename" | "resource");
-                if is_vague && self.types.len() > 1 {
-                    continue;
-                }
-                let shallow = matches!(
-                    name.as_str(),
-                    "name" | "id" | "identifier" | "arn" | "names" | "ids" | "arns"
-                );
-                let same: Vec<&Field> = fields
-                    .iter()
-                    .filter(|field| field.key == name && (!shallow || field.depth <= 2))
-                    .collect();
-                let Some(depth) = same.iter().map(|field| field.depth).min() else {
-                    continue;
-                };
-                for field in same.into_iter().filter(|field| field.depth == depth) {
-                    if let Some(value) = self.value(kind, variable, &field.text) {
-                        if value.starts_with("arn:") {
-                            return (vec![Resource::new(value, basis)], true);
-                        }
-                        found.push(value);
-                    }
-                }
-                if !found.is_empty() {
-                    break;
-                }
-            }
-            values.push((variable, found));
-        }
-        if let ("ec2", [(_, found)]) = (self.service.name, values.as_mut_slice())
-            && found.is_empty()
-        {
-            let ids = fields
-                .iter()
-                .filter(|field| ec2_kind(&field.text) == Some(kind.name));
-            found.extend(ids.map(|field| field.text.clone()));
-        }
-        let is_complete = values.iter().all(|(_, found)| !found.is_empty());
-        let any_known = values.iter().any(|(_, found)| !found.is_empty());
-        let count = values
-            .iter()
-            .map(|(_, found)| found.len())
-            .max()
-            .unwrap_or(0)
-            .max(1);
-        // What has wildcards of its own must not take some from a name.
-        let value_of = |found: &[String], nth: usize| {
-            let value = found.get(nth).or_else(|| found.first())?;
-            Some(if is_complete {
-                value.clone()
-            } else {
-                crate::pattern::escape(value)
-            })
-        };
-        let arn = |nth: usize| {
-            let chosen: Vec<(&str, Option<String>)> = values
-                .iter()
-                .map(|(name, found)| (*name, value_of(found, nth)))
-                .collect();
-            kind.template
-                .fill(self.place, |variable| {
-                    let (_, value) = chosen.iter().find(|(name, _)| *name == variable)?;
-                    value.as_deref()
-                })
-                .0
-        };
-        let basis = if is_complete || any_known {
-            basis
-        } else {
-            Basis::Kind
-        };
-        (
-            (0..count)
-                .map(|nth| Resource::new(arn(nth), basis))
-                .collect(),
-            is_complete,
-        )
-    }
-
-    /// A parameter's text as the value of a variable; an ARN stays one if it is of the type; `None` if it names something else.
-    fn value(&self, kind: &ResourceType, variable: &str, text: &str) -> Option<String> {
-        if text.is_empty() || text.len() > LONGEST_VALUE {
-            return None;
-        }
-        if text.starts_with("arn:") {
-            return kind
-                .template
-                .matches(text)
-                .is_some()
-                .then(|| text.to_owned());
-        }
-        match (self.service.name, variable) {
-            ("kms", "KeyId") if text.starts_with("alias/") => None,
-            ("kms", "Alias") => Some(text.strip_prefix("alias/").unwrap_or(text).to_owned()),
-            ("sqs", "QueueName") => queue_of(text, self.place),
-            ("ssm", "ParameterNameWithoutLeadingSlash") => {
-                let name = text.split(':').next().unwrap_or(text);
-                Some(name.trim_start_matches('/').to_owned()).filter(|name| !name.is_empty())
-            }
-            ("secretsmanager", "SecretId") => None,
-            ("lambda", "FunctionName") => {
-                // The account and `function:` may stand before the name, the version or alias after it.
-                let name = text.rsplit_once("function:").map_or(text, |(_, name)| name);
-                Some(name.to_owned())
-            }
-            ("iam", "OidcProviderName") => Some(text.trim_start_matches("https://").to_owned()),
-            ("iam", variable) if variable.ends_with("WithPath") => {
-                let path = texts_at(&self.call.request, "path");
-                let path = path.first().map_or("", |path| path.trim_start_matches('/'));
-                let ends = path.is_empty() || path.ends_with('/');
-                Some(if ends {
-                    format!("{path}{text}")
-                } else {
-                    text.to_owned()
-                })
-            }
-            ("ecs", "TaskDefinitionFamilyName") => text.split(':').next().map(str::to_owned),
-            ("ecs", _) => text.rsplit('/').next().map(str::to_owned),
-            ("route53", "Id") => Some(text.trim_start_matches("/hostedzone/").to_owned()),
-            _ if text.contains(char::is_whitespace) && variable != "ObjectName" => None,
-            _ => Some(text.to_owned()),
-        }
     }
 
     /// Values at a path that name the action's resource.
@@ -454,6 +376,23 @@ impl<'a> Search<'a> {
         let value = self.value(kind, variable, text)?;
         let (arn, is_complete) = kind.template.fill(self.place, |_| Some(&value));
         is_complete.then(|| Resource::new(arn, Basis::Request))
+    }
+
+    /// What the request names, else the usual.
+    fn target(&self) -> Vec<Resource> {
+        if let Some(special) = self.special() {
+            return special;
+        }
+        let named = self
+            .types
+            .iter()
+            .map(|(kind, _)| self.filled(kind, &self.request, Basis::Request))
+            .filter(|filled| filled.is_complete);
+        let found: Vec<Resource> = named.flat_map(|filled| filled.resources).collect();
+        if found.is_empty() {
+            return self.usual();
+        }
+        found
     }
 
     fn keys(&self, path: &str) -> Vec<Resource> {

@@ -38,7 +38,11 @@ impl Template {
             if start > 0 {
                 parts.push(Part::Literal(&rest[..start]));
             }
-            parts.push(Part::Variable(&rest[start + 2..start + length]));
+            let name = &rest[start + 2..start + length];
+            let before = text.len() - rest.len() + start;
+            // Some services call the account otherwise; what stands fifth is the account.
+            let is_account = name == "AccountId" && text[..before].matches(':').count() == 4;
+            parts.push(Part::Variable(if is_account { "Account" } else { name }));
             rest = &rest[start + length + 1..];
         }
         if let Some(rest) = rest.strip_suffix('*') {
@@ -114,6 +118,13 @@ impl Template {
                 Part::Variable("Account") => text.push_str(place.account),
                 Part::Variable(name) => {
                     if let Some(value) = value(name) {
+                        // Some ids are written with the prefix that the template has, too: `ou-${OrganizationalUnitId}`.
+                        let prefix = text.rsplit([':', '/']).next().unwrap_or_default();
+                        let value = if prefix.ends_with('-') {
+                            value.strip_prefix(prefix).unwrap_or(value)
+                        } else {
+                            value
+                        };
                         text.push_str(value);
                         cut = None;
                     } else {
@@ -226,6 +237,17 @@ mod tests {
         assert_eq!(filled(Some("c"), None), (format!("{head}c/*"), false));
         assert_eq!(filled(None, Some("t")), (format!("{head}*/t"), false));
         assert_eq!(filled(None, None), (format!("{head}*"), false));
+        let unit =
+            Template::parse("arn:${Partition}:organizations::${Account}:ou/o-${Org}/ou-${Unit}");
+        assert_eq!(
+            unit.fill(PLACE, |name| Some(if name == "Org" {
+                "o-a1"
+            } else {
+                "ou-b2-c3"
+            }))
+            .0,
+            "arn:aws:organizations::111122223333:ou/o-a1/ou-b2-c3"
+        );
         let queue = Template::parse("arn:${Partition}:sqs:${Region}:${Account}:${QueueName}");
         assert_eq!(
             queue.fill(PLACE, |_| None).0,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    action::{Mapping, Outcome, map},
+    action::{Grant, Mapping, Outcome, map},
     call::Call,
     condition::Context,
     document::Document,
@@ -236,7 +236,7 @@ impl Usage {
             for grant in grants {
                 let action = grant.action.id();
                 for resource in &grant.resources {
-                    let decision = decide_over_time(&evaluator, &action, resource, observed);
+                    let decision = decide(&evaluator, grant, resource, observed);
                     if decision == Decision::Allowed {
                         continue;
                     }
@@ -273,18 +273,44 @@ impl Usage {
     }
 }
 
+/// What the policies say to an action on a resource at all times of the calls, whichever service a role was handed to.
+fn decide(
+    evaluator: &Evaluator<'_>,
+    grant: &Grant,
+    resource: &Resource,
+    observed: &Observed,
+) -> Decision {
+    let action = grant.action.id();
+    if !evaluator.depends_on_context(&action) {
+        return evaluator.decide(&action, resource, &Context::default());
+    }
+    let mut context = observed.context.clone();
+    match grant.passed_to.as_slice() {
+        [] => decide_over_time(evaluator, &action, resource, observed, &context),
+        services => {
+            let mut decisions = services.iter().map(|service| {
+                context.set("iam:PassedToService", *service);
+                decide_over_time(evaluator, &action, resource, observed, &context)
+            });
+            let first = decisions.next();
+            match first {
+                Some(first) if decisions.all(|other| other == first) => first,
+                _ => Decision::Undecidable("the record does not tell iam:PassedToService".into()),
+            }
+        }
+    }
+}
+
 /// The decision at the first and the last time; if they differ, it depends on the time of each call.
 fn decide_over_time(
     evaluator: &Evaluator<'_>,
     action: &str,
     resource: &Resource,
     observed: &Observed,
+    context: &Context,
 ) -> Decision {
-    if !evaluator.depends_on_context() {
-        return evaluator.decide(action, resource, &Context::default());
-    }
     let at = |time: DateTime<Utc>| {
-        let mut context = observed.context.clone();
+        let mut context = context.clone();
         context.set("aws:CurrentTime", time.to_rfc3339());
         context.set("aws:EpochTime", time.timestamp().to_string());
         context

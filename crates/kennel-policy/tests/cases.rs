@@ -1,5 +1,9 @@
 //! Real forms of calls and what AWS's documentation says that they need. One line a case:
 //! event source, call, request parameters, then `action resource …` of each action, parted by `;`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails as a test fails"
+)]
 
 use kennel_policy::{Call, Outcome, map};
 use serde_json::{Value, json};
@@ -74,6 +78,25 @@ glue GetUnfilteredTableMetadata {"databaseName":"d","name":"t"} => glue:GetTable
 verifiedpermissions BatchIsAuthorized {"policyStoreId":"p"} => verifiedpermissions:IsAuthorized arn:aws:verifiedpermissions::111122223333:policy-store/p
 "#;
 
+const DATA: &str = include_str!("calls/data.txt");
+const CONTROL: &str = include_str!("calls/control.txt");
+
+/// `~sqs:q` and `~~iam:role/r` as whole ARNs.
+fn written_out(expected: &str) -> String {
+    let words = expected.split(' ').map(|word| {
+        if let Some(rest) = word.strip_prefix("~~") {
+            let (service, rest) = rest.split_once(':').unwrap();
+            format!("arn:aws:{service}::111122223333:{rest}")
+        } else if let Some(rest) = word.strip_prefix('~') {
+            let (service, rest) = rest.split_once(':').unwrap();
+            format!("arn:aws:{service}:us-east-1:111122223333:{rest}")
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// `action resource resource; action …` as the mapping says it.
 fn needed(source: &str, name: &str, request: Value) -> String {
     let call = Call::from_record(&json!({
@@ -105,9 +128,12 @@ fn calls_need_what_their_documentation_says() {
     for case in S3
         .lines()
         .chain(OTHERS.lines())
-        .filter(|line| !line.is_empty())
+        .chain(DATA.lines())
+        .chain(CONTROL.lines())
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
     {
         let (call, expected) = case.split_once(" => ").unwrap();
+        let expected = written_out(expected);
         let mut words = call.splitn(3, ' ');
         let (source, name) = (words.next().unwrap(), words.next().unwrap());
         let request = serde_json::from_str(words.next().unwrap()).unwrap();
@@ -190,6 +216,34 @@ fn what_the_record_names_goes_before_what_the_parameters_name() {
         "resources": [{"type": "AWS::S3::Object", "ARNPrefix": "arn:aws:s3:::b/"}, {"ARN": "arn:aws:s3:::b"}],
     }));
     assert_eq!(map(&list).grants()[0].resources[0].arn, "arn:aws:s3:::b/*");
+}
+
+#[test]
+fn the_source_of_a_copy_is_not_written_and_who_names_nobody_means_itself() {
+    let copy = Call::from_record(&json!({
+        "eventSource": "s3.amazonaws.com", "eventName": "CopyObject",
+        "requestParameters": {"bucketName": "t", "key": "k", "x-amz-copy-source": "s/k"},
+        "resources": [
+            {"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::s/k"}, {"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::s"},
+            {"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::t/k"}, {"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::t"},
+        ],
+    }));
+    let mapping = map(&copy);
+    let of = |nth: usize| {
+        let grant = &mapping.grants()[nth];
+        let arns: Vec<_> = grant.resources.iter().map(|r| r.arn.as_str()).collect();
+        format!("{} {}", grant.action.id(), arns.join(" "))
+    };
+    assert_eq!(of(0), "s3:PutObject arn:aws:s3:::t/k");
+    assert_eq!(of(1), "s3:GetObject arn:aws:s3:::s/k");
+    let own = Call::from_record(&json!({
+        "eventSource": "iam.amazonaws.com", "eventName": "ListMFADevices", "recipientAccountId": "111122223333",
+        "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/team/alice"},
+    }));
+    assert_eq!(
+        map(&own).grants()[0].resources[0].arn,
+        "arn:aws:iam::111122223333:user/team/alice"
+    );
 }
 
 #[test]

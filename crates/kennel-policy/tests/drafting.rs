@@ -7,9 +7,8 @@
 
 use chrono::{DateTime, Utc};
 use kennel_policy::{
-    Call, Context, Document, DraftOptions, Frame, MANAGED_POLICY_CHARS, NamedResource, Observed,
-    ResourceLevel, Selection, Status, Trust, Usage, cloudformation, companions, draft, reference,
-    terraform,
+    Call, Context, Document, DraftOptions, Form, Frame, NamedResource, Observed, ResourceLevel,
+    Selection, Status, Trust, Usage, cloudformation, companions, draft, reference, terraform,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -141,7 +140,7 @@ proptest! {
         prop_assert_eq!(replay.allowed_count, replay.call_count, "{:?}", replay.findings);
         prop_assert_eq!(replay.call_count, usage.totals().used);
         for document in &drafted.documents {
-            prop_assert!(document.size_chars() <= MANAGED_POLICY_CHARS || document.statements.len() == 1);
+            prop_assert!(document.size_chars() <= Form::Managed.limit_chars() || document.statements.len() == 1);
             let read = Document::parse(&document.to_json()).unwrap();
             prop_assert_eq!(&read, document);
             for statement in &document.statements {
@@ -332,7 +331,7 @@ fn a_policy_too_long_for_iam_becomes_several() {
         drafted
             .documents
             .iter()
-            .all(|document| document.size_chars() <= MANAGED_POLICY_CHARS)
+            .all(|document| document.size_chars() <= Form::Managed.limit_chars())
     );
     let folded = draft(&usage, &DraftOptions::default());
     assert_eq!(folded.documents.len(), 1);
@@ -353,10 +352,11 @@ fn templates_quote_whatever_a_call_held() {
         name: "app".into(),
         role: Some(Trust {
             services: vec!["ec2.amazonaws.com".into()],
-            principals: vec![],
             has_instance_profile: true,
+            ..Trust::default()
         }),
         notes: vec!["calls seen: \n- evil: yaml".into()],
+        ..Frame::default()
     };
     let yaml = cloudformation(&drafted.documents, &frame);
     assert!(
@@ -382,4 +382,175 @@ fn templates_quote_whatever_a_call_held() {
     ] {
         assert!(hcl.contains(line), "{line}\n{hcl}");
     }
+}
+
+#[test]
+fn a_role_is_passed_to_the_service_that_takes_it_and_to_no_other() {
+    let role = "arn:aws:iam::111122223333:role/task";
+    let usage = Usage::of([
+        observed(
+            call(
+                "ecs",
+                "RunTask",
+                serde_json::json!({"cluster": "c", "taskDefinition": "f:3", "overrides": {"taskRoleArn": role}}),
+            ),
+            Status::Succeeded,
+            1,
+        ),
+        observed(
+            call(
+                "logs",
+                "PutSubscriptionFilter",
+                serde_json::json!({"logGroupName": "g", "roleArn": role}),
+            ),
+            Status::Succeeded,
+            1,
+        ),
+    ]);
+    let drafted = draft(&usage, &DraftOptions::default());
+    let passing: Vec<_> = drafted.documents[0]
+        .statements
+        .iter()
+        .filter(|statement| statement.actions == Selection::Only(vec!["iam:PassRole".into()]))
+        .collect();
+    let conditions: Vec<_> = passing
+        .iter()
+        .map(|statement| statement.conditions.clone())
+        .collect();
+    assert_eq!(conditions[0], []);
+    assert_eq!(conditions[1][0].values, ["ecs-tasks.amazonaws.com"]);
+    let replay = usage.replay(&drafted.documents, |_| false);
+    assert_eq!(replay.allowed_count, 2);
+    // The same policy does not let the role be passed to another service.
+    let only_tasks = Document {
+        statements: vec![passing[1].clone()],
+        ..drafted.documents[0].clone()
+    };
+    let elsewhere = Usage::of([observed(
+        call(
+            "lambda",
+            "CreateFunction20150331",
+            serde_json::json!({"functionName": "f", "role": role}),
+        ),
+        Status::Succeeded,
+        1,
+    )]);
+    let findings = elsewhere.replay(&[only_tasks], |_| false).findings;
+    assert!(
+        findings
+            .iter()
+            .any(|finding| finding.action == "iam:PassRole"
+                && finding.decision == kennel_policy::Decision::NotAllowed)
+    );
+    let hcl = terraform(&drafted.documents, &Frame::default());
+    assert!(hcl.contains("variable = \"iam:PassedToService\""), "{hcl}");
+}
+
+#[test]
+fn a_policy_inside_a_role_is_one_document_and_says_how_much_too_long_it_is() {
+    let keys = (0..200).map(|nth| format!("folder-{nth}/a-key-that-is-rather-long-{nth}"));
+    let usage = Usage::of(keys.map(|key| {
+        observed(
+            call(
+                "s3",
+                "GetObject",
+                serde_json::json!({"bucketName": "b", "key": key}),
+            ),
+            Status::Succeeded,
+            1,
+        )
+    }));
+    let options = |form| DraftOptions {
+        level: ResourceLevel::Exact,
+        form,
+        ..DraftOptions::default()
+    };
+    for form in [Form::InlineRole, Form::InlineUser] {
+        let drafted = draft(&usage, &options(form));
+        assert_eq!(drafted.documents.len(), 1);
+        let size = drafted.documents[0].size_chars();
+        assert_eq!(drafted.excess_chars(form), size - form.limit_chars());
+    }
+    let nothing = draft(&Usage::of([]), &options(Form::InlineRole));
+    assert!(nothing.documents.is_empty() && nothing.excess_chars(Form::InlineRole) == 0);
+    let short = draft(&spork(), &options(Form::InlineUser));
+    assert_eq!(short.excess_chars(Form::InlineUser), 0);
+}
+
+#[test]
+fn the_policy_inside_a_role_or_user_stands_there_and_nowhere_else() {
+    let drafted = draft(&spork(), &DraftOptions::default());
+    let frame = Frame {
+        name: "app".into(),
+        path: Some("/team/".into()),
+        role: Some(Trust {
+            services: vec!["ec2.amazonaws.com".into()],
+            has_instance_profile: true,
+            ..Trust::default()
+        }),
+        form: Form::InlineRole,
+        ..Frame::default()
+    };
+    let yaml = cloudformation(&drafted.documents, &frame);
+    assert!(!yaml.contains("ManagedPolicy"), "{yaml}");
+    for line in [
+        "      Path: \"/team/\"\n",
+        "      Policies:\n        - PolicyName: \"app\"\n          PolicyDocument:\n            Version: \"2012-10-17\"\n",
+        "              - Sid: \"S3Read\"\n                Effect: \"Allow\"\n",
+        "      Roles:\n        - !Ref Role\n",
+    ] {
+        assert!(yaml.contains(line), "{line}\n{yaml}");
+    }
+    let hcl = terraform(&drafted.documents, &frame);
+    assert!(hcl.contains("resource \"aws_iam_role_policy\" \"policy_1\" {\n  name   = \"app\"\n  role   = aws_iam_role.this.id\n"), "{hcl}");
+    assert!(!hcl.contains("resource \"aws_iam_policy\""), "{hcl}");
+
+    let frame = Frame {
+        name: "old".into(),
+        user: Some("old".into()),
+        form: Form::InlineUser,
+        ..Frame::default()
+    };
+    let yaml = cloudformation(&drafted.documents, &frame);
+    assert!(
+        yaml.contains("    Type: AWS::IAM::UserPolicy\n    Properties:\n      UserName: \"old\"\n      PolicyName: \"old\"\n"),
+        "{yaml}"
+    );
+    assert!(
+        terraform(&drafted.documents, &frame)
+            .contains("resource \"aws_iam_user_policy\" \"policy_1\" {")
+    );
+}
+
+#[test]
+fn who_federates_into_a_role_has_a_statement_of_its_own() {
+    let drafted = draft(&spork(), &DraftOptions::default());
+    let frame = Frame {
+        name: "app".into(),
+        role: Some(Trust {
+            saml: vec!["arn:aws:iam::111122223333:saml-provider/idp".into()],
+            web_identity: vec!["arn:aws:iam::111122223333:oidc-provider/ci.example.com".into()],
+            ..Trust::default()
+        }),
+        ..Frame::default()
+    };
+    let yaml = cloudformation(&drafted.documents, &frame);
+    for line in [
+        "            Action: \"sts:AssumeRoleWithSAML\"\n            Condition:\n              StringEquals:\n                \"SAML:aud\": \"https://signin.aws.amazon.com/saml\"\n",
+        "                - \"arn:aws:iam::111122223333:oidc-provider/ci.example.com\"\n",
+        "  # Add a condition on the token's audience and subject",
+    ] {
+        assert!(yaml.contains(line), "{line}\n{yaml}");
+    }
+    assert!(!yaml.contains("\"sts:AssumeRole\""), "{yaml}");
+    let hcl = terraform(&drafted.documents, &frame);
+    assert!(hcl.contains("      variable = \"SAML:aud\""), "{hcl}");
+    // Where nobody was seen, there is a place for a name.
+    let nobody = Frame {
+        role: Some(Trust::default()),
+        ..Frame::default()
+    };
+    assert!(
+        cloudformation(&drafted.documents, &nobody).contains("# Nobody was seen assuming the role")
+    );
 }

@@ -144,6 +144,8 @@ pub(crate) enum Command {
     Run(commands::run::Args),
     Sql(commands::sql::Args),
     Diff(commands::diff::Args),
+    Export(commands::export::Args),
+    Ddl(commands::ddl::Args),
     Policy(commands::policy::Args),
     Verify(commands::verify::Args),
     Prune(commands::prune::Args),

@@ -40,7 +40,7 @@ fn command() -> clap::Command {
                     "source" | "sources" => sources,
                     "accounts" => accounts,
                     "customers" => customers,
-                    "as_of" | "from" | "to" => snapshots,
+                    "as_of" | "from" | "to" | "baseline" => snapshots,
                     _ => return arg,
                 };
             arg.add(ArgValueCompleter::new(move |current: &std::ffi::OsStr| {

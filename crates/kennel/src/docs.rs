@@ -1,5 +1,6 @@
-//! `docs/cli.md` and `docs/queries.md`, made from the command line and from the library of queries. The tests fail
-//! when the files are not what would be made; with `KENNEL_WRITE_DOCS=1` they write them.
+//! `docs/cli.md`, `docs/queries.md` and `docs/athena.md`, made from the command line, from the library of queries and from the
+//! list of functions, and the engine's table of calls by k9's capabilities, made from the tables of `kennel-policy`. The tests
+//! fail when the files are not what would be made; with `KENNEL_WRITE_DOCS=1` they write them.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -125,10 +126,72 @@ fn push_query(query: &CannedQuery, page: &mut String) {
     }
 }
 
+/// The calls that k9's capabilities stand for.
+fn capability_table() -> String {
+    let mut table = String::from(
+        "# Made by `KENNEL_WRITE_DOCS=1 cargo test --workspace --bin kennel docs` from the tables of kennel-policy. Do not edit.\n",
+    );
+    for call in kennel_policy::capability_calls() {
+        let _infallible = writeln!(
+            table,
+            "{}\t{}\t{}\t{}\t{}",
+            call.capability.service_name,
+            call.capability.access_capability,
+            call.action,
+            call.service,
+            call.event_name
+        );
+    }
+    table
+}
+
+/// All functions of Athena, and what became of them.
+fn athena_page() -> String {
+    let functions = kennel_engine::athena_functions();
+    let mut page = format!("# Athena's functions\n\n{HOW_MADE}\n\n{ATHENA_NOTES}\n");
+    let mut family = "";
+    for function in &functions {
+        if function.family != family {
+            family = function.family;
+            let _infallible = write!(
+                page,
+                "\n## {family}\n\n| function | state | |\n|---|---|---|\n"
+            );
+        }
+        let _infallible = writeln!(
+            page,
+            "| `{}` | {} | {} |",
+            function.name,
+            function.state.as_str(),
+            function.note
+        );
+    }
+    page
+}
+
+/// What is to be said of all functions.
+const ATHENA_NOTES: &str = "\
+The functions of Athena's engine 3 (Trino), by the pages of Trino's manual. `SHOW FUNCTIONS [LIKE 'regexp%']` prints the same
+list, and so does the table `kennel.functions`. *own*: written here; *same*: DataFusion's, which means the same; *adapted*:
+DataFusion's under another name or in other words; *missing*: not there; beside it, what to use instead.
+
+Where kennel differs from Athena:
+
+- **Types.** Text is `varchar` without a length, and `char(n)` is text that is filled up with blanks. A timestamp has 0, 3, 6 or 9
+  digits. There is no `time with time zone`.
+- **Time zones.** A timestamp with time zone keeps a zone that is written in the query: `at_timezone(x, 'Europe/Berlin')`, a literal,
+  a constant text. A zone that comes from a column gives the same instant in UTC. The session's zone is UTC.
+- **Regular expressions** are read by Rust's `regex`, in linear time; patterns with look-around, back references, atomic groups or
+  possessive repetition by `fancy-regex`, which is slower and gives up where a pattern goes back and forth without end. `\\d`, `\\w`, `\\s`
+  and `\\b` know all of Unicode, `$` is the end of the text only.
+- **JSON.** Numbers keep their spelling. Values nested deeper than 512 count as no JSON.
+- **Results** are written as `kennel` writes them everywhere: instants in UTC, addresses and UUIDs as text, `varbinary` in base 64
+  in text formats. `CAST(x AS varchar)` is Trino's.";
+
 /// Holds a file against what it should be, or writes it.
 fn assert_current(name: &str, made: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../docs")
+        .join("../..")
         .join(name);
     if std::env::var_os("KENNEL_WRITE_DOCS").is_some() {
         fs::write(&path, made).unwrap();
@@ -141,17 +204,30 @@ fn assert_current(name: &str, made: &str) {
         .unwrap_or_else(|| found.lines().count().min(made.lines().count()));
     assert!(
         found == made,
-        "docs/{name} is old from line {} on: KENNEL_WRITE_DOCS=1 writes it anew",
+        "{name} is old from line {} on: KENNEL_WRITE_DOCS=1 writes it anew",
         differs + 1
     );
 }
 
 #[test]
 fn the_page_of_the_command_line_is_current() {
-    assert_current("cli.md", &cli_page());
+    assert_current("docs/cli.md", &cli_page());
 }
 
 #[test]
 fn the_page_of_the_questions_is_current() {
-    assert_current("queries.md", &queries_page());
+    assert_current("docs/queries.md", &queries_page());
+}
+
+#[test]
+fn the_table_of_calls_by_capability_is_current() {
+    assert_current(
+        "crates/kennel-engine/data/capability-calls.tsv",
+        &capability_table(),
+    );
+}
+
+#[test]
+fn the_page_of_the_functions_is_current() {
+    assert_current("docs/athena.md", &athena_page());
 }

@@ -12,6 +12,7 @@ use kennel_mirror::MirrorError;
 
 use crate::{
     exit::Exit,
+    lake,
     output::FormatLimit,
     text::{nearest, visible},
 };
@@ -48,6 +49,14 @@ impl CliError {
             hints: Vec::new(),
             exit: Exit::Failure,
             quiet: false,
+        }
+    }
+
+    /// There is no data to answer from: exit code 4.
+    pub(crate) fn absent(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Absent,
+            ..Self::new(message)
         }
     }
 
@@ -151,6 +160,11 @@ impl CliError {
         if self.quiet { Exit::Done } else { self.exit }
     }
 
+    /// Whether there is nothing to say: the reader of our output is gone.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// One line with all causes, for reports that list several failures.
     pub(crate) fn one_line(&self) -> String {
         let mut line = visible(&self.message).into_owned();
@@ -237,6 +251,7 @@ impl From<CacheError> for CliError {
                 exit: Exit::Absent,
                 ..told.hint(LIST_SNAPSHOTS)
             },
+            CacheError::DamagedKey { .. } => told.hint("without this file the next `--redact` makes a new key; tokens of earlier exports then mean nothing to it"),
             CacheError::Busy => told.hint("the snapshots are forgotten; run `kennel prune` again to free their space"),
             error if error.is_no_manifest() => told.hint(NO_MANIFEST),
             error if error.is_disk_full() => told.hint("free some space, or `kennel prune --keep-snapshots N`; what is in the cache stays readable"),
@@ -279,16 +294,18 @@ impl From<EngineError> for CliError {
                 expected,
             } => {
                 let remark = suggestion.map(|name| format!("did you mean `{name}`?"));
+                let lake = lake::hints(&sql, &message);
                 let told = Self::new(message);
                 let told = match (place, remark) {
                     (Some(place), remark) => told.excerpt(&sql, place, remark.as_deref()),
                     (None, Some(remark)) => told.hint(remark),
                     (None, None) => told,
                 };
-                match expected.is_empty() {
+                let told = match expected.is_empty() {
                     true => told,
                     false => told.hint(format!("it is {}", expected.join(" or "))),
-                }
+                };
+                lake.into_iter().fold(told, |told, hint| told.hint(hint))
             }
             EngineError::Param {
                 ref message,
@@ -382,11 +399,15 @@ fn answer_hint(code: &str, action: &str, message: &str) -> String {
 
 /// A config file that cannot be understood: the place, and the key that was probably meant.
 pub(crate) fn config_error(path: &Path, text: &str, error: &toml::de::Error) -> CliError {
+    let message = format!("cannot understand the config file `{}`", path.display());
+    toml_error(message, text, error)
+        .hint("`kennel init` in an empty folder writes a commented example")
+}
+
+/// A TOML file that cannot be understood: the place, and the key that was probably meant.
+pub(crate) fn toml_error(what: String, text: &str, error: &toml::de::Error) -> CliError {
     let message = error.message().lines().next().unwrap_or_default();
-    let told = CliError::new(format!(
-        "cannot understand the config file `{}`",
-        path.display()
-    ));
+    let told = CliError::new(what);
     let quoted = message.split('`').skip(1).step_by(2).collect::<Vec<_>>();
     let remark = match quoted.split_first() {
         Some((unknown, known)) if message.starts_with("unknown ") => {
@@ -394,15 +415,14 @@ pub(crate) fn config_error(path: &Path, text: &str, error: &toml::de::Error) -> 
         }
         _ => None,
     };
-    let told = match error.span() {
+    match error.span() {
         Some(span) => {
             let place = place_of(text, span);
             let at = format!("line {}, column {}: {message}", place.line, place.column);
             told.excerpt(text, place, remark.as_deref()).caused_by(at)
         }
         None => told.caused_by(message.to_owned()),
-    };
-    told.hint("`kennel init` in an empty folder writes a commented example")
+    }
 }
 
 /// Line and column of a byte range.

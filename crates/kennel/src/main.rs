@@ -10,13 +10,17 @@ mod context;
 mod docs;
 mod error;
 mod exit;
+mod export;
+mod lake;
 mod mirroring;
 mod output;
 mod printer;
 mod progress;
+mod redact;
 mod repl;
 mod settings;
 mod signals;
+mod suppressions;
 mod text;
 mod version;
 
@@ -86,7 +90,8 @@ fn main() -> ExitCode {
         }
     };
     start_log(settings.log_format.value, cli.global.verbose);
-    let printer = Printer::new(settings.color.value, cli.global.quiet, cli.global.verbose);
+    let printer = Printer::new(settings.color.value, cli.global.quiet, cli.global.verbose)
+        .with_json(settings.log_format.value == LogFormat::Json);
     let cx = Context {
         printer,
         settings,
@@ -113,8 +118,9 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
     match &command {
         Command::Init(args) => return commands::init::run(args, cx),
         Command::List(args) => return commands::list::run(args, cx),
+        Command::Ddl(args) => return commands::ddl::run(args, cx),
         Command::Status(args) => return commands::status::run(args, cx),
-        Command::Verify(args) => return commands::verify::run(args, cx),
+        Command::Verify(args) if !args.needs_runtime() => return commands::verify::run(args, cx),
         Command::Completions(args) => return commands::completions::run(args, cx),
         Command::Man(args) => return commands::man::run(args, cx),
         _ => {}
@@ -134,6 +140,9 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
             Command::Run(args) => or_interrupted(Box::pin(commands::run::run(args, cx))).await,
             Command::Sql(args) => Box::pin(commands::sql::run(args, cx)).await,
             Command::Diff(args) => or_interrupted(Box::pin(commands::diff::run(args, cx))).await,
+            Command::Export(args) => {
+                or_interrupted(Box::pin(commands::export::run(args, cx))).await
+            }
             Command::Policy(args) => {
                 or_interrupted(Box::pin(commands::policy::run(args, cx))).await
             }
@@ -147,8 +156,11 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
             }
             Command::Init(args) => commands::init::run(&args, cx),
             Command::List(args) => commands::list::run(&args, cx),
+            Command::Ddl(args) => commands::ddl::run(&args, cx),
             Command::Status(args) => commands::status::run(&args, cx),
-            Command::Verify(args) => commands::verify::run(&args, cx),
+            Command::Verify(args) => {
+                or_interrupted(Box::pin(commands::verify::run_other(args, cx))).await
+            }
             Command::Completions(args) => commands::completions::run(&args, cx),
             Command::Man(args) => commands::man::run(&args, cx),
         }

@@ -1,16 +1,20 @@
 //! Standard output and standard error: stdout is data, stderr is conversation. Nothing else writes to either.
 
 use std::{
+    borrow::Cow,
     io::{self, BufWriter, IsTerminal, StdoutLock, Write},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use chrono::SecondsFormat;
 use indicatif::MultiProgress;
 
 use crate::{
     cli::ColorChoice,
+    clock,
     error::{CliError, Label},
     output::Look,
+    redact::Redactor,
     text::visible,
 };
 
@@ -26,8 +30,12 @@ pub(crate) struct Printer {
     verbosity: u8,
     color_stdout: bool,
     color_stderr: bool,
+    /// Whether lines on standard error are JSON objects, as the log's are.
+    json: bool,
     /// The bars that a line must not run into.
     bars: Mutex<Option<MultiProgress>>,
+    /// What lines go through, once results are to be redacted.
+    redactor: OnceLock<Arc<Redactor>>,
 }
 
 impl Printer {
@@ -45,8 +53,16 @@ impl Printer {
             verbosity,
             color_stdout: colored(io::stdout().is_terminal()),
             color_stderr: colored(io::stderr().is_terminal()),
+            json: false,
             bars: Mutex::new(None),
+            redactor: OnceLock::new(),
         }
+    }
+
+    /// Writes lines for machines: what it tells has the form of the log beside it.
+    pub(crate) fn with_json(mut self, json: bool) -> Self {
+        self.json = json;
+        self
     }
 
     /// The stream for data; flush it, and take its errors seriously.
@@ -95,34 +111,83 @@ impl Printer {
     /// What was done; silent with `-q`.
     pub(crate) fn info(&self, text: &str) {
         if !self.quiet {
-            self.line(&visible(text));
+            self.say("INFO", "message", text, |text| text.to_owned());
+        }
+    }
+
+    /// What a command came to: a line for people, and its facts for machines; silent with `-q`.
+    pub(crate) fn outcome(&self, text: &str, facts: &serde_json::Value) {
+        if self.quiet {
+            return;
+        }
+        match self.json {
+            true => self.event("INFO", "message", text, facts),
+            false => self.line(&visible(text)),
         }
     }
 
     /// Detail that `-v` asks for.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbosity > 0 && !self.quiet {
-            self.line(&visible(text));
+            self.say("DEBUG", "message", text, |text| text.to_owned());
         }
     }
 
     /// What the answer lacks, what the user must act on: told even with `-q`.
     pub(crate) fn warn(&self, text: &str) {
-        self.line(&format!("{} {}", self.paint(Label::Warning), visible(text)));
+        self.say("WARN", "message", text, |text| {
+            format!("{} {text}", self.paint(Label::Warning))
+        });
     }
 
     /// Advice; silent with `-q`.
     pub(crate) fn hint(&self, text: &str) {
         if !self.quiet {
-            self.line(&format!("{} {}", self.paint(Label::Hint), visible(text)));
+            self.say("INFO", "hint", text, |text| {
+                format!("{} {text}", self.paint(Label::Hint))
+            });
         }
     }
 
     /// A failure with its chain.
     pub(crate) fn error(&self, error: &CliError) {
-        for line in error.lines(|label| self.paint(label)) {
-            self.line(&line);
+        if self.json && !error.is_quiet() {
+            // One event, however many lines it is for people.
+            let line = error.one_line();
+            let redacted = self.redactor.get().map(|redactor| redactor.failure(&line));
+            self.say(
+                "ERROR",
+                "message",
+                redacted.as_deref().unwrap_or(&line),
+                str::to_owned,
+            );
+            for hint in error.hints() {
+                self.say("INFO", "hint", hint, str::to_owned);
+            }
+            return;
         }
+        for line in error.lines(|label| self.paint(label)) {
+            match self.redactor.get() {
+                // Only what fails while it runs quotes values of the data.
+                Some(redactor) if line.starts_with("  caused by: ") => {
+                    self.line(&redactor.failure(&line));
+                }
+                _ => self.line(&line),
+            }
+        }
+    }
+
+    /// A name without a form of its own, as a line may show it.
+    pub(crate) fn named<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        match self.redactor.get() {
+            Some(redactor) => Cow::Owned(redactor.name(name)),
+            None => Cow::Borrowed(name),
+        }
+    }
+
+    /// From now on lines are redacted; the first redactor stays.
+    pub(crate) fn set_redactor(&self, redactor: Arc<Redactor>) {
+        let _there_is_one = self.redactor.set(redactor);
     }
 
     /// A question without a line break, for who types plain lines.
@@ -139,7 +204,34 @@ impl Printer {
         *self.bars.lock().unwrap_or_else(PoisonError::into_inner) = bars;
     }
 
+    /// A line: for people as they see it, for machines as an event of the log.
+    fn say(&self, level: &str, field: &str, text: &str, for_people: impl Fn(&str) -> String) {
+        let text = visible(text);
+        if !self.json {
+            self.line(&for_people(&text));
+            return;
+        }
+        self.event(level, field, &text, &serde_json::Value::Null);
+    }
+
+    /// An event in the form of the log beside it.
+    fn event(&self, level: &str, field: &str, text: &str, facts: &serde_json::Value) {
+        let mut fields = serde_json::Map::from_iter([(field.to_owned(), visible(text).into())]);
+        if let Some(facts) = facts.as_object() {
+            fields.extend(facts.clone());
+        }
+        let event = serde_json::json!({
+            "timestamp": clock::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+            "level": level,
+            "fields": fields,
+            "target": "kennel",
+        });
+        self.line(&event.to_string());
+    }
+
     fn line(&self, text: &str) {
+        let redacted = self.redactor.get().map(|redactor| redactor.text(text));
+        let text = redacted.as_deref().unwrap_or(text);
         let write = || {
             let mut stderr = io::stderr().lock();
             // A closed standard error must not end a run that writes data elsewhere.

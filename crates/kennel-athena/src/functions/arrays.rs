@@ -8,10 +8,10 @@ use datafusion::{
     arrow::{
         array::{
             Array, ArrayRef, AsArray, BooleanBuilder, Int64Array, Int64Builder, ListArray,
-            UInt64Array, make_comparator,
+            UInt64Array,
         },
         buffer::OffsetBuffer,
-        compute::{SortOptions, cast, take},
+        compute::{cast, take},
         datatypes::{DataType, Field, Int64Type},
     },
     common::{exec_err, plan_err},
@@ -20,9 +20,10 @@ use datafusion::{
 };
 
 use super::{
-    maps,
+    compared::Pair,
+    maps, nested,
     scalar::{Call, Kind, Spec, bigint, boolean, element, same},
-    type_name,
+    type_name, unify,
 };
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -42,13 +43,6 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             same,
             slice,
         ),
-        Spec::new(
-            "sequence",
-            &[Kind::Integer, Kind::Integer, Kind::Integer],
-            sequence_type,
-            sequence,
-        )
-        .at_least(2),
     ]
     .map(Spec::build)
     .into()
@@ -186,29 +180,17 @@ fn element_at(call: &Call) -> Result<ArrayRef> {
 }
 
 fn comparable(name: &str, given: &[DataType]) -> Result<()> {
-    let [DataType::List(field), wanted] = given else {
+    let [list, wanted] = given else {
         return Ok(());
     };
-    let element = field.data_type();
-    let is_text = |data_type: &DataType| crate::types::is_text(data_type);
-    let fits = element == wanted
-        || element.is_numeric() && wanted.is_numeric()
-        || is_text(element) && is_text(wanted)
-        || matches!(
-            (element, wanted),
-            (DataType::Timestamp(..), DataType::Timestamp(..))
-        )
-        || *wanted == DataType::Null
-        || *element == DataType::Null
-        || element.is_nested() && wanted.is_nested();
-    if fits {
-        return Ok(());
+    match unify::element_of(list) {
+        Some(element) if unify::unify(element, wanted).is_none() => plan_err!(
+            "{name}: an array of {} cannot hold {}",
+            type_name(element),
+            type_name(wanted)
+        ),
+        _ => Ok(()),
     }
-    plan_err!(
-        "{name}: an array of {} cannot hold {}",
-        type_name(element),
-        type_name(wanted)
-    )
 }
 
 fn contains_type(given: &[DataType]) -> Result<DataType> {
@@ -221,44 +203,32 @@ fn position_type(given: &[DataType]) -> Result<DataType> {
     bigint(given)
 }
 
-/// The values of a column of lists and a column of single values, in one type.
-fn common(list: &ListArray, wanted: &ArrayRef) -> Result<(ArrayRef, ArrayRef)> {
-    let element = list.value_type();
-    let given = wanted.data_type();
-    let both = if element == *given {
-        element
-    } else if element.is_numeric()
-        && given.is_numeric()
-        && !(element.is_integer() && given.is_integer())
-    {
-        DataType::Float64
-    } else if element.is_numeric() && given.is_numeric() {
-        DataType::Int64
-    } else if element == DataType::Null {
-        given.clone()
-    } else {
-        element
-    };
-    Ok((cast(list.values(), &both)?, cast(wanted, &both)?))
-}
-
 /// Where in each row's array the wanted value stands, from 0; and whether a null was met before.
 fn search(call: &Call, mut found: impl FnMut(Option<(Option<usize>, bool)>)) -> Result<()> {
     let list = call.args[0].as_list::<i32>();
-    let (values, wanted) = common(list, &call.args[1])?;
-    let compare = make_comparator(values.as_ref(), wanted.as_ref(), SortOptions::default())?;
+    let both = unify::unify(&list.value_type(), call.args[1].data_type());
+    let both = both.unwrap_or_else(|| list.value_type());
+    let values = nested::coerced(list.values(), &both)?;
+    let wanted = nested::coerced(&call.args[1], &both)?;
+    let pair = Pair::new(&values, &wanted)?;
     for row in 0..call.rows {
-        if list.is_null(row) || wanted.is_null(row) {
+        if list.is_null(row) || nested::is_null(&wanted, row) {
             found(None);
             continue;
         }
-        let begin = list.value_offsets()[row] as usize;
         let mut has_null = false;
-        let place = (0..length(list, row)).find(|place| {
-            let at = begin + place;
-            has_null |= values.is_null(at);
-            values.is_valid(at) && compare(at, row).is_eq()
-        });
+        let mut place = None;
+        for (index, at) in nested::places(list, row).enumerate() {
+            match pair.equal(at, row) {
+                Some(true) => {
+                    place = Some(index);
+                    break;
+                }
+                Some(false) => {}
+                None if nested::is_null(&values, at) => has_null = true,
+                None => return exec_err!("values that contain null cannot be searched for"),
+            }
+        }
         found(Some((place, has_null)));
     }
     Ok(())
@@ -332,48 +302,4 @@ fn slice(call: &Call) -> Result<ArrayRef> {
 
 fn sequence_type(_: &[DataType]) -> Result<DataType> {
     Ok(DataType::new_list(DataType::Int64, true))
-}
-
-/// Longest sequence, as in Trino.
-const LONGEST_SEQUENCE: i64 = 10_000;
-
-fn sequence(call: &Call) -> Result<ArrayRef> {
-    let column = |index: usize| call.args[index].as_primitive::<Int64Type>();
-    let mut values = Vec::new();
-    let (mut sizes, mut valid) = (Vec::new(), Vec::new());
-    for row in 0..call.rows {
-        let is_there = (0..call.args.len()).all(|index| call.is_valid(index, row));
-        valid.push(is_there);
-        if !is_there {
-            sizes.push(0);
-            continue;
-        }
-        let (start, stop) = (column(0).value(row), column(1).value(row));
-        let step = if call.args.len() > 2 {
-            column(2).value(row)
-        } else if stop >= start {
-            1
-        } else {
-            -1
-        };
-        if step == 0 || (step > 0) != (stop >= start) && start != stop {
-            return exec_err!(
-                "sequence stop value should be greater than or equal to start value if step is greater than zero, otherwise stop should be less than or equal to start"
-            );
-        }
-        let count = (i128::from(stop) - i128::from(start)) / i128::from(step) + 1;
-        if count > i128::from(LONGEST_SEQUENCE) {
-            return exec_err!(
-                "result of sequence function must not have more than {LONGEST_SEQUENCE} entries"
-            );
-        }
-        sizes.push(count as usize);
-        values.extend((0..count as i64).map(|index| start + index * step));
-    }
-    Ok(Arc::new(ListArray::try_new(
-        Arc::new(Field::new_list_field(DataType::Int64, true)),
-        OffsetBuffer::from_lengths(sizes),
-        Arc::new(Int64Array::from(values)),
-        Some(valid.into()),
-    )?))
 }

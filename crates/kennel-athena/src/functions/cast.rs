@@ -14,7 +14,7 @@ use datafusion::{
             Array, ArrayRef, AsArray, ListArray, MapArray, StringArray, StringBuilder, StructArray,
         },
         compute::{CastOptions, cast_with_options},
-        datatypes::{DataType, Field, Float64Type, Int64Type, TimeUnit},
+        datatypes::{DataType, Field, Float64Type, Int64Type, IntervalUnit, TimeUnit},
         util::display::FormatOptions,
     },
     common::{ScalarValue, exec_err, internal_err},
@@ -27,12 +27,12 @@ use datafusion::{
 };
 
 use super::{
-    datetime::{text_to_time, time_to_text},
-    json,
+    datetime::{self, text_to_time, time_to_text},
+    ip, json,
     scalar::{Call, Json, Kind, Spec, varchar},
-    type_name,
+    type_name, uuid,
 };
-use crate::types::{self, is_text};
+use crate::types::{self, ADDRESS, PREFIX, UUID, is_binary, is_text};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const PARAMS: &[Kind] = &[Kind::Any, Kind::Any, Kind::Integer];
@@ -59,6 +59,12 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 
 fn target(given: &[DataType]) -> Result<DataType> {
     match given {
+        // A timestamp that has a zone keeps it.
+        [
+            DataType::Timestamp(_, Some(zone)),
+            DataType::Timestamp(unit, Some(_)),
+            ..,
+        ] => Ok(DataType::Timestamp(*unit, Some(Arc::clone(zone)))),
         [_, target, ..] => Ok(target.clone()),
         _ => internal_err!("a cast without a type"),
     }
@@ -91,11 +97,14 @@ fn plain(args: Vec<Expr>, context: &SimplifyContext, safe: bool) -> Result<ExprS
     let [value, typed] = args.as_slice() else {
         return Ok(ExprSimplifyResult::Original(args));
     };
-    let (from, to) = (context.get_data_type(value)?, context.get_data_type(typed)?);
+    let from = context.get_data_type(value)?;
+    let to = target(&[from.clone(), context.get_data_type(typed)?])?;
     if from == to {
         return Ok(ExprSimplifyResult::Simplified(value.clone()));
     }
-    if !agrees(&from, &to) {
+    // Constants are cast here: DataFusion cuts digits that Trino rounds, which over columns is
+    // accepted, since predicates then reach the scan.
+    if !agrees(&from, &to) || matches!(value, Expr::Literal(..)) && from != DataType::Null {
         return Ok(ExprSimplifyResult::Original(args));
     }
     let value = Box::new(value.clone());
@@ -108,7 +117,12 @@ fn plain(args: Vec<Expr>, context: &SimplifyContext, safe: bool) -> Result<ExprS
 
 /// Does Arrow's cast between these types mean what Trino's does?
 fn agrees(from: &DataType, to: &DataType) -> bool {
-    let is_time = |data_type: &DataType| matches!(data_type, DataType::Timestamp(..));
+    // DataFusion would read and show other zones in its own way.
+    let is_time = |data_type: &DataType| match data_type {
+        DataType::Timestamp(_, Some(zone)) => types::is_utc(zone),
+        DataType::Timestamp(_, None) => true,
+        _ => false,
+    };
     match (from, to) {
         (DataType::Null, _) => true,
         (from, to) if is_text(from) => is_text(to) || to.is_integer(),
@@ -116,7 +130,7 @@ fn agrees(from: &DataType, to: &DataType) -> bool {
             from.is_integer() || *from == DataType::Boolean || *from == DataType::Date32
         }
         (from, to) if from.is_integer() => to.is_numeric() || *to == DataType::Boolean,
-        (from, to) if from.is_floating() => to.is_floating(),
+        (DataType::Float32, DataType::Float64) => true,
         (DataType::Boolean, to) => to.is_integer(),
         (from, DataType::Date32) => is_time(from),
         (DataType::Date32, to) => is_time(to),
@@ -145,11 +159,68 @@ pub(super) fn convert(array: &ArrayRef, to: &DataType, safe: bool) -> Result<Arr
         }
         (from, to) if is_text(from) => from_text(array, to, safe),
         (from, to) if is_text(to) => to_text(array, from),
+        (from, to) if is_internet(from) || is_internet(to) => internet(array, to, safe),
+        // The type that holds both kinds of intervals.
+        (DataType::Interval(_) | DataType::Duration(_), to) if *to == MONTHS_AND_TIME => {
+            arrow_cast(array, to, safe)
+        }
+        (DataType::Interval(_) | DataType::Duration(_), _) => refused(from, to),
+        (from, to) if is_moment(from) && is_moment(to) => datetime::convert(array, to),
         (DataType::List(_), DataType::List(element)) => list(array, element, safe),
         (DataType::Map(..), DataType::Map(entries, _)) => map(array, entries, safe),
         (DataType::Struct(fields), DataType::Struct(_)) => row(array, fields.len(), to, safe),
         (from, to) if is_fractional(from) && to.is_integer() => rounded(array, to, safe),
+        // Arrow has no casts between these two.
+        (DataType::Boolean, to) if to.is_decimal() => {
+            arrow_cast(&arrow_cast(array, &DataType::Int8, safe)?, to, safe)
+        }
+        (from, DataType::Boolean) if from.is_decimal() => {
+            let doubles = arrow_cast(array, &DataType::Float64, safe)?;
+            arrow_cast(&doubles, to, safe)
+        }
         _ => arrow_cast(array, to, safe),
+    }
+}
+
+const MONTHS_AND_TIME: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// Addresses, prefixes, UUIDs.
+fn is_internet(data_type: &DataType) -> bool {
+    [ADDRESS, PREFIX, UUID].contains(data_type)
+}
+
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Date32 | DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)
+    )
+}
+
+fn refused(from: &DataType, to: &DataType) -> Result<ArrayRef> {
+    exec_err!("Cannot cast {} to {}", type_name(from), type_name(to))
+}
+
+fn internet(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
+    let from = array.data_type();
+    match (from, to) {
+        (from, to) if *from == ADDRESS && *to == PREFIX || *from == PREFIX && *to == ADDRESS => {
+            ip::between(array, to)
+        }
+        (from, to) if is_internet(from) && is_binary(to) => {
+            let given = array.as_fixed_size_binary();
+            let bytes = given.iter().map(|bytes| bytes.map(|bytes| &bytes[..16]));
+            let bytes = bytes.collect::<datafusion::arrow::array::BinaryArray>();
+            Ok(Arc::new(bytes))
+        }
+        (from, to) if is_binary(from) && (*to == ADDRESS || *to == UUID) => {
+            let bytes = arrow_cast(array, &DataType::Binary, false)?;
+            if *to == UUID {
+                uuid::from_bytes(&bytes, safe)
+            } else {
+                ip::from_bytes(&bytes, safe)
+            }
+        }
+        _ => refused(from, to),
     }
 }
 
@@ -194,7 +265,45 @@ fn from_text(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
             }
             Ok(Arc::new(datafusion::arrow::array::Date32Array::from(days)))
         }
-        DataType::Float32 | DataType::Float64 | DataType::Boolean => {
+        to if *to == UUID => uuid::from_text(&texts, safe),
+        to if is_internet(to) => ip::from_text(&texts, to, safe),
+        DataType::Time32(unit) | DataType::Time64(unit) => {
+            let per_day = 86_400 * 10_i64.pow(digits(*unit));
+            let day = chrono::DateTime::UNIX_EPOCH.date_naive();
+            let mut times = Vec::with_capacity(texts.len());
+            for text in texts.as_string::<i32>() {
+                let time = text.map(|text| (text, text_to_time::read_time(text)));
+                match time {
+                    Some((text, None)) if !safe => unreadable(text)?,
+                    _ => {}
+                }
+                let time = time.and_then(|(_, time)| time);
+                times.push(time.and_then(|(time, _)| {
+                    let value = text_to_time::units(day.and_time(time), *unit)?;
+                    Some(value % per_day)
+                }));
+            }
+            datetime::times(times, *unit)
+        }
+        DataType::Boolean => {
+            let mut values = Vec::with_capacity(texts.len());
+            for text in texts.as_string::<i32>() {
+                values.push(match text.map(str::to_ascii_lowercase).as_deref() {
+                    None => None,
+                    Some("t" | "true" | "1") => Some(true),
+                    Some("f" | "false" | "0") => Some(false),
+                    Some(_) if safe => None,
+                    Some(text) => {
+                        unreadable(text)?;
+                        None
+                    }
+                });
+            }
+            Ok(Arc::new(datafusion::arrow::array::BooleanArray::from(
+                values,
+            )))
+        }
+        DataType::Float32 | DataType::Float64 => {
             let trimmed: StringArray = texts
                 .as_string::<i32>()
                 .iter()
@@ -218,13 +327,38 @@ fn to_text(array: &ArrayRef, from: &DataType) -> Result<ArrayRef> {
         DataType::Timestamp(unit, zone) => {
             let values = arrow_cast(array, &DataType::Int64, false)?;
             let values = values.as_primitive::<Int64Type>();
+            let zone = zone
+                .as_ref()
+                .map(|name| datetime::zone::Zone::of_type(name));
             let mut result = StringBuilder::with_capacity(array.len(), 0);
             for value in values {
-                result.append_option(
-                    value.map(|value| time_to_text::timestamp(value, *unit, zone.is_some())),
-                );
+                result
+                    .append_option(value.map(|value| time_to_text::timestamp(value, *unit, zone)));
             }
             Ok(Arc::new(result.finish()))
+        }
+        DataType::Time32(unit) | DataType::Time64(unit) => {
+            let times = datetime::Times::new(array)?;
+            let shown = |row| Some(time_to_text::time(times.get(row)?.time(), *unit));
+            let shown = (0..array.len()).map(shown).collect::<StringArray>();
+            Ok(Arc::new(shown))
+        }
+        DataType::Interval(_) | DataType::Duration(_) => {
+            let spans = datetime::interval::Spans::new(array)?;
+            let shown = (0..array.len()).map(|row| Some(spans.get(row)?.to_string()));
+            Ok(Arc::new(shown.collect::<StringArray>()))
+        }
+        from if is_internet(from) => {
+            let shown = (0..array.len()).map(|row| {
+                array.is_valid(row).then(|| match from {
+                    from if *from == UUID => uuid::to_text(array, row),
+                    _ => ip::to_text(array, row),
+                })
+            });
+            Ok(Arc::new(shown.collect::<StringArray>()))
+        }
+        DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
+            refused(from, &DataType::Utf8)
         }
         from if from.is_floating() => {
             let is_single = !matches!(from, DataType::Float64);
@@ -248,6 +382,11 @@ fn to_text(array: &ArrayRef, from: &DataType) -> Result<ArrayRef> {
         }
         _ => arrow_cast(array, &DataType::Utf8, false),
     }
+}
+
+/// A double as `CAST(x AS varchar)` writes it.
+pub(super) fn double_text(value: f64) -> String {
+    java_number(value, format!("{value:e}"))
 }
 
 /// A double as Java writes it: `1.0`, `1.0E10`, `1.0E-5`. `shortest` is Rust's `{:e}`.
@@ -302,6 +441,7 @@ fn rounded(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
         let whole = value.round();
         // 2^63 is a double, the largest bigint is not.
         let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&whole);
+        // To smaller types, infinity and NaN included: Trino's error is the same.
         if !fits && !safe {
             return exec_err!("Cannot cast {value} to {}", type_name(to));
         }

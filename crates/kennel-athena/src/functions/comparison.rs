@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, make_comparator},
+        array::{Array, ArrayRef, AsArray, make_comparator},
         compute::{SortOptions, cast, interleave},
-        datatypes::DataType,
+        datatypes::{DataType, Float32Type, Float64Type},
     },
     common::plan_err,
     error::Result,
@@ -42,6 +42,14 @@ fn common(given: &[DataType]) -> Result<DataType> {
     })
 }
 
+fn is_nan(array: &ArrayRef, row: usize) -> bool {
+    match array.data_type() {
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).is_nan(),
+        DataType::Float32 => array.as_primitive::<Float32Type>().value(row).is_nan(),
+        _ => false,
+    }
+}
+
 fn extreme(call: &Call, greatest: bool) -> Result<ArrayRef> {
     let columns = call
         .args
@@ -61,10 +69,12 @@ fn extreme(call: &Call, greatest: bool) -> Result<ArrayRef> {
             {
                 let is_null = columns[index].is_null(row);
                 let order = compare(row, row);
-                let wins = if greatest {
-                    order.is_gt()
-                } else {
-                    order.is_lt()
+                // What is no number loses against any number.
+                let wins = match (is_nan(&columns[index], row), is_nan(&columns[earlier], row)) {
+                    (true, _) => false,
+                    (false, true) => true,
+                    _ if greatest => order.is_gt(),
+                    _ => order.is_lt(),
                 };
                 if columns[earlier].is_valid(row) && (is_null || wins) {
                     best.0 = index;

@@ -64,7 +64,7 @@ pub(super) fn get(call: &Call, strict: bool) -> Result<ArrayRef> {
     let compare = make_comparator(map.keys().as_ref(), wanted.as_ref(), SortOptions::default())?;
     let mut taken = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
-        if map.is_null(row) || wanted.is_null(row) {
+        if map.is_null(row) || super::nested::is_null(&wanted, row) {
             taken.push(None);
             continue;
         }

@@ -3,24 +3,50 @@
 //! A name that DataFusion has too is registered only where the meaning differs.
 
 mod aggregates;
+mod arithmetic;
+mod array_sets;
+mod array_shapes;
+mod array_values;
 mod arrays;
+mod binary;
+mod bitwise;
 mod cast;
+mod compared;
 mod comparison;
 mod datetime;
+mod format;
+mod ip;
 mod json;
+mod lambdas;
+pub(crate) mod list;
+mod listagg;
+mod map_building;
 mod maps;
 mod math;
+mod nested;
+mod overload;
+mod random;
 mod regexp;
+mod rows;
 mod scalar;
+mod sequence;
+mod subqueries;
 mod text;
 mod tried;
+mod unify;
+mod url;
+mod uuid;
 
-pub(crate) use datetime::text_to_time;
+pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
 
 use std::sync::Arc;
 
 use datafusion::{
-    arrow::datatypes::{DataType, TimeUnit},
+    arrow::{
+        array::ArrayRef,
+        datatypes::{DataType, IntervalUnit},
+    },
+    error::Result,
     logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF},
 };
 
@@ -28,16 +54,30 @@ use crate::types;
 
 /// All scalar functions.
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
-    [
+    let mut all: Vec<_> = [
+        arithmetic::functions(),
+        array_sets::functions(),
+        array_shapes::functions(),
+        array_values::functions(),
         arrays::functions(),
+        binary::functions(),
+        bitwise::functions(),
         cast::functions(),
         comparison::functions(),
         datetime::functions(),
+        format::functions(),
+        ip::functions(),
         json::functions(),
         math::functions(),
         regexp::functions(),
         text::functions(),
+        url::functions(),
+        uuid::functions(),
+        map_building::functions(),
+        vec![sequence::function(), listagg::function()],
         // Never written by a user; registered so that a plan can be decoded by their names.
+        compared::functions(),
+        subqueries::functions(),
         vec![
             array_subscript(),
             map_subscript(),
@@ -47,7 +87,15 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     ]
     .into_iter()
     .flatten()
-    .collect()
+    .collect();
+    // `contains` is a function of arrays, and another one of networks.
+    for function in &mut all {
+        if function.name() == "contains" {
+            *function = overload::overload(Arc::clone(function), ip::contains());
+        }
+    }
+    array_shapes::overload(&mut all);
+    all
 }
 
 /// All aggregate functions.
@@ -57,7 +105,47 @@ pub(crate) fn aggregate() -> Vec<Arc<AggregateUDF>> {
 
 /// All functions of lambdas.
 pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
-    tried::functions()
+    [
+        lambdas::functions(),
+        tried::functions(),
+        regexp::higher_order(),
+    ]
+    .concat()
+}
+
+/// The function for a comparison of arrays, maps or rows, by its sign.
+pub(crate) fn nested_comparison(sign: &str) -> Option<Arc<ScalarUDF>> {
+    compared::operator(sign)
+}
+
+/// `||` of arrays and their elements.
+pub(crate) fn array_concatenation() -> Arc<ScalarUDF> {
+    array_shapes::concatenation()
+}
+
+/// The function for `+ - * / %` on integers and decimals.
+pub(crate) fn operator(sign: &str) -> Option<Arc<ScalarUDF>> {
+    arithmetic::function(sign)
+}
+
+/// The function for an interval times a number, or divided by one.
+pub(crate) fn interval_operator(sign: &str) -> Option<Arc<ScalarUDF>> {
+    datetime::interval::operator(sign)
+}
+
+/// Casts an array as `CAST` does.
+pub(crate) fn cast_array(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    cast::convert(array, to, false)
+}
+
+/// `concat`, for the operator `||`.
+pub(crate) fn concat() -> Arc<ScalarUDF> {
+    text::concat()
+}
+
+/// `strpos` and `position`.
+pub(crate) fn strpos() -> Arc<ScalarUDF> {
+    text::strpos()
 }
 
 /// `a[n]`: an error where DataFusion gives null.
@@ -107,14 +195,9 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         | DataType::Decimal128(precision, scale)
         | DataType::Decimal256(precision, scale) => format!("decimal({precision},{scale})"),
         DataType::Date32 | DataType::Date64 => "date".into(),
-        DataType::Time32(_) | DataType::Time64(_) => "time".into(),
+        DataType::Time32(unit) | DataType::Time64(unit) => format!("time({})", cast::digits(*unit)),
         DataType::Timestamp(unit, zone) => {
-            let digits = match unit {
-                TimeUnit::Second => 0,
-                TimeUnit::Millisecond => 3,
-                TimeUnit::Microsecond => 6,
-                TimeUnit::Nanosecond => 9,
-            };
+            let digits = cast::digits(*unit);
             let zone = if zone.is_some() {
                 " with time zone"
             } else {
@@ -122,7 +205,11 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
             };
             format!("timestamp({digits}){zone}")
         }
-        DataType::Interval(_) | DataType::Duration(_) => "interval".into(),
+        DataType::Interval(IntervalUnit::YearMonth) => "interval year to month".into(),
+        DataType::Interval(_) | DataType::Duration(_) => "interval day to second".into(),
+        data_type if *data_type == types::ADDRESS => "ipaddress".into(),
+        data_type if *data_type == types::PREFIX => "ipprefix".into(),
+        data_type if *data_type == types::UUID => "uuid".into(),
         data_type if *data_type == types::JSON => "json".into(),
         data_type if types::is_text(data_type) => "varchar".into(),
         DataType::Binary
@@ -147,9 +234,14 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
             _ => "map".into(),
         },
         DataType::Struct(fields) => {
-            let fields = fields
-                .iter()
-                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
+            // `ROW(…)` gives its fields no names; they are called by their place here.
+            let fields = fields.iter().enumerate().map(|(place, field)| {
+                let data_type = type_name(field.data_type());
+                match *field.name() == format!("c{place}") {
+                    true => data_type,
+                    false => format!("{} {data_type}", field.name()),
+                }
+            });
             format!("row({})", fields.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string().to_lowercase(),

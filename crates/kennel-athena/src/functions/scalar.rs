@@ -42,6 +42,14 @@ pub(super) enum Kind {
     Number,
     /// A date or a timestamp, as it is.
     Moment,
+    /// A date, a timestamp or a time of day, as it is.
+    MomentOrTime,
+    /// Bytes: `Binary`.
+    Binary,
+    /// Text (`Utf8`) or bytes (`Binary`).
+    TextOrBinary,
+    /// An IP address, see [`types::ADDRESS`].
+    Address,
     /// An array: `List`.
     Array,
     /// A map, as it is.
@@ -60,14 +68,28 @@ impl Kind {
             Self::Json if types::is_text(given) || *given == DataType::Null => DataType::Utf8,
             Self::Integer if given.is_integer() || *given == DataType::Null => DataType::Int64,
             Self::Double if is_number || *given == DataType::Null => DataType::Float64,
-            Self::Number if is_number => given.clone(),
-            Self::Number if *given == DataType::Null => DataType::Int64,
+            Self::Number => match given {
+                DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+                    DataType::Decimal128(*precision, *scale)
+                }
+                DataType::Null => DataType::Int64,
+                given if is_number => given.clone(),
+                _ => return None,
+            },
             Self::Moment => match given {
                 DataType::Date32 | DataType::Timestamp(..) => given.clone(),
                 DataType::Date64 => DataType::Date32,
                 DataType::Null => DataType::Timestamp(TimeUnit::Millisecond, None),
                 _ => return None,
             },
+            Self::MomentOrTime => match given {
+                DataType::Time32(_) | DataType::Time64(_) => given.clone(),
+                _ => return Self::Moment.accept(given),
+            },
+            Self::Binary | Self::TextOrBinary if types::is_binary(given) => DataType::Binary,
+            Self::Binary if *given == DataType::Null => DataType::Binary,
+            Self::TextOrBinary => return Self::Text.accept(given),
+            Self::Address if *given == types::ADDRESS || *given == DataType::Null => types::ADDRESS,
             Self::Array => match given {
                 DataType::List(_) => given.clone(),
                 DataType::LargeList(element)
@@ -89,6 +111,10 @@ impl Kind {
             Self::Integer => "bigint",
             Self::Double | Self::Number => "a number",
             Self::Moment => "date or timestamp",
+            Self::MomentOrTime => "date, timestamp or time",
+            Self::Binary => "varbinary",
+            Self::TextOrBinary => "varchar or varbinary",
+            Self::Address => "ipaddress",
             Self::Array => "array",
             Self::Map => "map",
             Self::Any => "anything",
@@ -172,6 +198,8 @@ pub(super) struct Spec {
     pub(super) least: usize,
     /// Whether more may be given.
     pub(super) variadic: bool,
+    /// Whether each call gives another result.
+    pub(super) volatile: bool,
     /// The type of the result.
     pub(super) returns: fn(&[DataType]) -> Result<DataType>,
     /// The result: one value per row.
@@ -194,6 +222,7 @@ impl Spec {
             params,
             least: params.len(),
             variadic: false,
+            volatile: false,
             returns,
             run,
             simplify: None,
@@ -212,6 +241,12 @@ impl Spec {
         self
     }
 
+    /// The same, evaluated anew for each row.
+    pub(super) const fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
     /// The same under further names.
     pub(super) const fn also(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
@@ -221,9 +256,14 @@ impl Spec {
     /// The function, for a session.
     pub(super) fn build(self) -> Arc<ScalarUDF> {
         let aliases = self.aliases.iter().map(|&alias| alias.to_owned()).collect();
+        let volatility = if self.volatile {
+            Volatility::Volatile
+        } else {
+            Volatility::Immutable
+        };
         Arc::new(ScalarUDF::new_from_impl(Function {
             aliases,
-            signature: Signature::user_defined(Volatility::Immutable),
+            signature: Signature::user_defined(volatility),
             spec: self,
         }))
     }
@@ -299,10 +339,11 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let is_constant = !self.spec.volatile
+            && args
+                .args
+                .iter()
+                .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
         let constants = args
             .args
@@ -366,6 +407,14 @@ pub(super) fn double(_: &[DataType]) -> Result<DataType> {
 
 pub(super) fn varchar(_: &[DataType]) -> Result<DataType> {
     Ok(DataType::Utf8)
+}
+
+pub(super) fn varbinary(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Binary)
+}
+
+pub(super) fn integer(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Int32)
 }
 
 pub(super) fn json(_: &[DataType]) -> Result<DataType> {

@@ -1,86 +1,283 @@
-//! Trino's functions of text, where DataFusion has none or another meaning. Positions count
-//! characters from 1.
+//! Trino's functions of text. Positions count characters from 1.
 //!
-//! Source: Trino manual, "String functions and operators" and "URL functions".
+//! Source: Trino manual, "String functions and operators".
+
+mod compare;
+mod joined;
+mod maps;
+mod padding;
 
 use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray, ListArray, ListBuilder, StringBuilder, UInt64Array},
-        buffer::OffsetBuffer,
-        compute::{cast, concat as concat_arrays, take},
+        array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder},
         datatypes::{DataType, Int64Type},
     },
-    common::{exec_err, plan_err},
+    common::{exec_datafusion_err, exec_err},
     error::Result,
-    logical_expr::ScalarUDF,
+    logical_expr::{
+        Cast, ScalarUDF,
+        expr::ScalarFunction,
+        simplify::{ExprSimplifyResult, SimplifyContext},
+    },
+    prelude::Expr,
 };
 
-use super::{
-    scalar::{Call, Kind, Spec, varchar, varchar_array},
-    type_name,
-};
-use crate::types::is_text;
+use super::scalar::{Call, Kind, Spec, bigint, integer, same, varbinary, varchar, varchar_array};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
+    const TEXT: &[Kind] = &[Kind::Text];
     const TEXT_TEXT: &[Kind] = &[Kind::Text, Kind::Text];
+    const TEXT_TEXT_TEXT: &[Kind] = &[Kind::Text, Kind::Text, Kind::Text];
     const TEXT_TEXT_INTEGER: &[Kind] = &[Kind::Text, Kind::Text, Kind::Integer];
     let mut all: Vec<_> = [
+        Spec::new("chr", &[Kind::Integer], varchar, chr),
+        Spec::new("codepoint", TEXT, integer, codepoint),
+        Spec::new("from_utf8", &[Kind::Binary, Kind::Any], varchar, from_utf8).at_least(1),
+        Spec::new("length", &[Kind::TextOrBinary], bigint, length),
+        Spec::new("lower", TEXT, varchar, |call| {
+            each(call, |text| match text.is_ascii() {
+                true => text.to_ascii_lowercase(),
+                false => changed(text, char::to_lowercase),
+            })
+        }),
+        Spec::new("upper", TEXT, varchar, |call| {
+            each(call, |text| match text.is_ascii() {
+                true => text.to_ascii_uppercase(),
+                false => changed(text, char::to_uppercase),
+            })
+        }),
+        Spec::new("normalize", TEXT_TEXT, varchar, normalize).at_least(1),
+        Spec::new("replace", TEXT_TEXT_TEXT, varchar, replace).at_least(2),
+        Spec::new("soundex", TEXT, varchar, compare::soundex),
         Spec::new("split", TEXT_TEXT_INTEGER, varchar_array, split).at_least(2),
         Spec::new("split_part", TEXT_TEXT_INTEGER, varchar, split_part),
-        Spec::new(
-            "replace",
-            &[Kind::Text, Kind::Text, Kind::Text],
-            varchar,
-            replace,
-        )
-        .at_least(2),
-        Spec::new("concat", &[Kind::Any], concat_type, concat).variadic(),
-        Spec::new("url_decode", &[Kind::Text], varchar, |call| {
-            each(call, |text| Some(url_decoded(text)))
+        Spec::new("to_utf8", TEXT, varbinary, |call| {
+            let texts = call.text(0);
+            call.to_bytes(|row| Ok(Some(texts.value(row))))
         }),
-        Spec::new("url_extract_host", &[Kind::Text], varchar, |call| {
-            each(call, |text| Some(host(text)?.to_owned()))
-        }),
-        Spec::new("url_extract_parameter", TEXT_TEXT, varchar, url_parameter),
+        Spec::new("translate", TEXT_TEXT_TEXT, varchar, translate),
     ]
     .map(Spec::build)
     .into();
+    all.push(strpos());
     all.push(substr());
+    all.extend(compare::functions());
+    all.extend(joined::functions());
+    all.extend(maps::functions());
+    all.extend(padding::functions());
     all
 }
 
-fn each(call: &Call, each: impl Fn(&str) -> Option<String>) -> Result<ArrayRef> {
-    let mut result = StringBuilder::with_capacity(call.rows, 0);
-    for text in call.text(0) {
-        result.append_option(text.and_then(&each));
-    }
-    Ok(Arc::new(result.finish()))
+/// `concat`.
+pub(super) fn concat() -> Arc<ScalarUDF> {
+    joined::concat_function()
 }
 
-/// `substr(text, start[, length])`; a negative start counts from the end.
+fn each(call: &Call, each: impl Fn(&str) -> String) -> Result<ArrayRef> {
+    let texts = call.text(0);
+    call.to_texts(|row| Ok(Some(each(texts.value(row)))))
+}
+
+/// Letter by letter: a letter that would become several stays, as in Trino.
+fn changed<I: Iterator<Item = char>>(text: &str, change: impl Fn(char) -> I) -> String {
+    let one = |letter: char| {
+        let mut changed = change(letter);
+        match (changed.next(), changed.next()) {
+            (Some(only), None) => only,
+            _ => letter,
+        }
+    };
+    text.chars().map(one).collect()
+}
+
+fn chr(call: &Call) -> Result<ArrayRef> {
+    let codes = call.integers(0);
+    call.to_texts(|row| {
+        let code = codes.value(row);
+        let character = u32::try_from(code).ok().and_then(char::from_u32);
+        match character {
+            Some(character) => Ok(Some(character.to_string())),
+            None => exec_err!("Not a valid Unicode code point: {code}"),
+        }
+    })
+}
+
+fn codepoint(call: &Call) -> Result<ArrayRef> {
+    let texts = call.text(0);
+    call.to_small_integers(|row| {
+        let mut characters = texts.value(row).chars();
+        match (characters.next(), characters.next()) {
+            (Some(only), None) => Ok(i32::try_from(u32::from(only)).ok()),
+            _ => exec_err!("codepoint takes a varchar of one character"),
+        }
+    })
+}
+
+/// What stands for bytes that are no UTF-8: a code point, or a text of at most one character.
+fn replacement(call: &Call, row: usize) -> Result<String> {
+    let Some(array) = call.args.get(1) else {
+        return Ok(char::REPLACEMENT_CHARACTER.into());
+    };
+    if array.data_type().is_integer() {
+        let codes = datafusion::arrow::compute::cast(array, &DataType::Int64)?;
+        let code = codes.as_primitive::<Int64Type>().value(row);
+        let character = u32::try_from(code).ok().and_then(char::from_u32);
+        return character
+            .map(String::from)
+            .ok_or_else(|| exec_datafusion_err!("Invalid replacement character: {code}"));
+    }
+    let texts = datafusion::arrow::compute::cast(array, &DataType::Utf8)?;
+    let text = texts.as_string::<i32>().value(row);
+    if text.chars().count() > 1 {
+        return exec_err!("Replacement character string must empty or a single character");
+    }
+    Ok(text.to_owned())
+}
+
+fn from_utf8(call: &Call) -> Result<ArrayRef> {
+    let bytes = call.bytes(0);
+    call.to_texts(|row| {
+        let replacement = replacement(call, row)?;
+        let mut text = String::new();
+        for chunk in bytes.value(row).utf8_chunks() {
+            text.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                text.push_str(&replacement);
+            }
+        }
+        Ok(Some(text))
+    })
+}
+
+fn length(call: &Call) -> Result<ArrayRef> {
+    if *call.args[0].data_type() == DataType::Binary {
+        let bytes = call.bytes(0);
+        return call.to_integers(|row| Ok(i64::try_from(bytes.value(row).len()).ok()));
+    }
+    let texts = call.text(0);
+    call.to_integers(|row| Ok(i64::try_from(texts.value(row).chars().count()).ok()))
+}
+
+fn normalize(call: &Call) -> Result<ArrayRef> {
+    use unicode_normalization::UnicodeNormalization;
+    let texts = call.text(0);
+    call.to_texts(|row| {
+        let text = texts.value(row);
+        let form = call.args.get(1).map(|_| call.text(1).value(row));
+        Ok(Some(
+            match form.unwrap_or("NFC").to_ascii_uppercase().as_str() {
+                "NFC" => text.nfc().collect::<String>(),
+                "NFD" => text.nfd().collect(),
+                "NFKC" => text.nfkc().collect(),
+                "NFKD" => text.nfkd().collect(),
+                other => {
+                    return exec_err!(
+                        "Normalization form must be one of [NFD, NFC, NFKD, NFKC], not {other}"
+                    );
+                }
+            },
+        ))
+    })
+}
+
+fn replace(call: &Call) -> Result<ArrayRef> {
+    let (texts, searched) = (call.text(0), call.text(1));
+    call.to_texts(|row| {
+        let new = if call.args.len() > 2 {
+            call.text(2).value(row)
+        } else {
+            ""
+        };
+        Ok(Some(texts.value(row).replace(searched.value(row), new)))
+    })
+}
+
+/// `strpos(text, part[, instance])`; a negative instance counts from the end.
+pub(super) fn strpos() -> Arc<ScalarUDF> {
+    let strpos = Spec::new(
+        "strpos",
+        &[Kind::Text, Kind::Text, Kind::Integer],
+        bigint,
+        |call| {
+            let (texts, parts) = (call.text(0), call.text(1));
+            call.to_integers(|row| {
+                let instance = call.integer_at(2, row).unwrap_or(1);
+                if instance == 0 {
+                    return exec_err!("'instance' must not be a positive or negative number.");
+                }
+                Ok(Some(position(texts.value(row), parts.value(row), instance)))
+            })
+        },
+    );
+    Spec {
+        simplify: Some(faster_strpos),
+        ..strpos.at_least(2)
+    }
+    .build()
+}
+
+/// DataFusion's own looks for a constant text in a column much faster, and means the same.
+fn faster_strpos(args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+    let [text, part] = args.as_slice() else {
+        return Ok(ExprSimplifyResult::Original(args));
+    };
+    let args = vec![text.clone(), part.clone()];
+    let found = ScalarFunction::new_udf(datafusion::functions::unicode::strpos(), args);
+    let found = Box::new(Expr::ScalarFunction(found));
+    Ok(ExprSimplifyResult::Simplified(Expr::Cast(Cast::new(
+        found,
+        DataType::Int64,
+    ))))
+}
+
+fn position(text: &str, part: &str, instance: i64) -> i64 {
+    if part.is_empty() {
+        return 1;
+    }
+    let wanted = usize::try_from(instance.unsigned_abs() - 1).unwrap_or(usize::MAX);
+    let starts = text
+        .char_indices()
+        .map(|(at, _)| at)
+        .filter(|at| text[*at..].starts_with(part));
+    let found = if instance > 0 {
+        // Looking for one place needs no list of all.
+        match wanted {
+            0 => text.find(part),
+            _ => starts.clone().nth(wanted),
+        }
+    } else {
+        let all: Vec<_> = starts.collect();
+        all.iter().rev().nth(wanted).copied()
+    };
+    found.map_or(0, |at| {
+        i64::try_from(text[..at].chars().count() + 1).unwrap_or(i64::MAX)
+    })
+}
+
+/// `substr(text, start[, length])`; a negative start counts from the end. Of bytes, too.
 pub(super) fn substr() -> Arc<ScalarUDF> {
     Spec::new(
         "substr",
-        &[Kind::Text, Kind::Integer, Kind::Integer],
-        varchar,
+        &[Kind::TextOrBinary, Kind::Integer, Kind::Integer],
+        same,
         |call| {
-            let texts = call.text(0);
-            let starts = call.args[1].as_primitive::<Int64Type>();
-            let mut result = StringBuilder::with_capacity(call.rows, 0);
-            for row in 0..call.rows {
-                if !(0..call.args.len()).all(|index| call.is_valid(index, row)) {
-                    result.append_null();
-                    continue;
-                }
-                let length = call
-                    .args
-                    .get(2)
-                    .map(|array| array.as_primitive::<Int64Type>().value(row));
-                result.append_value(piece(texts.value(row), starts.value(row), length));
+            let starts = call.integers(1);
+            if call.return_type == DataType::Binary {
+                let bytes = call.bytes(0);
+                return call.to_bytes(|row| {
+                    let bytes = bytes.value(row);
+                    let count = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+                    let range = range(count, starts.value(row), call.integer_at(2, row));
+                    Ok(Some(&bytes[range]))
+                });
             }
-            Ok(Arc::new(result.finish()))
+            let texts = call.text(0);
+            call.to_texts(|row| {
+                let length = call.integer_at(2, row);
+                Ok(Some(piece(texts.value(row), starts.value(row), length)))
+            })
         },
     )
     .at_least(2)
@@ -88,34 +285,39 @@ pub(super) fn substr() -> Arc<ScalarUDF> {
     .build()
 }
 
-fn piece(text: &str, start: i64, length: Option<i64>) -> &str {
-    let count = || i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
-    let skipped = match start {
-        0 => return "",
-        start if start > 0 => start - 1,
-        start => match count().checked_add(start).filter(|from| *from >= 0) {
-            Some(from) => from,
-            None => return "",
+/// The places from `start` on, of `count` ones.
+fn range(count: i64, start: i64, length: Option<i64>) -> std::ops::Range<usize> {
+    let from = match start {
+        0 => count,
+        start if start > 0 => (start - 1).min(count),
+        start => match count.checked_add(start) {
+            Some(from) if from >= 0 => from,
+            _ => count,
         },
     };
-    let at = |n: i64| {
-        let n = usize::try_from(n).unwrap_or(usize::MAX);
-        text.char_indices().nth(n).map_or(text.len(), |(at, _)| at)
+    let to = match length {
+        None => count,
+        Some(length) => from.saturating_add(length.max(0)).min(count),
     };
-    let begin = at(skipped);
-    let end = match length {
-        None => text.len(),
-        Some(length) if length <= 0 => begin,
-        Some(length) => at(skipped.saturating_add(length)),
-    };
-    &text[begin..end]
+    usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0)
+}
+
+fn piece(text: &str, start: i64, length: Option<i64>) -> &str {
+    if text.is_ascii() {
+        let count = i64::try_from(text.len()).unwrap_or(i64::MAX);
+        return &text[range(count, start, length)];
+    }
+    let count = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+    let range = range(count, start, length);
+    let at = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
+    &text[at(range.start)..at(range.end)]
 }
 
 fn split(call: &Call) -> Result<ArrayRef> {
     let (texts, delimiters) = (call.text(0), call.text(1));
     let mut result = ListBuilder::new(StringBuilder::new());
     for row in 0..call.rows {
-        if !(0..call.args.len()).all(|index| call.is_valid(index, row)) {
+        if !call.all_valid(row) {
             result.append_null();
             continue;
         }
@@ -123,12 +325,9 @@ fn split(call: &Call) -> Result<ArrayRef> {
         if delimiter.is_empty() {
             return exec_err!("The delimiter may not be the empty string");
         }
-        let limit = call
-            .args
-            .get(2)
-            .map(|array| array.as_primitive::<Int64Type>().value(row));
-        match limit {
+        match call.integer_at(2, row) {
             Some(limit) if limit <= 0 => return exec_err!("Limit must be positive"),
+            Some(limit) if limit > i64::from(i32::MAX) => return exec_err!("Limit is too large"),
             Some(limit) => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 text.splitn(limit, delimiter)
@@ -145,191 +344,38 @@ fn split(call: &Call) -> Result<ArrayRef> {
 
 fn split_part(call: &Call) -> Result<ArrayRef> {
     let (texts, delimiters) = (call.text(0), call.text(1));
-    let indices = call.args[2].as_primitive::<Int64Type>();
-    let mut result = StringBuilder::with_capacity(call.rows, 0);
-    for row in 0..call.rows {
-        if texts.is_null(row) || delimiters.is_null(row) || indices.is_null(row) {
-            result.append_null();
-            continue;
-        }
+    let indices = call.integers(2);
+    call.to_texts(|row| {
         let index = match usize::try_from(indices.value(row)) {
             Ok(index) if index > 0 => index - 1,
             _ => return exec_err!("Index must be greater than zero"),
         };
         let (text, delimiter) = (texts.value(row), delimiters.value(row));
         // An empty delimiter cuts at each character.
-        if delimiter.is_empty() {
-            result.append_option(text.chars().nth(index).map(String::from));
+        Ok(if delimiter.is_empty() {
+            text.char_indices()
+                .nth(index)
+                .map(|(at, character)| &text[at..at + character.len_utf8()])
         } else {
-            result.append_option(text.split(delimiter).nth(index));
+            text.split(delimiter).nth(index)
+        })
+    })
+}
+
+/// Characters replaced one by one; those without a counterpart are left out.
+fn translate(call: &Call) -> Result<ArrayRef> {
+    let (texts, from, to) = (call.text(0), call.text(1), call.text(2));
+    call.to_texts(|row| {
+        let to: Vec<char> = to.value(row).chars().collect();
+        let mut map = std::collections::HashMap::new();
+        for (index, character) in from.value(row).chars().enumerate() {
+            map.entry(character)
+                .or_insert_with(|| to.get(index).copied());
         }
-    }
-    Ok(Arc::new(result.finish()))
-}
-
-fn replace(call: &Call) -> Result<ArrayRef> {
-    let (texts, searched) = (call.text(0), call.text(1));
-    let mut result = StringBuilder::with_capacity(call.rows, 0);
-    for row in 0..call.rows {
-        if !(0..call.args.len()).all(|index| call.is_valid(index, row)) {
-            result.append_null();
-            continue;
-        }
-        let new = if call.args.len() > 2 {
-            call.text(2).value(row)
-        } else {
-            ""
-        };
-        result.append_value(texts.value(row).replace(searched.value(row), new));
-    }
-    Ok(Arc::new(result.finish()))
-}
-
-fn concat_type(given: &[DataType]) -> Result<DataType> {
-    let is_list = |data_type: &DataType| matches!(data_type, DataType::List(_));
-    if let Some(list) = given.iter().find(|given| is_list(given)) {
-        let other = given
-            .iter()
-            .find(|given| !is_list(given) && **given != DataType::Null);
-        return match other {
-            None => Ok(list.clone()),
-            Some(other) => plan_err!(
-                "concat: {} and {} cannot be joined",
-                type_name(list),
-                type_name(other)
-            ),
-        };
-    }
-    match given
-        .iter()
-        .find(|given| !is_text(given) && **given != DataType::Null)
-    {
-        None => Ok(DataType::Utf8),
-        Some(DataType::Binary) => plan_err!("concat of varbinary is not supported"),
-        Some(other) => plan_err!(
-            "Unexpected parameters for function concat: {} is no varchar; CAST(… AS varchar) makes it one",
-            type_name(other)
-        ),
-    }
-}
-
-/// Texts or arrays in a row; null as soon as one is null.
-fn concat(call: &Call) -> Result<ArrayRef> {
-    if let DataType::List(_) = &call.return_type {
-        return concat_lists(call);
-    }
-    let columns = call
-        .args
-        .iter()
-        .map(|array| Ok(cast(array, &DataType::Utf8)?))
-        .collect::<Result<Vec<_>>>()?;
-    let texts: Vec<_> = columns
-        .iter()
-        .map(|array| array.as_string::<i32>())
-        .collect();
-    let mut result = StringBuilder::with_capacity(call.rows, 0);
-    for row in 0..call.rows {
-        if texts.iter().any(|text| text.is_null(row)) {
-            result.append_null();
-            continue;
-        }
-        let joined: String = texts.iter().map(|text| text.value(row)).collect();
-        result.append_value(joined);
-    }
-    Ok(Arc::new(result.finish()))
-}
-
-fn concat_lists(call: &Call) -> Result<ArrayRef> {
-    let columns = call
-        .args
-        .iter()
-        .map(|array| super::cast::convert(array, &call.return_type, false))
-        .collect::<Result<Vec<_>>>()?;
-    let lists: Vec<&ListArray> = columns.iter().map(|array| array.as_list::<i32>()).collect();
-    let values: Vec<&dyn Array> = lists.iter().map(|list| list.values().as_ref()).collect();
-    let all = concat_arrays(&values)?;
-    let mut taken: Vec<u64> = Vec::with_capacity(all.len());
-    let (mut sizes, mut valid) = (Vec::with_capacity(call.rows), Vec::with_capacity(call.rows));
-    for row in 0..call.rows {
-        let before = taken.len();
-        let is_valid = lists.iter().all(|list| list.is_valid(row));
-        let mut first = 0_u64;
-        for list in &lists {
-            if is_valid {
-                let offsets = list.value_offsets();
-                taken.extend((offsets[row]..offsets[row + 1]).map(|at| first + at as u64));
-            }
-            first += list.values().len() as u64;
-        }
-        sizes.push(taken.len() - before);
-        valid.push(is_valid);
-    }
-    let DataType::List(field) = &call.return_type else {
-        return exec_err!("concat of arrays must return an array");
-    };
-    Ok(Arc::new(ListArray::try_new(
-        Arc::clone(field),
-        OffsetBuffer::from_lengths(sizes),
-        take(&all, &UInt64Array::from(taken), None)?,
-        Some(valid.into()),
-    )?))
-}
-
-/// `%41` and `+` undone; what is no UTF-8 then becomes U+FFFD.
-fn url_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut result = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = text
-            .get(at + 1..at + 3)
-            .filter(|digits| byte == b'%' && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped {
-            Some(decoded) => {
-                result.push(decoded);
-                at += 3;
-            }
-            None => {
-                result.push(if byte == b'+' { b' ' } else { byte });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&result).into_owned()
-}
-
-fn host(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next()?,
-        None => host.split(':').next()?,
-    };
-    (!host.is_empty()).then_some(host)
-}
-
-fn url_parameter(call: &Call) -> Result<ArrayRef> {
-    let (urls, names) = (call.text(0), call.text(1));
-    let mut result = StringBuilder::with_capacity(call.rows, 0);
-    for row in 0..call.rows {
-        if urls.is_null(row) || names.is_null(row) {
-            result.append_null();
-            continue;
-        }
-        let query = urls
-            .value(row)
-            .split('#')
-            .next()
-            .and_then(|url| url.split_once('?'));
-        let found = query.and_then(|(_, query)| {
-            query.split('&').find_map(|pair| {
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (url_decoded(name) == names.value(row)).then(|| url_decoded(value))
-            })
-        });
-        result.append_option(found);
-    }
-    Ok(Arc::new(result.finish()))
+        let text = texts.value(row).chars();
+        Ok(Some(
+            text.filter_map(|character| map.get(&character).copied().unwrap_or(Some(character)))
+                .collect::<String>(),
+        ))
+    })
 }

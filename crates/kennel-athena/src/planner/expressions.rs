@@ -7,13 +7,15 @@ use datafusion::{
     common::{Column, DFSchema, ScalarValue, TableReference, plan_datafusion_err, plan_err},
     error::Result,
     logical_expr::{
-        Expr, ExprSchemable, GetFieldAccess, ScalarUDF,
-        expr::ScalarFunction,
+        Cast, Expr, ExprSchemable, GetFieldAccess, ScalarUDF,
+        expr::{ScalarFunction, WindowFunction, WindowFunctionParams},
         lit,
-        planner::{ExprPlanner, PlannerResult, RawFieldAccessExpr},
+        planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, RawWindowExpr},
     },
+    sql::sqlparser::ast::BinaryOperator,
 };
 
+use super::operators;
 use crate::functions;
 
 /// Plans expressions with Athena's meanings.
@@ -50,7 +52,84 @@ fn find_field<'a>(fields: &'a Fields, name: &str) -> Result<&'a Field> {
     }
 }
 
+/// The function for an operator over arrays, maps or rows.
+fn nested_operator(
+    op: &BinaryOperator,
+    left: &DataType,
+    right: &DataType,
+) -> Option<Arc<ScalarUDF>> {
+    let is_list = |given: &DataType| {
+        matches!(
+            given,
+            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
+        )
+    };
+    let has_parts = |given: &DataType| {
+        is_list(given) || matches!(given, DataType::Struct(_) | DataType::Map(..))
+    };
+    match op {
+        BinaryOperator::StringConcat if is_list(left) || is_list(right) => {
+            Some(functions::array_concatenation())
+        }
+        BinaryOperator::Eq
+        | BinaryOperator::NotEq
+        | BinaryOperator::Lt
+        | BinaryOperator::LtEq
+        | BinaryOperator::Gt
+        | BinaryOperator::GtEq
+            if has_parts(left) || has_parts(right) =>
+        {
+            functions::nested_comparison(&op.to_string())
+        }
+        _ => None,
+    }
+}
+
 impl ExprPlanner for AthenaExpressions {
+    fn plan_binary_op(
+        &self,
+        binary: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let (Ok(left), Ok(right)) = (binary.left.get_type(schema), binary.right.get_type(schema))
+            && let Some(function) = nested_operator(&binary.op, &left, &right)
+        {
+            let operands = vec![binary.left, binary.right];
+            return Ok(PlannerResult::Planned(call(function, operands)));
+        }
+        operators::plan(binary, schema)
+    }
+
+    /// Ranks are bigints in Trino.
+    fn plan_window(&self, window: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        const RANKS: [&str; 4] = ["row_number", "rank", "dense_rank", "ntile"];
+        if !RANKS.contains(&window.func_def.name()) {
+            return Ok(PlannerResult::Original(window));
+        }
+        let function = WindowFunction {
+            fun: window.func_def,
+            params: WindowFunctionParams {
+                args: window.args,
+                partition_by: window.partition_by,
+                order_by: window.order_by,
+                window_frame: window.window_frame,
+                filter: window.filter,
+                null_treatment: window.null_treatment,
+                distinct: window.distinct,
+            },
+        };
+        let rank = Expr::WindowFunction(Box::new(function));
+        Ok(PlannerResult::Planned(Expr::Cast(Cast::new(
+            Box::new(rank),
+            DataType::Int64,
+        ))))
+    }
+
+    /// `position(part IN text)`.
+    fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(functions::strpos(), args)))
+    }
+
     fn plan_field_access(
         &self,
         access: RawFieldAccessExpr,

@@ -4,17 +4,17 @@
 //! is: the left columns and the arrays, one `Unnest` over the arrays, then the left columns and the
 //! elements under the names of the alias.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use datafusion::{
     arrow::datatypes::DataType,
-    common::{Column, NullHandling, TableReference, UnnestOptions, plan_err},
+    common::{Column, NullHandling, TableReference, UnnestOptions, internal_err, plan_err},
     error::Result,
     logical_expr::{
-        Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
+        Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder,
         expr::ScalarFunction,
         lit,
         planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning},
@@ -24,7 +24,8 @@ use datafusion::{
     },
 };
 
-use crate::functions;
+use super::using;
+use crate::{functions, rewrite::DUPLICATE_MARK};
 
 /// Plans `UNNEST`.
 #[derive(Debug, Default)]
@@ -53,9 +54,29 @@ impl RelationPlanner for AthenaRelations {
                 let Some(join) = table_with_joins.joins.pop() else {
                     return plan_err!("UNNEST has no left side");
                 };
-                let nulls = null_handling(&join.join_operator)?;
                 let left = context.plan(table_with_joins.relation)?;
+                if let Some(join_type) = outer_on_true(&join.join_operator) {
+                    let empty = LogicalPlanBuilder::empty(true).build()?;
+                    let unnest =
+                        self.unnest_plan(empty, join.relation, NullHandling::Drop, context)?;
+                    let plan = LogicalPlanBuilder::from(left)
+                        .join_on(unnest, join_type, [lit(true)])?
+                        .build()?;
+                    let planned = PlannedRelation::new(plan, None);
+                    return Ok(RelationPlanning::Planned(Box::new(planned)));
+                }
+                let nulls = null_handling(&join.join_operator)?;
                 self.unnest(left, join.relation, nulls, context)
+            }
+            TableFactor::NestedJoin {
+                mut table_with_joins,
+                alias: None,
+            } if matches!(table_with_joins.joins.as_slice(), [join] if using::applies(join)) => {
+                let Some(join) = table_with_joins.joins.pop() else {
+                    return plan_err!("USING has no right side");
+                };
+                let left = context.plan(table_with_joins.relation)?;
+                using::join(left, join, context)
             }
             // DataFusion would read the newest state instead.
             TableFactor::Table {
@@ -68,20 +89,34 @@ impl RelationPlanner for AthenaRelations {
     }
 }
 
-/// Whether a row without elements stays.
-fn null_handling(operator: &JoinOperator) -> Result<NullHandling> {
-    let is_true = |constraint: &JoinConstraint| match constraint {
+fn is_true(constraint: &JoinConstraint) -> bool {
+    match constraint {
         JoinConstraint::None => true,
         JoinConstraint::On(SqlExpr::Value(value)) => value.value == Value::Boolean(true),
         _ => false,
-    };
+    }
+}
+
+/// `RIGHT` or `FULL JOIN UNNEST(…) ON true`, whose arrays may not come from the left side.
+fn outer_on_true(operator: &JoinOperator) -> Option<JoinType> {
+    match operator {
+        JoinOperator::Right(on) | JoinOperator::RightOuter(on) if is_true(on) => {
+            Some(JoinType::Right)
+        }
+        JoinOperator::FullOuter(on) if is_true(on) => Some(JoinType::Full),
+        _ => None,
+    }
+}
+
+/// Whether a row without elements stays.
+fn null_handling(operator: &JoinOperator) -> Result<NullHandling> {
     match operator {
         JoinOperator::CrossJoin(JoinConstraint::None) => Ok(NullHandling::Drop),
         JoinOperator::Inner(on) | JoinOperator::Join(on) if is_true(on) => Ok(NullHandling::Drop),
         JoinOperator::Left(on) | JoinOperator::LeftOuter(on) if is_true(on) => {
             Ok(NullHandling::PreserveAndExpandEmpty)
         }
-        _ => plan_err!("UNNEST can be joined by CROSS JOIN, or by JOIN and LEFT JOIN … ON true"),
+        _ => plan_err!("UNNEST can be joined by CROSS JOIN, or by a join … ON true"),
     }
 }
 
@@ -104,6 +139,18 @@ impl AthenaRelations {
         nulls: NullHandling,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
+        let plan = self.unnest_plan(left, unnest, nulls, context)?;
+        let planned = PlannedRelation::new(plan, None);
+        Ok(RelationPlanning::Planned(Box::new(planned)))
+    }
+
+    fn unnest_plan(
+        &self,
+        left: LogicalPlan,
+        unnest: TableFactor,
+        nulls: NullHandling,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<LogicalPlan> {
         let TableFactor::UNNEST {
             alias,
             array_exprs,
@@ -111,7 +158,7 @@ impl AthenaRelations {
             ..
         } = unnest
         else {
-            return Ok(RelationPlanning::Original(Box::new(unnest)));
+            return internal_err!("UNNEST was expected");
         };
         let number = self.unnests.fetch_add(1, Ordering::Relaxed);
         let mut arrays = Vec::with_capacity(array_exprs.len() + 1);
@@ -129,7 +176,15 @@ impl AthenaRelations {
                 is_map: false,
             }
         });
-        let columns = columns(&arrays, ordinality.as_ref(), alias.as_ref(), context)?;
+        // Without an alias it still is a relation of its own.
+        let unnamed = TableReference::bare(format!("__unnest_{number}"));
+        let columns = columns(
+            &arrays,
+            ordinality.as_ref(),
+            alias.as_ref(),
+            unnamed,
+            context,
+        )?;
         let mut kept: Vec<_> = left
             .schema()
             .columns()
@@ -146,13 +201,11 @@ impl AthenaRelations {
             .collect();
         let options = UnnestOptions::new().with_null_handling(nulls);
         kept.extend(columns);
-        let plan = LogicalPlanBuilder::from(left)
+        LogicalPlanBuilder::from(left)
             .project(inputs)?
             .unnest_columns_with_options(unnested, options)?
             .project(kept)?
-            .build()?;
-        let planned = PlannedRelation::new(plan, None);
-        Ok(RelationPlanning::Planned(Box::new(planned)))
+            .build()
     }
 }
 
@@ -203,6 +256,7 @@ fn columns(
     arrays: &[Array],
     ordinality: Option<&Array>,
     alias: Option<&TableAlias>,
+    unnamed: TableReference,
     context: &dyn RelationPlannerContext,
 ) -> Result<Vec<Expr>> {
     let names: Vec<_> = alias
@@ -242,11 +296,16 @@ fn columns(
             items.push((element, name));
             continue;
         }
-        for field in &array.fields {
+        for (place, field) in array.fields.iter().enumerate() {
             let get = datafusion::functions::core::get_field();
             let args = vec![element.clone(), lit(field.clone())];
             let expr = Expr::ScalarFunction(ScalarFunction::new_udf(get, args));
-            items.push((expr, field.to_lowercase()));
+            // `ROW(…)` gives its fields no names.
+            let name = match *field == format!("c{place}") {
+                true => format!("_col{}", items.len()),
+                false => field.to_lowercase(),
+            };
+            items.push((expr, name));
         }
     }
     if let Some(ordinality) = ordinality {
@@ -256,14 +315,16 @@ fn columns(
             name,
         ));
     }
-    let qualifier = alias.map(|alias| {
-        TableReference::bare(Arc::<str>::from(
-            context.normalize_ident(alias.name.clone()),
-        ))
+    let qualifier = alias.map_or(unnamed, |alias| {
+        TableReference::bare(context.normalize_ident(alias.name.clone()))
     });
+    let mut seen = BTreeSet::new();
     let named = items.into_iter().enumerate().map(|(index, (expr, own))| {
-        let name = names.get(index).cloned().unwrap_or(own);
-        expr.alias_qualified(qualifier.clone(), name)
+        let mut name = names.get(index).cloned().unwrap_or(own);
+        if !seen.insert(name.clone()) {
+            name = format!("{name}{DUPLICATE_MARK}{index}");
+        }
+        expr.alias_qualified(Some(qualifier.clone()), name)
     });
     Ok(named.collect())
 }

@@ -55,6 +55,18 @@ pub fn call(name: &str, args: Vec<Expr>) -> Expr {
     })
 }
 
+/// `count(*)`.
+pub(super) fn count_all() -> Expr {
+    let mut count = call("count", vec![]);
+    if let Expr::Function(function) = &mut count
+        && let FunctionArguments::List(list) = &mut function.args
+    {
+        list.args
+            .push(FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
+    }
+    count
+}
+
 pub(super) fn case(condition: Expr, result: Expr, else_result: Option<Expr>) -> Expr {
     Expr::Case {
         case_token: AttachedToken::empty(),
@@ -71,6 +83,18 @@ pub(super) fn lambda(parameter: Ident, body: Expr) -> Expr {
             name: parameter,
             data_type: None,
         }),
+        body: Box::new(body),
+        syntax: LambdaSyntax::Arrow,
+    })
+}
+
+pub(super) fn lambdas(parameters: Vec<Ident>, body: Expr) -> Expr {
+    let parameters = parameters.into_iter().map(|name| LambdaFunctionParameter {
+        name,
+        data_type: None,
+    });
+    Expr::Lambda(LambdaFunction {
+        params: OneOrManyWithParens::Many(parameters.collect()),
         body: Box::new(body),
         syntax: LambdaSyntax::Arrow,
     })

@@ -1,46 +1,49 @@
 //! Expressions: casts, literals, paths, and the functions that are another form of syntax.
 
-use datafusion::sql::sqlparser::{
-    ast::{
-        AccessExpr, BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr,
-        Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
-        FunctionArguments, Ident, ObjectName, Spanned, Subscript, TimezoneInfo, TypedString,
-    },
-    tokenizer::Span,
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Ident, Spanned,
+    Subscript, TimezoneInfo, TypedString,
 };
 
 use super::{
     Rewriter,
-    build::{call, case, ident_at, lambda, null, number, plain_args, plain_cast, text},
+    build::{call, null, number, plain_cast, text},
+    functions, intervals, literals, rows, scalars, zones,
 };
 use crate::{ParseError, functions::text_to_time};
-
-/// Trino's names for functions that DataFusion has under another one, with the same meaning.
-const RENAMED: [(&str, &str); 8] = [
-    ("arbitrary", "any_value"),
-    ("every", "bool_and"),
-    ("variance", "var_samp"),
-    ("stddev_samp", "stddev"),
-    ("filter", "array_filter"),
-    ("transform", "array_transform"),
-    ("any_match", "array_any_match"),
-    ("approx_percentile", "approx_percentile_cont"),
-];
 
 impl Rewriter {
     pub(super) fn rewrite_expr(&self, expr: &mut Expr) -> Result<(), ParseError> {
         match expr {
+            Expr::Identifier(ident) => self.rename_parameter(ident),
             Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => {
                 self.rewrite_path(expr);
             }
             Expr::Cast { .. } => rewrite_cast(expr),
+            Expr::Value(_) | Expr::UnaryOp { .. } => return literals::number(expr),
             Expr::TypedString(_) => return rewrite_literal(expr),
+            Expr::Interval(_) => return intervals::rewrite(expr),
+            Expr::AtTimeZone { .. } => zones::at_time_zone(expr),
             // DataFusion plans the literal's elements without the lambda's parameters.
-            Expr::Array(array) => *expr = call("make_array", std::mem::take(&mut array.elem)),
-            Expr::Function(_) => return rewrite_function(expr),
+            Expr::Array(array) => *expr = call("__array", std::mem::take(&mut array.elem)),
+            Expr::Tuple(items) => *expr = call("struct", std::mem::take(items)),
+            Expr::InList { .. } => rows::in_list(expr),
+            Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => rows::distinct(expr),
+            Expr::InSubquery { expr, subquery, .. } => rows::in_subquery(expr, subquery),
+            Expr::Function(_) => {
+                scalars::rewrite(expr);
+                return functions::rewrite(expr);
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// The name that a lambda's parameter has now.
+    fn rename_parameter(&self, ident: &mut Ident) {
+        if let Some(unique) = self.parameter(&ident.value.to_lowercase()) {
+            *ident = Ident::with_quote_and_span('"', ident.span, unique);
+        }
     }
 
     /// Writes fields as subscripts where DataFusion does not take them after a point: after a
@@ -72,7 +75,11 @@ impl Rewriter {
             .first()
             .map(|ident| ident.value.to_lowercase())
             .unwrap_or_default();
-        let kept = if self.is_parameter(&first) {
+        let is_parameter = self.parameter(&first).is_some();
+        if let (true, Some(ident)) = (is_parameter, idents.first_mut()) {
+            self.rename_parameter(ident);
+        }
+        let kept = if is_parameter || self.is_column(&first) {
             1
         } else if self.is_outer(&first) {
             2.min(idents.len())
@@ -116,6 +123,8 @@ fn subscript(access: &mut AccessExpr) {
         *access = AccessExpr::Subscript(Subscript::Index {
             index: text(&ident.value.to_lowercase()),
         });
+    } else if let AccessExpr::Subscript(Subscript::Index { index }) = access {
+        literals::plain(index);
     }
 }
 
@@ -136,10 +145,11 @@ fn rewrite_cast(expr: &mut Expr) {
         CastKind::Cast | CastKind::DoubleColon => "__cast",
     };
     let inner = std::mem::replace(inner.as_mut(), null());
-    *expr = cast_call(name, inner, data_type);
+    let zone = zones::of_cast(&inner, data_type);
+    *expr = zones::at(cast_call(name, inner, data_type), zone);
 }
 
-fn cast_call(name: &str, inner: Expr, data_type: &DataType) -> Expr {
+pub(super) fn cast_call(name: &str, inner: Expr, data_type: &DataType) -> Expr {
     let length = match data_type {
         DataType::Varchar(Some(length)) | DataType::CharacterVarying(Some(length)) => {
             Some((length, ""))
@@ -174,16 +184,31 @@ fn rewrite_literal(expr: &mut Expr) -> Result<(), ParseError> {
                 let message = format!("`{written}` is not a timestamp");
                 return Err(ParseError::at(span, message));
             };
-            let zone = if read.offset_seconds.is_some() {
+            let zone = if read.zone.is_some() {
                 TimezoneInfo::WithTimeZone
             } else {
                 TimezoneInfo::None
             };
             let data_type = DataType::Timestamp(Some(u64::from(read.digits)), zone);
+            let cast = cast_call("__cast", text(&written), &data_type);
+            *expr = zones::at(cast, read.zone);
+        }
+        DataType::Time(None, TimezoneInfo::None) => {
+            let Some((_, digits)) = text_to_time::read_time(&written) else {
+                let message = format!(
+                    "`{written}` is not a time; times with time zone are not supported, timestamps are"
+                );
+                return Err(ParseError::at(span, message));
+            };
+            let data_type = DataType::Time(Some(u64::from(digits)), TimezoneInfo::None);
+            *expr = cast_call("__cast", text(&written), &data_type);
+        }
+        DataType::Date | DataType::Uuid | DataType::Custom(..) | DataType::Boolean => {
+            let data_type = data_type.clone();
             *expr = cast_call("__cast", text(&written), &data_type);
         }
         DataType::Decimal(ExactNumberInfo::None) => {
-            let Some(precision) = decimal_precision(&written) else {
+            let Some(precision) = literals::precision_of_all(&written) else {
                 let message = format!("`{written}` is not a decimal of 1 to 38 digits");
                 return Err(ParseError::at(span, message));
             };
@@ -191,124 +216,5 @@ fn rewrite_literal(expr: &mut Expr) -> Result<(), ParseError> {
         }
         _ => {}
     }
-    Ok(())
-}
-
-/// Precision and scale of a decimal literal: all its digits, and those after the point.
-///
-/// Source: Trino documentation, "Decimal functions and operators", "Decimal literals".
-fn decimal_precision(written: &str) -> Option<ExactNumberInfo> {
-    let digits = written.strip_prefix(['+', '-']).unwrap_or(written);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let precision = whole.len() + fraction.len();
-    if !(1..=38).contains(&precision) || !is_number(whole) || !is_number(fraction) {
-        return None;
-    }
-    let scale = i64::try_from(fraction.len()).ok()?;
-    Some(ExactNumberInfo::PrecisionAndScale(precision as u64, scale))
-}
-
-fn rewrite_function(expr: &mut Expr) -> Result<(), ParseError> {
-    let span = expr.span();
-    let Expr::Function(function) = expr else {
-        return Ok(());
-    };
-    let [part] = function.name.0.as_slice() else {
-        return Ok(());
-    };
-    let Some(ident) = part.as_ident() else {
-        return Ok(());
-    };
-    let name = ident.value.to_lowercase();
-    if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
-        function.name = ObjectName::from(vec![ident_at(ours, ident.span)]);
-        return Ok(());
-    }
-    match name.as_str() {
-        "current_timestamp" | "now" => {
-            let zoned = DataType::Timestamp(Some(3), TimezoneInfo::WithTimeZone);
-            *expr = plain_cast(call("now", vec![]), zoned);
-        }
-        "localtimestamp" => {
-            let plain = DataType::Timestamp(Some(3), TimezoneInfo::None);
-            *expr = plain_cast(call("now", vec![]), plain);
-        }
-        "count_if" => count_if(function, span)?,
-        "array_sort" => nulls_last(expr),
-        "listagg" => listagg(function),
-        "if" => {
-            let args = plain_args(function).unwrap_or_default();
-            *expr = match args.as_slice() {
-                [condition, result] => case((*condition).clone(), (*result).clone(), None),
-                [condition, result, otherwise] => case(
-                    (*condition).clone(),
-                    (*result).clone(),
-                    Some((*otherwise).clone()),
-                ),
-                _ => {
-                    let message = "`if` takes a condition and one or two values";
-                    return Err(ParseError::at(span, message));
-                }
-            };
-        }
-        "try" => {
-            let args = plain_args(function).unwrap_or_default();
-            let [tried] = args.as_slice() else {
-                return Err(ParseError::at(span, "`try` takes one expression"));
-            };
-            *expr = call("__try", vec![lambda(Ident::new("__row"), (*tried).clone())]);
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// `array_sort(a)` puts nulls last, DataFusion's puts them first unless told.
-fn nulls_last(expr: &mut Expr) {
-    if let Expr::Function(function) = expr
-        && let Some([array]) = plain_args(function).as_deref()
-    {
-        let array = (*array).clone();
-        *expr = call("array_sort", vec![array, text("ASC"), text("NULLS LAST")]);
-    }
-}
-
-/// `listagg(x, s) WITHIN GROUP (ORDER BY y)` as `string_agg(x, s ORDER BY y)`.
-fn listagg(function: &mut Function) {
-    function.name = ObjectName::from(vec![Ident::new("string_agg")]);
-    let order = std::mem::take(&mut function.within_group);
-    if let FunctionArguments::List(list) = &mut function.args {
-        if list.args.len() == 1 {
-            let nothing = FunctionArgExpr::Expr(text(""));
-            list.args.push(FunctionArg::Unnamed(nothing));
-        }
-        if !order.is_empty() {
-            list.clauses.push(FunctionArgumentClause::OrderBy(order));
-        }
-    }
-}
-
-/// `count_if(x)` as `count(*) FILTER (WHERE x)`.
-fn count_if(function: &mut Function, span: Span) -> Result<(), ParseError> {
-    let condition = match plain_args(function).as_deref() {
-        Some([condition]) => (*condition).clone(),
-        _ => return Err(ParseError::at(span, "`count_if` takes one condition")),
-    };
-    let condition = Expr::Nested(Box::new(condition));
-    function.filter = Some(Box::new(match function.filter.take() {
-        None => condition,
-        Some(filter) => Expr::BinaryOp {
-            left: Box::new(Expr::Nested(filter)),
-            op: BinaryOperator::And,
-            right: Box::new(condition),
-        },
-    }));
-    function.name = ObjectName::from(vec![ident_at("count", span)]);
-    function.args = FunctionArguments::List(FunctionArgumentList {
-        duplicate_treatment: None,
-        args: vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)],
-        clauses: vec![],
-    });
     Ok(())
 }

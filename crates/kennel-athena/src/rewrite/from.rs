@@ -1,8 +1,7 @@
-//! `UNNEST` in `FROM`, arranged so that the relation planner meets it with its left side.
+//! Joins that the relation planner plans itself, arranged so that it meets each with its left side.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Ident, Join, JoinConstraint, JoinOperator, Query, Select,
-    SelectItem, SetExpr, TableFactor, TableWithJoins, UnaryOperator, Value, visit_expressions_mut,
+    Join, JoinConstraint, JoinOperator, TableFactor, TableWithJoins,
 };
 
 use super::build;
@@ -48,7 +47,7 @@ fn fold_joins(item: &mut TableWithJoins) {
     let mut pending = Vec::with_capacity(item.joins.len());
     for mut join in std::mem::take(&mut item.joins) {
         fold_nested(&mut join.relation);
-        if !is_unnest(&join.relation) {
+        if !is_unnest(&join.relation) && !needs_coalescing(&join.join_operator) {
             pending.push(join);
             continue;
         }
@@ -62,6 +61,16 @@ fn fold_joins(item: &mut TableWithJoins) {
         item.relation = nested(left, vec![join]);
     }
     item.joins = pending;
+}
+
+/// `RIGHT` and `FULL JOIN … USING (x)`: `x` is that of the side which has a row.
+fn needs_coalescing(operator: &JoinOperator) -> bool {
+    matches!(
+        operator,
+        JoinOperator::Right(JoinConstraint::Using(_))
+            | JoinOperator::RightOuter(JoinConstraint::Using(_))
+            | JoinOperator::FullOuter(JoinConstraint::Using(_))
+    )
 }
 
 fn fold_nested(factor: &mut TableFactor) {
@@ -127,109 +136,4 @@ fn collect_names(item: &TableWithJoins, names: &mut Vec<Vec<String>>) {
             names.push(vec![alias.name.value.to_lowercase()]);
         }
     }
-}
-
-/// `EXISTS (SELECT … FROM UNNEST(array) AS t(x) WHERE p)` as `any_match(array, x -> p)`.
-///
-/// DataFusion plans such a subquery and cannot execute it when the array is of the outer select.
-pub(super) fn exists_over_unnest(expr: &mut Expr) {
-    let Expr::Exists { subquery, negated } = expr else {
-        return;
-    };
-    let negated = *negated;
-    let Some((array, relation, element, condition)) = single_unnest(subquery) else {
-        return;
-    };
-    let mut test = match condition {
-        None => Expr::BinaryOp {
-            left: Box::new(build::call("cardinality", vec![array])),
-            op: BinaryOperator::Gt,
-            right: Box::new(build::number("0")),
-        },
-        Some(mut condition) => {
-            let _ = visit_expressions_mut(&mut condition, |expr| {
-                unqualify(expr, &relation, &element);
-                std::ops::ControlFlow::<()>::Continue(())
-            });
-            build::call("any_match", vec![array, build::lambda(element, condition)])
-        }
-    };
-    test = build::call("coalesce", vec![test, Expr::value(Value::Boolean(false))]);
-    *expr = if negated {
-        Expr::UnaryOp {
-            op: UnaryOperator::Not,
-            expr: Box::new(test),
-        }
-    } else {
-        test
-    };
-}
-
-/// `t.x.field` as `x.field`: a lambda's parameter has no qualifier.
-fn unqualify(expr: &mut Expr, relation: &Ident, element: &Ident) {
-    let same = |a: &Ident, b: &Ident| a.value.eq_ignore_ascii_case(&b.value);
-    let Expr::CompoundIdentifier(parts) = expr else {
-        return;
-    };
-    match parts.as_slice() {
-        [first, second] if same(first, relation) && same(second, element) => {
-            *expr = Expr::Identifier(second.clone());
-        }
-        [first, second, _, ..] if same(first, relation) && same(second, element) => {
-            parts.remove(0);
-        }
-        _ => {}
-    }
-}
-
-/// The array, the alias of the relation and of its only column, and the condition of a subquery that
-/// reads one `UNNEST` and nothing else.
-fn single_unnest(query: &Query) -> Option<(Expr, Ident, Ident, Option<Expr>)> {
-    let SetExpr::Select(select) = query.body.as_ref() else {
-        return None;
-    };
-    let is_plain = query.with.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && select.having.is_none()
-        && select.distinct.is_none()
-        && matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
-        && !has_aggregate_star(select);
-    let [TableWithJoins { relation, joins }] = select.from.as_slice() else {
-        return None;
-    };
-    let TableFactor::UNNEST {
-        alias: Some(alias),
-        array_exprs,
-        with_ordinality: false,
-        ..
-    } = relation
-    else {
-        return None;
-    };
-    let ([array], [column]) = (array_exprs.as_slice(), alias.columns.as_slice()) else {
-        return None;
-    };
-    (is_plain && joins.is_empty()).then(|| {
-        (
-            array.clone(),
-            alias.name.clone(),
-            column.name.clone(),
-            select.selection.clone(),
-        )
-    })
-}
-
-/// A select of aggregates has a row even where its source has none.
-fn has_aggregate_star(select: &Select) -> bool {
-    select.projection.iter().any(|item| {
-        matches!(
-            item,
-            SelectItem::UnnamedExpr(Expr::Function(_))
-                | SelectItem::ExprWithAlias {
-                    expr: Expr::Function(_),
-                    ..
-                }
-        )
-    })
 }

@@ -6,13 +6,23 @@
 mod build;
 mod expressions;
 mod from;
+mod functions;
+mod intervals;
+mod lateral;
+mod literals;
 mod names;
 mod predicates;
+mod projected;
+mod rows;
+mod scalars;
+mod selects;
+mod unnested;
+mod zones;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, LimitClause, OneOrManyWithParens, Query, Select, SetExpr, Spanned, Statement,
+    Expr, Ident, LambdaFunction, OneOrManyWithParens, Query, Select, SetExpr, Statement,
     TableFactor, VisitMut, VisitorMut,
 };
 
@@ -20,11 +30,12 @@ use crate::ParseError;
 
 pub use build::{call, plain_cast};
 pub(crate) use names::DUPLICATE_MARK;
+pub(crate) use scalars::REWRITTEN;
 
 /// Rewrites a statement in place.
 ///
 /// # Errors
-/// [`ParseError`] for what would silently give another answer: `TABLESAMPLE`, `WITH TIES`.
+/// [`ParseError`] for what would silently give another answer, and for what is not to be had.
 pub(crate) fn rewrite(statement: &mut Statement) -> Result<(), ParseError> {
     let mut rewriter = Rewriter::default();
     match VisitMut::visit(statement, &mut rewriter) {
@@ -39,15 +50,43 @@ struct Rewriter {
     depth: usize,
     /// Names of the relations in `FROM`, of the outermost select first.
     scopes: Vec<Vec<Vec<String>>>,
-    /// Parameters of the lambdas around an expression.
-    lambdas: Vec<Vec<String>>,
+    /// Parameters of the lambdas around an expression: as written, and as they are called now.
+    lambdas: Vec<Vec<(String, String)>>,
 }
 
 impl Rewriter {
-    fn is_parameter(&self, name: &str) -> bool {
-        self.lambdas
-            .iter()
-            .any(|parameters| parameters.iter().any(|parameter| parameter == name))
+    /// What the parameter of that name of a lambda around is called now.
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let parameters = self.lambdas.iter().rev().flatten();
+        let mut named = parameters.filter(|(written, _)| written == name);
+        named.next().map(|(_, unique)| unique.as_str())
+    }
+
+    /// Gives the parameters of a lambda names that no column and no other parameter around has:
+    /// DataFusion takes one for the other.
+    fn enter_lambda(&mut self, lambda: &mut LambdaFunction) {
+        let depth = self.lambdas.len();
+        let parameters = match &mut lambda.params {
+            OneOrManyWithParens::One(parameter) => std::slice::from_mut(parameter),
+            OneOrManyWithParens::Many(parameters) => parameters.as_mut_slice(),
+        };
+        let names = parameters.iter_mut().map(|parameter| {
+            let written = parameter.name.value.to_lowercase();
+            let unique = format!("{written}{DUPLICATE_MARK}{depth}");
+            let span = parameter.name.span;
+            parameter.name = Ident::with_quote_and_span('"', span, unique.clone());
+            (written, unique)
+        });
+        self.lambdas.push(names.collect());
+    }
+
+    /// In a subquery: is this no relation, so that what follows it are fields of a column? DataFusion
+    /// finds a column of the outer select by a plain name only.
+    fn is_column(&self, name: &str) -> bool {
+        let relations = || self.scopes.iter().flatten();
+        self.scopes.len() > 1
+            && relations().next().is_some()
+            && !relations().any(|relation| relation.iter().any(|part| part == name))
     }
 
     /// Is this the name of a relation of an outer select, hidden by none of the inner one?
@@ -72,32 +111,8 @@ impl VisitorMut for Rewriter {
         if self.depth == 2 {
             predicates::soften(query);
         }
-        if let Some(fetch) = &query.fetch {
-            if fetch.with_ties || fetch.percent {
-                return ControlFlow::Break(ParseError::at(
-                    query.span(),
-                    "FETCH FIRST with ties or percent is not supported",
-                ));
-            }
-            let first = fetch.quantity.clone().unwrap_or_else(|| build::number("1"));
-            match &mut query.limit_clause {
-                None => {
-                    query.limit_clause = Some(LimitClause::LimitOffset {
-                        limit: Some(first),
-                        offset: None,
-                        limit_by: vec![],
-                    });
-                    query.fetch = None;
-                }
-                Some(LimitClause::LimitOffset {
-                    limit: limit @ None,
-                    ..
-                }) => {
-                    *limit = Some(first);
-                    query.fetch = None;
-                }
-                Some(_) => {}
-            }
+        if let Err(error) = selects::table(&mut query.body).and_then(|()| selects::fetch(query)) {
+            return ControlFlow::Break(error);
         }
         if let SetExpr::Select(select) = query.body.as_mut() {
             names::order_by_aliases(select, query.order_by.as_mut());
@@ -105,13 +120,22 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<ParseError> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<ParseError> {
         self.depth = self.depth.saturating_sub(1);
-        ControlFlow::Continue(())
+        literals::plain_in_query(query);
+        match selects::set_operation(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
+        if let Err(error) = selects::check(select) {
+            return ControlFlow::Break(error);
+        }
+        lateral::rewrite(&mut select.from);
         from::fold_unnest(&mut select.from);
+        projected::rewrite(select);
         let relations = from::names(&select.from);
         names::name_items(select, &relations);
         if self.depth == 1 {
@@ -121,36 +145,28 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<ParseError> {
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
         self.scopes.pop();
+        literals::plain_in_select(select);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ParseError> {
-        let sampled = match factor {
-            TableFactor::Table { sample, .. } | TableFactor::Derived { sample, .. } => {
-                sample.is_some()
-            }
-            _ => false,
-        };
-        if sampled {
-            let message = "TABLESAMPLE is not supported";
-            return ControlFlow::Break(ParseError::at(factor.span(), message));
+        match selects::sample(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
         }
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ParseError> {
+        literals::plain_in_factor(factor);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ParseError> {
-        from::exists_over_unnest(expr);
+        unnested::rewrite(expr);
         if let Expr::Lambda(lambda) = expr {
-            let parameters = match &mut lambda.params {
-                OneOrManyWithParens::One(parameter) => std::slice::from_mut(parameter),
-                OneOrManyWithParens::Many(parameters) => parameters.as_mut_slice(),
-            };
-            let names = parameters
-                .iter()
-                .map(|parameter| parameter.name.value.to_lowercase());
-            self.lambdas.push(names.collect());
+            self.enter_lambda(lambda);
         }
         ControlFlow::Continue(())
     }

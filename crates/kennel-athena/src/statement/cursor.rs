@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::{
-    StatementError, TableName,
+    Embedded, StatementError, TableName,
     lexer::{Lexeme, lex},
 };
 
@@ -209,6 +209,82 @@ impl<'a> Cursor<'a> {
         self.lexemes
             .get(self.position)
             .map_or("", |lexeme| self.text[lexeme.start..].trim_end())
+    }
+
+    /// Reads to the end.
+    pub(super) fn rest_embedded(&mut self) -> Embedded {
+        let text = self.rest().to_owned();
+        let offset = self.offset();
+        self.position = self.lexemes.len();
+        Embedded { text, offset }
+    }
+
+    /// Reads what is left as expressions with commas between them.
+    pub(super) fn rest_in_parts(&mut self, expected: &str) -> Result<Vec<String>, StatementError> {
+        let mut parts = Vec::new();
+        loop {
+            let start = self.position;
+            let mut depth = 0_usize;
+            loop {
+                match self.peek(0) {
+                    None => break,
+                    Some(Token::Comma) if depth == 0 => break,
+                    Some(Token::LParen | Token::LBracket | Token::LBrace) => depth += 1,
+                    Some(Token::RParen | Token::RBracket | Token::RBrace) if depth == 0 => {
+                        return Err(self.unexpected("`,` or the end of the statement"));
+                    }
+                    Some(Token::RParen | Token::RBracket | Token::RBrace) => depth -= 1,
+                    Some(_) => {}
+                }
+                self.position += 1;
+            }
+            let (Some(first), Some(last)) = (
+                self.lexemes.get(start),
+                self.lexemes[start..self.position].last(),
+            ) else {
+                return Err(self.unexpected(expected));
+            };
+            parts.push(self.text[first.start..last.end].to_owned());
+            if !self.accept_sign(&Token::Comma) {
+                return Ok(parts);
+            }
+        }
+    }
+
+    /// Reads `(…)` whole and returns what stands between the brackets.
+    pub(super) fn in_brackets(&mut self, expected: &str) -> Result<Embedded, StatementError> {
+        self.expect_sign(&Token::LParen)?;
+        let start = self.position;
+        let mut depth = 0_usize;
+        loop {
+            match self.peek(0) {
+                None => return Err(self.unexpected("`)`")),
+                Some(Token::RParen) if depth == 0 => break,
+                Some(Token::LParen) => depth += 1,
+                Some(Token::RParen) => depth -= 1,
+                Some(_) => {}
+            }
+            self.position += 1;
+        }
+        let inner = match (
+            self.lexemes.get(start),
+            self.lexemes[start..self.position].last(),
+        ) {
+            (Some(first), Some(last)) => Embedded {
+                text: self.text[first.start..last.end].to_owned(),
+                offset: first.start,
+            },
+            _ => return Err(self.unexpected(expected)),
+        };
+        self.position += 1;
+        Ok(inner)
+    }
+
+    /// Where the next token begins, in bytes.
+    pub(super) fn offset(&self) -> usize {
+        self.lexemes
+            .get(self.position)
+            .map_or(self.text.len(), |lexeme| lexeme.start)
     }
 
     /// Line and column of the next token, or of the end.

@@ -121,12 +121,12 @@ fn write_properties(
 }
 
 /// A name in backticks.
-pub(super) fn quoted_name(name: &str) -> String {
+pub fn quoted_name(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
 /// Text in single quotes, with Hive's escapes.
-fn quoted_text(text: &str) -> String {
+pub fn quoted_text(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('\'');
     for ch in text.chars() {

@@ -48,6 +48,28 @@ pub enum StatementError {
         /// Column of the second one.
         column: u64,
     },
+    /// A prepared statement got more or fewer values than it has places.
+    #[error("this statement has {expected} parameters, {found} given")]
+    Arguments {
+        /// How many places it has.
+        expected: usize,
+        /// How many values were given.
+        found: usize,
+        /// Line of its last place.
+        line: u64,
+        /// Column of its last place.
+        column: u64,
+    },
+    /// A parameter has no value.
+    #[error("parameter `{name}` has no value")]
+    NoValue {
+        /// Its name, without `$`.
+        name: String,
+        /// Line where it stands.
+        line: u64,
+        /// Column where it stands.
+        column: u64,
+    },
     /// Types are nested deeper than any table needs.
     #[error("types are nested deeper than {limit} levels")]
     TooDeep {
@@ -73,6 +95,8 @@ impl StatementError {
             | Self::Token { line, column, .. }
             | Self::Syntax { line, column, .. }
             | Self::Repeated { line, column, .. }
+            | Self::Arguments { line, column, .. }
+            | Self::NoValue { line, column, .. }
             | Self::TooDeep { line, column, .. } => Some((*line, *column)),
         }
     }

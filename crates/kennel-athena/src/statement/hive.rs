@@ -206,26 +206,33 @@ pub(super) fn external_table(cursor: &mut Cursor<'_>) -> Result<HiveTable, State
     Ok(table)
 }
 
-fn columns(
+/// Reads `(name type [COMMENT '…'], …)`; `names` are those that are taken.
+pub(super) fn columns(
     cursor: &mut Cursor<'_>,
     names: &mut BTreeSet<String>,
 ) -> Result<Vec<Column>, StatementError> {
     cursor.list(|cursor| {
         let place = cursor.place();
-        let name = cursor.name("the name of a column")?;
-        let data_type = types::data_type(cursor)?;
-        let comment = match cursor.accept(&["COMMENT"]) {
-            true => Some(comment(cursor)?),
-            false => None,
-        };
-        if !names.insert(name.clone()) {
-            return Err(Cursor::repeated("column", &name, place));
+        let column = column(cursor)?;
+        match names.insert(column.name.clone()) {
+            true => Ok(column),
+            false => Err(Cursor::repeated("column", &column.name, place)),
         }
-        Ok(Column {
-            name,
-            data_type,
-            comment,
-        })
+    })
+}
+
+/// Reads `name type [COMMENT '…']`.
+pub(super) fn column(cursor: &mut Cursor<'_>) -> Result<Column, StatementError> {
+    let name = cursor.name("the name of a column")?;
+    let data_type = types::data_type(cursor)?;
+    let comment = match cursor.accept(&["COMMENT"]) {
+        true => Some(comment(cursor)?),
+        false => None,
+    };
+    Ok(Column {
+        name,
+        data_type,
+        comment,
     })
 }
 

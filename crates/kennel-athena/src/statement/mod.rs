@@ -7,6 +7,7 @@
 //! Trino's: `"` quotes a name and `\` is a character like any other. The rest of the DDL is Hive's:
 //! `` ` `` quotes a name, `'` and `"` quote text, and `\` escapes in it.
 
+mod alter;
 mod cursor;
 mod ddl;
 mod error;
@@ -16,7 +17,11 @@ mod name;
 mod router;
 mod split;
 mod types;
+mod words;
+mod write;
 
+pub use alter::{NewPartition, PartitionTerm, TableChange};
+pub use ddl::{quoted_name, quoted_text};
 pub use error::StatementError;
 pub use hive::{
     Clustering, Column, Delimiters, FileFormat, HiveTable, MAX_TYPE_DEPTH, RowFormat, StoredAs,
@@ -24,3 +29,6 @@ pub use hive::{
 pub use name::TableName;
 pub use router::Statement;
 pub use split::{Piece, is_complete, split};
+pub use types::hive_type;
+pub use words::athena_words;
+pub use write::{Embedded, Properties, Property, with_arguments, with_literals};

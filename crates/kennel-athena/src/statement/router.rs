@@ -3,9 +3,11 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::{
-    HiveTable, Piece, StatementError, TableName,
+    Embedded, HiveTable, PartitionTerm, Piece, Properties, StatementError, TableChange, TableName,
+    alter::{alter, terms},
     cursor::Cursor,
     hive::{external_table, properties},
+    write,
 };
 
 /// The words that begin a query. `FROM` first is no Athena, but DataFusion's.
@@ -30,15 +32,12 @@ pub enum Statement {
         /// The table.
         table: TableName,
     },
-    /// `ALTER TABLE … ADD PARTITION`.
-    AlterAddPartition {
+    /// `ALTER TABLE`.
+    AlterTable {
         /// The table.
         table: TableName,
-    },
-    /// `ALTER TABLE … DROP PARTITION`.
-    AlterDropPartition {
-        /// The table.
-        table: TableName,
+        /// What changes.
+        change: TableChange,
     },
     /// `CREATE DATABASE` or `CREATE SCHEMA`.
     CreateDatabase {
@@ -46,6 +45,72 @@ pub enum Statement {
         name: String,
         /// Whether one that is there already is no error.
         if_not_exists: bool,
+    },
+    /// `DROP DATABASE` or `DROP SCHEMA`.
+    DropDatabase {
+        /// The schema.
+        name: String,
+        /// Whether one that is not there is no error.
+        if_exists: bool,
+        /// Whether its tables go, too.
+        cascade: bool,
+    },
+    /// `CREATE TABLE … AS`.
+    CreateTableAs {
+        /// The table.
+        name: TableName,
+        /// Whether a table that is there already is left as it is.
+        if_not_exists: bool,
+        /// `WITH (…)`.
+        properties: Properties,
+        /// Its rows.
+        query: Embedded,
+        /// Whether the rows are wanted, or only the columns.
+        with_data: bool,
+    },
+    /// `INSERT INTO`.
+    InsertInto {
+        /// The table.
+        table: TableName,
+        /// The columns that get values; all when empty.
+        columns: Vec<String>,
+        /// The rows.
+        query: Embedded,
+    },
+    /// `UNLOAD (…) TO '…'`.
+    Unload {
+        /// The rows.
+        query: Embedded,
+        /// Where they go.
+        to: String,
+        /// `WITH (…)`.
+        properties: Properties,
+    },
+    /// `PREPARE name FROM …`.
+    Prepare {
+        /// Its name.
+        name: String,
+        /// The statement, with `?` for what is given later.
+        statement: Embedded,
+    },
+    /// `EXECUTE name`.
+    Execute {
+        /// The name of the prepared statement.
+        name: String,
+        /// What stands for its `?`, as written.
+        arguments: Vec<String>,
+    },
+    /// `EXECUTE IMMEDIATE '…'`.
+    ExecuteImmediate {
+        /// The statement.
+        statement: String,
+        /// What stands for its `?`, as written.
+        arguments: Vec<String>,
+    },
+    /// `DEALLOCATE PREPARE name`.
+    Deallocate {
+        /// The name of the prepared statement.
+        name: String,
     },
     /// `DROP TABLE`.
     DropTable {
@@ -60,8 +125,8 @@ pub enum Statement {
         name: TableName,
         /// Whether a view that is there already is replaced.
         or_replace: bool,
-        /// The text of its query.
-        query: String,
+        /// Its query.
+        query: Embedded,
     },
     /// `DROP VIEW`.
     DropView {
@@ -89,6 +154,11 @@ pub enum Statement {
         /// Hive's pattern, as in `SHOW TABLES`.
         pattern: Option<String>,
     },
+    /// `SHOW FUNCTIONS`.
+    ShowFunctions {
+        /// The pattern of `LIKE`: `%` is any text, `_` any character.
+        pattern: Option<String>,
+    },
     /// `SHOW COLUMNS`.
     ShowColumns {
         /// The table.
@@ -98,6 +168,12 @@ pub enum Statement {
     Describe {
         /// The table or view.
         table: TableName,
+        /// Whether all that is known of it is wanted.
+        is_detailed: bool,
+        /// The partition that is meant.
+        partition: Vec<PartitionTerm>,
+        /// The one column that is meant, and the path to a field in it.
+        column: Vec<String>,
     },
     /// `SHOW PARTITIONS`.
     ShowPartitions {
@@ -141,7 +217,7 @@ impl Statement {
             return Ok(Self::Query(piece.text.clone()));
         }
         if cursor.at(&["EXPLAIN"]) {
-            return Ok(explain(&mut cursor, &piece.text));
+            return explain(&mut cursor, &piece.text);
         }
         let Some(first) = cursor.peek_word(0) else {
             return Err(cursor.unexpected(A_STATEMENT));
@@ -153,15 +229,17 @@ impl Statement {
             "MSCK" => msck(&mut cursor)?,
             "SHOW" => show(&mut cursor)?,
             "DESCRIBE" | "DESC" => describe(&mut cursor)?,
+            "INSERT" => write::insert(&mut cursor)?,
+            "UNLOAD" => write::unload(&mut cursor)?,
+            "PREPARE" => write::prepare(&mut cursor)?,
+            "EXECUTE" => write::execute(&mut cursor)?,
+            "DEALLOCATE" => write::deallocate(&mut cursor)?,
             _ => match hint(&first) {
                 Some(hint) => return Ok(unsupported(first, hint)),
                 None => return Err(cursor.unexpected(A_STATEMENT)),
             },
         };
-        if !matches!(
-            statement,
-            Self::Unsupported { .. } | Self::CreateView { .. }
-        ) {
+        if !matches!(statement, Self::Unsupported { .. }) {
             cursor.expect_end()?;
         }
         Ok(statement)
@@ -173,15 +251,22 @@ impl Statement {
             Self::Query(_) => "SELECT",
             Self::CreateExternalTable(_) => "CREATE EXTERNAL TABLE",
             Self::MsckRepair { .. } => "MSCK REPAIR TABLE",
-            Self::AlterAddPartition { .. } => "ALTER TABLE ADD PARTITION",
-            Self::AlterDropPartition { .. } => "ALTER TABLE DROP PARTITION",
+            Self::AlterTable { .. } => "ALTER TABLE",
             Self::CreateDatabase { .. } => "CREATE DATABASE",
+            Self::DropDatabase { .. } => "DROP DATABASE",
+            Self::CreateTableAs { .. } => "CREATE TABLE AS",
+            Self::InsertInto { .. } => "INSERT INTO",
+            Self::Unload { .. } => "UNLOAD",
+            Self::Prepare { .. } => "PREPARE",
+            Self::Execute { .. } | Self::ExecuteImmediate { .. } => "EXECUTE",
+            Self::Deallocate { .. } => "DEALLOCATE PREPARE",
             Self::DropTable { .. } => "DROP TABLE",
             Self::CreateView { .. } => "CREATE VIEW",
             Self::DropView { .. } => "DROP VIEW",
             Self::ShowTables { .. } => "SHOW TABLES",
             Self::ShowViews { .. } => "SHOW VIEWS",
             Self::ShowDatabases { .. } => "SHOW DATABASES",
+            Self::ShowFunctions { .. } => "SHOW FUNCTIONS",
             Self::ShowColumns { .. } => "SHOW COLUMNS",
             Self::Describe { .. } => "DESCRIBE",
             Self::ShowPartitions { .. } => "SHOW PARTITIONS",
@@ -194,7 +279,7 @@ impl Statement {
 }
 
 /// Whether a query begins here; a bracket can only be one's.
-fn begins_query(cursor: &Cursor<'_>, ahead: usize) -> bool {
+pub(super) fn begins_query(cursor: &Cursor<'_>, ahead: usize) -> bool {
     cursor.peek(ahead) == Some(&Token::LParen)
         || cursor
             .peek_word(ahead)
@@ -202,28 +287,75 @@ fn begins_query(cursor: &Cursor<'_>, ahead: usize) -> bool {
 }
 
 /// `EXPLAIN ANALYZE` executes: it must not reach what would be refused without it.
-fn explain(cursor: &mut Cursor<'_>, text: &str) -> Statement {
+///
+/// Athena's options in brackets become DataFusion's clause, in as many characters, so that places stay.
+fn explain(cursor: &mut Cursor<'_>, text: &str) -> Result<Statement, StatementError> {
     cursor.skip();
-    let options_follow = cursor.peek(0) == Some(&Token::LParen) && !begins_query(cursor, 1);
-    if options_follow {
-        while cursor.peek(0).is_some() && !cursor.accept_sign(&Token::RParen) {
-            cursor.skip();
-        }
-    }
+    let mut text = text.to_owned();
+    let mut formats = 0;
     loop {
-        if cursor.accept(&["FORMAT"]) {
+        if cursor.peek(0) == Some(&Token::LParen) && !is_query_in_brackets(cursor) {
+            let start = cursor.offset();
+            let clause = explain_options(cursor)?;
+            // Up to the closing bracket, which is one byte before what was not read.
+            let end = start
+                + text[start..cursor.offset()]
+                    .rfind(')')
+                    .map_or(0, |at| at + 1);
+            let width = text[start..end].chars().count();
+            text.replace_range(start..end, &format!("{clause:width$}"));
+            return Ok(explained(cursor, text));
+        } else if cursor.accept(&["FORMAT"]) {
+            formats += 1;
             cursor.skip();
-        } else if !cursor.accept_any(&["ANALYZE", "VERBOSE"]) {
-            break;
+        } else if formats > 0 || !cursor.accept_any(&["ANALYZE", "VERBOSE"]) {
+            return Ok(explained(cursor, text));
         }
     }
+}
+
+fn explained(cursor: &Cursor<'_>, text: String) -> Statement {
     match cursor.peek_word(0) {
         Some(word) if !begins_query(cursor, 0) => unsupported(
             format!("EXPLAIN {word}"),
             "queries can be explained: EXPLAIN SELECT …",
         ),
-        _ => Statement::Query(text.to_owned()),
+        _ => Statement::Query(text),
     }
+}
+
+/// Whether the bracket that comes next is a query's rather than that of options.
+fn is_query_in_brackets(cursor: &Cursor<'_>) -> bool {
+    let mut ahead = 1;
+    while cursor.peek(ahead) == Some(&Token::LParen) {
+        ahead += 1;
+    }
+    begins_query(cursor, ahead)
+}
+
+/// Reads `(FORMAT …, TYPE …)`; DataFusion's words for it, not longer.
+fn explain_options(cursor: &mut Cursor<'_>) -> Result<&'static str, StatementError> {
+    const FORMATS: [(&str, &str); 3] = [
+        ("TEXT", ""),
+        ("GRAPHVIZ", "FORMAT GRAPHVIZ"),
+        ("JSON", "FORMAT PGJSON"),
+    ];
+    let mut clause = "";
+    cursor.list(|cursor| {
+        if cursor.accept(&["TYPE"]) {
+            return match cursor.accept_any(&["LOGICAL", "DISTRIBUTED", "VALIDATE", "IO"]) {
+                true => Ok(()),
+                false => Err(cursor.unexpected("LOGICAL, DISTRIBUTED, VALIDATE or IO")),
+            };
+        }
+        cursor.expect(&["FORMAT"])?;
+        match FORMATS.iter().find(|(word, _)| cursor.accept(&[word])) {
+            Some((_, words)) => clause = words,
+            None => return Err(cursor.unexpected("TEXT, JSON or GRAPHVIZ")),
+        }
+        Ok(())
+    })?;
+    Ok(clause)
 }
 
 fn create(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
@@ -235,15 +367,12 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
         return create_database(cursor);
     }
     if cursor.at(&["VIEW"]) || cursor.at(&["OR", "REPLACE", "VIEW"]) {
-        return create_view(cursor);
+        return write::create_view(cursor);
+    }
+    if cursor.accept(&["TABLE"]) {
+        return write::create_table_as(cursor);
     }
     let what = words_from(cursor, "CREATE", 1);
-    if what == "CREATE TABLE" {
-        return Ok(unsupported(
-            what,
-            "CREATE EXTERNAL TABLE … LOCATION reads what is there, CREATE VIEW keeps a question",
-        ));
-    }
     Ok(unsupported(
         what,
         "tables, views and databases can be created",
@@ -268,33 +397,28 @@ fn create_database(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError>
     })
 }
 
-fn create_view(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
-    let or_replace = cursor.accept(&["OR", "REPLACE"]);
-    cursor.expect(&["VIEW"])?;
-    let name = cursor.table_name()?;
-    if cursor.accept(&["COMMENT"]) {
-        cursor.text("a comment in quotes")?;
-    }
-    if cursor.accept(&["SECURITY"]) && !cursor.accept_any(&["DEFINER", "INVOKER"]) {
-        return Err(cursor.unexpected("DEFINER or INVOKER"));
-    }
-    cursor.expect(&["AS"])?;
-    if !begins_query(cursor, 0) {
-        return Err(cursor.unexpected("a query"));
-    }
-    Ok(Statement::CreateView {
-        name,
-        or_replace,
-        query: cursor.rest().to_owned(),
-    })
-}
-
 fn drop_statement(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
     let what = words_from(cursor, "", 2);
     cursor.skip();
+    if cursor.accept_any(&["DATABASE", "SCHEMA"]) {
+        let if_exists = cursor.accept(&["IF", "EXISTS"]);
+        let name = cursor.schema_name()?;
+        let cascade = cursor.accept(&["CASCADE"]);
+        if !cascade {
+            cursor.accept(&["RESTRICT"]);
+        }
+        return Ok(Statement::DropDatabase {
+            name,
+            if_exists,
+            cascade,
+        });
+    }
     let is_table = cursor.accept(&["TABLE"]);
     if !is_table && !cursor.accept(&["VIEW"]) {
-        return Ok(unsupported(what, "tables and views can be dropped"));
+        return Ok(unsupported(
+            what,
+            "tables, views and databases can be dropped",
+        ));
     }
     let if_exists = cursor.accept(&["IF", "EXISTS"]);
     let name = cursor.table_name()?;
@@ -303,72 +427,6 @@ fn drop_statement(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> 
     }
     cursor.accept(&["PURGE"]);
     Ok(Statement::DropTable { name, if_exists })
-}
-
-fn alter(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
-    let what = words_from(cursor, "", 2);
-    cursor.skip();
-    if !cursor.accept(&["TABLE"]) {
-        return Ok(unsupported(what, "drop it and create it anew"));
-    }
-    let table = cursor.table_name()?;
-    let what = words_from(cursor, &what, 2);
-    if cursor.accept(&["ADD", "IF", "NOT", "EXISTS", "PARTITION"])
-        || cursor.accept(&["ADD", "PARTITION"])
-    {
-        loop {
-            partition(cursor)?;
-            if cursor.accept(&["LOCATION"]) {
-                cursor.text("a location in quotes")?;
-            }
-            if !cursor.accept(&["PARTITION"]) {
-                return Ok(Statement::AlterAddPartition { table });
-            }
-        }
-    }
-    if cursor.accept(&["DROP", "IF", "EXISTS", "PARTITION"])
-        || cursor.accept(&["DROP", "PARTITION"])
-    {
-        partition(cursor)?;
-        while cursor.accept_sign(&Token::Comma) {
-            cursor.expect(&["PARTITION"])?;
-            partition(cursor)?;
-        }
-        cursor.accept(&["PURGE"]);
-        return Ok(Statement::AlterDropPartition { table });
-    }
-    Ok(unsupported(what, "drop the table and create it anew"))
-}
-
-/// Reads `(name = value, …)`: Hive compares here too, when it drops.
-fn partition(cursor: &mut Cursor<'_>) -> Result<(), StatementError> {
-    const SIGNS: [Token; 6] = [
-        Token::Eq,
-        Token::Neq,
-        Token::Lt,
-        Token::LtEq,
-        Token::Gt,
-        Token::GtEq,
-    ];
-    cursor.list(|cursor| {
-        cursor.name("the name of a partition column")?;
-        if !SIGNS.iter().any(|sign| cursor.accept_sign(sign)) {
-            return Err(cursor.unexpected("`=`"));
-        }
-        match cursor.peek(0) {
-            Some(
-                Token::SingleQuotedString(_)
-                | Token::DoubleQuotedString(_)
-                | Token::Number(..)
-                | Token::Word(_),
-            ) => cursor.skip(),
-            _ => return Err(cursor.unexpected("a value")),
-        }
-        // `date '2024-01-31'`
-        cursor.accept_text();
-        Ok(())
-    })?;
-    Ok(())
 }
 
 fn msck(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
@@ -398,6 +456,11 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
         in_schema(cursor)?;
         let pattern = pattern(cursor)?;
         return Ok(Statement::ShowDatabases { pattern });
+    }
+    if cursor.accept(&["FUNCTIONS"]) {
+        in_schema(cursor)?;
+        let pattern = pattern(cursor)?;
+        return Ok(Statement::ShowFunctions { pattern });
     }
     if cursor.accept(&["COLUMNS"]) {
         if !cursor.accept_any(&["IN", "FROM"]) {
@@ -431,7 +494,7 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
     }
     Ok(unsupported(
         what,
-        "SHOW knows TABLES, VIEWS, DATABASES, COLUMNS, PARTITIONS, TBLPROPERTIES, CREATE TABLE and CREATE VIEW",
+        "SHOW knows TABLES, VIEWS, DATABASES, FUNCTIONS, COLUMNS, PARTITIONS, TBLPROPERTIES, CREATE TABLE and CREATE VIEW",
     ))
 }
 
@@ -452,38 +515,51 @@ fn pattern(cursor: &mut Cursor<'_>) -> Result<Option<String>, StatementError> {
 fn describe(cursor: &mut Cursor<'_>) -> Result<Statement, StatementError> {
     cursor.skip();
     // Each of these words can also be the table's name, when nothing follows.
-    while cursor.peek(1).is_some_and(|next| *next != Token::Period)
-        && cursor.accept_any(&["EXTENDED", "FORMATTED", "TABLE", "VIEW"])
-    {}
-    let is_database = cursor.peek(1).is_some_and(|next| *next != Token::Period)
-        && (cursor.at(&["DATABASE"]) || cursor.at(&["SCHEMA"]));
-    if is_database {
+    let mut is_detailed = false;
+    while cursor.peek(1).is_some_and(|next| *next != Token::Period) {
+        if cursor.accept_any(&["EXTENDED", "FORMATTED"]) {
+            is_detailed = true;
+        } else if !cursor.accept_any(&["TABLE", "VIEW"]) {
+            break;
+        }
+    }
+    let another = ["DATABASE", "SCHEMA", "INPUT", "OUTPUT"];
+    let is_another = cursor.peek(1).is_some_and(|next| *next != Token::Period)
+        && another.iter().any(|word| cursor.at(&[word]));
+    if is_another {
         return Ok(unsupported(
             words_from(cursor, "DESCRIBE", 1),
-            "SHOW TABLES IN lists what a database holds",
+            "tables and views can be described; SHOW TABLES IN lists what a database holds",
         ));
     }
     let table = cursor.table_name()?;
-    if cursor.accept(&["PARTITION"]) {
-        partition(cursor)?;
+    let partition = match cursor.accept(&["PARTITION"]) {
+        true => terms(cursor, false)?,
+        false => vec![],
+    };
+    let mut column = vec![];
+    if cursor.peek(0).is_some() {
+        column.push(cursor.name("the name of a column")?);
+        while cursor.accept_sign(&Token::Period) {
+            column.push(cursor.name("a name after the dot")?);
+        }
     }
-    if cursor.peek_word(0).is_some() {
-        return Ok(unsupported(
-            "DESCRIBE of one column".into(),
-            "DESCRIBE with only the table lists all of them",
-        ));
-    }
-    Ok(Statement::Describe { table })
+    Ok(Statement::Describe {
+        table,
+        is_detailed,
+        partition,
+        column,
+    })
 }
 
 /// The next words, at most `count`, after those that were read: the name of a statement.
-fn words_from(cursor: &Cursor<'_>, before: &str, count: usize) -> String {
+pub(super) fn words_from(cursor: &Cursor<'_>, before: &str, count: usize) -> String {
     let next = (0..count).map_while(|ahead| cursor.peek_word(ahead));
     let words = Some(before.to_owned()).filter(|before| !before.is_empty());
     words.into_iter().chain(next).collect::<Vec<_>>().join(" ")
 }
 
-fn unsupported(what: String, hint: &str) -> Statement {
+pub(super) fn unsupported(what: String, hint: &str) -> Statement {
     Statement::Unsupported {
         what,
         hint: hint.to_owned(),
@@ -493,12 +569,14 @@ fn unsupported(what: String, hint: &str) -> Statement {
 /// What to do instead of a statement of other engines or of Athena that has no use here.
 fn hint(first: &str) -> Option<&'static str> {
     Some(match first {
-        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "REPLACE" | "TRUNCATE" | "LOAD" | "IMPORT" => {
-            "tables can be read, not written"
+        "UPDATE" | "DELETE" | "MERGE" => {
+            "Athena does so in Iceberg tables only; CREATE TABLE … AS SELECT keeps the rows as they should be"
         }
-        "UNLOAD" | "COPY" | "EXPORT" => "run the query itself and choose where its result goes",
-        "PREPARE" | "EXECUTE" | "DEALLOCATE" => {
-            "write $name where a value goes and give the value with the query"
+        "REPLACE" | "TRUNCATE" | "LOAD" | "IMPORT" => {
+            "CREATE TABLE … AS SELECT and INSERT INTO write tables of your own"
+        }
+        "COPY" | "EXPORT" => {
+            "UNLOAD (SELECT …) TO a local folder, or run the query and choose where its result goes"
         }
         "USE" => "write the schema before the table: schema.table",
         "SET" | "RESET" | "PRAGMA" => "settings are not changed in SQL",
@@ -508,7 +586,7 @@ fn hint(first: &str) -> Option<&'static str> {
         "OPTIMIZE" | "VACUUM" | "ANALYZE" | "REFRESH" | "CACHE" => "tables need no maintenance",
         "GRANT" | "REVOKE" | "DENY" => "whoever can read the files can read the tables",
         "CALL" | "COMMENT" | "RENAME" | "ATTACH" | "DETACH" | "INSTALL" | "KILL" | "LOCK" => {
-            "queries, SHOW, DESCRIBE, and creating and dropping tables and views are supported"
+            "queries, SHOW, DESCRIBE, and creating, filling and dropping tables and views are supported"
         }
         _ => return None,
     })

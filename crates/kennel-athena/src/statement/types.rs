@@ -139,7 +139,7 @@ fn structure(cursor: &mut Cursor<'_>, depth: usize) -> Result<DataType, Statemen
 }
 
 /// Hive's word for a type. What Hive does not have becomes the nearest wider type, at last `string`.
-pub(super) fn hive_type(data_type: &DataType) -> String {
+pub fn hive_type(data_type: &DataType) -> String {
     match data_type {
         DataType::Int8 => "tinyint".into(),
         DataType::Int16 | DataType::UInt8 => "smallint".into(),

@@ -4,4 +4,5 @@
 mod events;
 mod harness;
 mod headings;
+mod lambdas;
 mod spans;

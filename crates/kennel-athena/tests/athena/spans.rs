@@ -13,8 +13,8 @@ fn place(sql: &str) -> Option<(u64, u64)> {
 fn syntax_errors_point_at_the_token() {
     assert_eq!(place("SELECT 1\nFROM events WHERE )"), Some((2, 19)));
     assert_eq!(
-        place("SELECT *\n  FROM events TABLESAMPLE BERNOULLI (10)"),
-        Some((2, 8))
+        place("SELECT\n  DISTINCT ON (id) id FROM events"),
+        Some((2, 16))
     );
     assert_eq!(place("SELECT 1; SELECT 2"), Some((1, 11)));
     assert_eq!(place("SELECT 'abc"), Some((1, 8)));

@@ -12,3 +12,31 @@ CREATE TABLE IF NOT EXISTS seen_csv (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS object_by_key ON object (source_id, key);
+
+-- Schemas that users made with CREATE DATABASE.
+CREATE TABLE IF NOT EXISTS user_schema (
+    name        TEXT NOT NULL PRIMARY KEY,
+    created_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Partitions that users added to their tables (with a place), or dropped from them (without).
+CREATE TABLE IF NOT EXISTS user_partition (
+    schema      TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    spec        TEXT NOT NULL,
+    location    TEXT,
+    PRIMARY KEY (schema, name, spec)
+) STRICT, WITHOUT ROWID;
+
+-- Table files of tables that users made from queries.
+CREATE TABLE IF NOT EXISTS user_file (
+    id                INTEGER PRIMARY KEY,
+    schema            TEXT NOT NULL,
+    name              TEXT NOT NULL,
+    table_path        TEXT NOT NULL,
+    table_size_bytes  INTEGER NOT NULL,
+    row_count         INTEGER NOT NULL,
+    statistics        TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS user_file_by_table ON user_file (schema, name);

@@ -17,6 +17,8 @@ const FORMAT: i64 = 1;
 const APPLICATION_ID: i64 = 0x4b4e_4e4c;
 /// Tables and indexes that older manifests of the same format lack.
 const ADDITIONS: &str = include_str!("additions.sql");
+/// The table of them that came last: where it is, all are.
+const NEWEST_ADDITION: &str = "user_file";
 /// How long a look-up waits for a transaction of the writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -174,7 +176,7 @@ pub(crate) fn open_for_writing(home: &Home) -> Result<Connection, CacheError> {
     let db = open_checked(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.execute_batch("PRAGMA synchronous = FULL")
         .map_err(failed("open"))?;
-    if !has_table(&db, "seen_csv").map_err(failed("read"))? {
+    if !has_table(&db, NEWEST_ADDITION).map_err(failed("read"))? {
         db.execute_batch(&format!("BEGIN IMMEDIATE; {ADDITIONS} COMMIT;"))
             .map_err(failed("extend"))?;
     }

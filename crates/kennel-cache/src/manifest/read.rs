@@ -388,52 +388,6 @@ impl Cache {
         )
     }
 
-    /// Keeps a table that a user declared; replaces one of the same name. Does not wait for a sync.
-    ///
-    /// # Errors
-    /// [`CacheError::Manifest`], also when the cache is read-only.
-    pub fn put_user_table(home: &std::path::Path, table: &UserTable) -> Result<(), CacheError> {
-        Self::write_catalog(home, |db| {
-            db.execute(
-                "INSERT INTO user_table (schema, name, definition, created_at) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (schema, name) DO UPDATE SET definition = excluded.definition, created_at = excluded.created_at",
-                params![table.schema, table.name, table.definition, micros(table.created_at)],
-            )
-            .map(drop)
-        })
-    }
-
-    /// Forgets a table that a user declared; says whether there was one.
-    ///
-    /// # Errors
-    /// [`CacheError::Manifest`], also when the cache is read-only.
-    pub fn drop_user_table(
-        home: &std::path::Path,
-        schema: &str,
-        name: &str,
-    ) -> Result<bool, CacheError> {
-        Self::write_catalog(home, |db| {
-            db.execute(
-                "DELETE FROM user_table WHERE schema = ?1 AND name = ?2",
-                [schema, name],
-            )
-            .map(|n| n > 0)
-        })
-    }
-
-    fn write_catalog<T>(
-        home: &std::path::Path,
-        write: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, CacheError> {
-        let home = crate::Home::new(home);
-        let db = super::open_for_writing(&home)?;
-        write(&db).map_err(|source| CacheError::Manifest {
-            action: "write",
-            path: home.manifest(),
-            source,
-        })
-    }
-
     /// The instant of the oldest snapshot kept, over all sources.
     ///
     /// # Errors

@@ -1,14 +1,27 @@
 //! One transaction of a running sync: objects, their packs, and the table files with their records.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{NewTrailFile, NewTrailObject, TrailBatch, TrailBatchOutcome, TrailFlags};
 use crate::{
-    CacheError, CacheWriter, FetchedObject, PackRange, Sha256, TrailKey, TrailPrefix,
-    manifest::micros,
+    CacheError, CacheWriter, DeliveryDay, EventCategory, FetchedObject, PackRange, Sha256,
+    TrailKey, TrailPrefix, manifest::micros,
 };
+
+/// The row of an object that is not known; changes nothing when it is.
+const PUT_NEW: &str = "INSERT INTO trail_object (prefix_id, name, etag, size_bytes, modified_at, version_id, storage_class, sha256,
+     verified_by, metadata, fetched_at, pack_id, pack_offset, record_count, flags)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING";
+/// The row of an object in place of that of the version before.
+const PUT_CHANGED: &str = "INSERT OR REPLACE INTO trail_object (prefix_id, name, etag, size_bytes, modified_at, version_id, storage_class, sha256,
+     verified_by, metadata, fetched_at, pack_id, pack_offset, record_count, flags)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 
 impl CacheWriter {
     /// Commits objects together with the table files that hold their records: both or neither.
@@ -35,6 +48,9 @@ impl CacheWriter {
             source_id,
             prefixes: HashMap::new(),
             packs: HashMap::new(),
+            words: RefCell::default(),
+            sums: BTreeMap::new(),
+            days: BTreeMap::new(),
             outcome: TrailBatchOutcome::default(),
         };
         writing.write(batch)?;
@@ -59,7 +75,21 @@ struct Writing<'t> {
     /// Ids of prefixes met so far.
     prefixes: HashMap<String, i64>,
     packs: HashMap<Sha256, i64>,
+    /// Ids of words met so far.
+    words: RefCell<HashMap<String, i64>>,
+    /// What the objects add to the sums of their prefixes: a batch has thousands of the one and dozens of the other.
+    sums: BTreeMap<i64, Sums>,
+    /// Objects and events that they add, by prefix, day and category.
+    days: BTreeMap<(i64, DeliveryDay, EventCategory), (u64, u64)>,
     outcome: TrailBatchOutcome,
+}
+
+/// What a batch adds to the sums of a prefix.
+#[derive(Default)]
+struct Sums {
+    object_count: u64,
+    size_bytes: i64,
+    record_count: u64,
 }
 
 /// What a row says of the version before.
@@ -83,6 +113,7 @@ impl Writing<'_> {
             let key = trail_key(&object.key)?;
             self.refresh(&key, object).map_err(self.failed())?;
         }
+        self.write_sums().map_err(self.failed())?;
         insert_files(self.db, self.source_id, &batch.files, None).map_err(self.failed())
     }
 
@@ -143,6 +174,12 @@ impl Writing<'_> {
         let prefix_id = self.prefix_id(&key.prefix)?;
         let object = &new.object;
         let name = name_of(key, object);
+        // Nearly all objects are new: what is known of the others is asked when that proves wrong.
+        if self.put(PUT_NEW, prefix_id, name, new, pack, new.flags)? == 1 {
+            self.add_up(prefix_id, key, new, None);
+            self.outcome.added_count += 1;
+            return Ok(false);
+        }
         let before = self
             .db
             .prepare_cached(
@@ -153,70 +190,88 @@ impl Writing<'_> {
                     sha256: row.get(0)?,
                     size_bytes: row.get(1)?,
                 })
-            })
-            .optional()?;
-        if before
-            .as_ref()
-            .is_some_and(|before| before.sha256 == object.sha256.0)
-        {
+            })?;
+        if before.sha256 == object.sha256.0 {
             return Ok(true);
         }
         let flags = TrailFlags {
-            replaced: before.is_some(),
+            replaced: true,
             ..new.flags
         };
-        self.db
-            .prepare_cached(
-                "INSERT OR REPLACE INTO trail_object (prefix_id, name, etag, size_bytes, modified_at, version_id, storage_class, sha256,
-                     verified_by, metadata, fetched_at, pack_id, pack_offset, record_count, flags)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-            )?
-            .execute(params![
-                prefix_id,
-                name,
-                Etag::of(&object.etag),
-                object.size_bytes,
-                micros(object.modified_at),
-                object.version_id,
-                self.optional_word(object.storage_class.as_deref())?,
-                object.sha256.0,
-                self.word(&object.verified_by)?,
-                metadata_text(object),
-                micros(object.fetched_at),
-                pack.map(|(id, _)| id),
-                pack.map(|(_, range)| range.offset),
-                new.record_count,
-                flags.bits(),
-            ])?;
-        self.add_up(prefix_id, key, new, before.as_ref())?;
-        match before {
-            None => self.outcome.added_count += 1,
-            Some(_) => self.outcome.changed_count += 1,
-        }
+        self.put(PUT_CHANGED, prefix_id, name, new, pack, flags)?;
+        self.add_up(prefix_id, key, new, Some(&before));
+        self.outcome.changed_count += 1;
         Ok(false)
     }
 
-    /// Sums of the prefix and of the day.
-    fn add_up(
+    /// Writes a row; how many rows that changed.
+    fn put(
         &self,
+        sql: &str,
+        prefix_id: i64,
+        name: &str,
+        new: &NewTrailObject,
+        pack: Option<(i64, PackRange)>,
+        flags: TrailFlags,
+    ) -> rusqlite::Result<usize> {
+        let object = &new.object;
+        self.db.prepare_cached(sql)?.execute(params![
+            prefix_id,
+            name,
+            Etag::of(&object.etag),
+            object.size_bytes,
+            micros(object.modified_at),
+            object.version_id,
+            self.optional_word(object.storage_class.as_deref())?,
+            object.sha256.0,
+            self.word(&object.verified_by)?,
+            metadata_text(object),
+            micros(object.fetched_at),
+            pack.map(|(id, _)| id),
+            pack.map(|(_, range)| range.offset),
+            new.record_count,
+            flags.bits(),
+        ])
+    }
+
+    /// Adds an object to the sums of its prefix and of its day.
+    fn add_up(
+        &mut self,
         prefix_id: i64,
         key: &TrailKey,
         new: &NewTrailObject,
         before: Option<&Before>,
-    ) -> rusqlite::Result<()> {
-        let old_size = before.map_or(0, |before| before.size_bytes);
-        self.db
-            .prepare_cached(
-                "UPDATE trail_prefix SET object_count = object_count + ?2, size_bytes = size_bytes + ?3 - ?4, record_count = record_count + ?5 WHERE id = ?1",
-            )?
-            .execute(params![
-                prefix_id,
-                before.is_none(),
-                new.object.size_bytes,
-                old_size,
-                new.record_count
-            ])?;
+    ) {
+        let object_count = u64::from(before.is_none());
+        let sums = self.sums.entry(prefix_id).or_default();
+        sums.object_count += object_count;
+        sums.size_bytes = sums
+            .size_bytes
+            .saturating_add_unsigned(new.object.size_bytes)
+            .saturating_sub(before.map_or(0, |before| before.size_bytes));
+        sums.record_count += new.record_count;
         for (category, event_count) in &new.categories {
+            let day = self.days.entry((prefix_id, key.day, *category));
+            let (objects, events) = day.or_default();
+            *objects += object_count;
+            *events += event_count;
+        }
+    }
+
+    fn write_sums(&self) -> rusqlite::Result<()> {
+        for (prefix_id, sums) in &self.sums {
+            self.db
+                .prepare_cached(
+                    "UPDATE trail_prefix SET object_count = object_count + ?2, size_bytes = size_bytes + ?3, record_count = record_count + ?4 WHERE id = ?1",
+                )?
+                .execute(params![
+                    prefix_id,
+                    sums.object_count,
+                    sums.size_bytes,
+                    sums.record_count
+                ])?;
+        }
+        for ((prefix_id, day, category), (object_count, event_count)) in &self.days {
             self.db
                 .prepare_cached(
                     "INSERT INTO trail_day (prefix_id, day, category, is_pending, object_count, event_count) VALUES (?1, ?2, ?3, 1, ?4, ?5)
@@ -224,9 +279,9 @@ impl Writing<'_> {
                 )?
                 .execute(params![
                     prefix_id,
-                    key.day.as_str(),
+                    day.as_str(),
                     category.as_str(),
-                    before.is_none(),
+                    object_count,
                     event_count
                 ])?;
         }
@@ -260,20 +315,25 @@ impl Writing<'_> {
     }
 
     fn word(&self, text: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.words.borrow().get(text) {
+            return Ok(*id);
+        }
         let known = self
             .db
             .prepare_cached("SELECT id FROM word WHERE text = ?1")?
             .query_row([text], |row| row.get(0))
             .optional()?;
-        match known {
-            Some(id) => Ok(id),
+        let id = match known {
+            Some(id) => id,
             None => {
                 self.db
                     .prepare_cached("INSERT INTO word (text) VALUES (?1)")?
                     .execute([text])?;
-                Ok(self.db.last_insert_rowid())
+                self.db.last_insert_rowid()
             }
-        }
+        };
+        self.words.borrow_mut().insert(text.to_owned(), id);
+        Ok(id)
     }
 }
 

@@ -332,6 +332,15 @@ pub struct CoveragePlace {
     pub region: String,
 }
 
+/// A folder of a trail of which the cache holds objects: one account, region and day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailPlace {
+    /// Account, folder and region; shared by its days.
+    pub prefix: Arc<TrailPrefix>,
+    /// The day of delivery.
+    pub day: DeliveryDay,
+}
+
 /// What the cache holds of one day, account, region and event category.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailCoverage {

@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, params, types::Type, types::ValueRef};
 
 use super::{
     CoveragePlace, EventCategory, KnownTrailPrefix, NewTrailFile, TrailCoverage, TrailFile,
-    TrailFlags, TrailObject, TrailTable,
+    TrailFlags, TrailObject, TrailPlace, TrailTable,
 };
 use crate::{
     AccountId, Cache, CacheError, DeliveryDay, FetchedObject, KnownObject, PackRange, PackReader,
@@ -40,6 +40,50 @@ impl Cache {
         let sql =
             format!("{FILES} WHERE f.source_id = ?1 AND f.visible_from IS NULL ORDER BY f.id");
         self.select(&sql, [id], trail_file)
+    }
+
+    /// The folders of a source that hold objects, by prefix and day.
+    ///
+    /// # Errors
+    /// [`CacheError::UnknownSource`], [`CacheError::Manifest`].
+    pub fn trail_places(&self, source: &SourceName) -> Result<Vec<TrailPlace>, CacheError> {
+        let id = self.source_id(source)?;
+        let prefixes = self.select(
+            "SELECT id, prefix FROM trail_prefix WHERE source_id = ?1",
+            [id],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+        )?;
+        let prefixes = prefixes
+            .into_iter()
+            .filter_map(|(id, prefix)| Some((id, Arc::new(TrailPrefix::parse(&prefix)?))))
+            .collect::<HashMap<_, _>>();
+        let mut places = self
+            .select(
+                "SELECT prefix_id, day FROM trail_day WHERE is_pending = 0",
+                [],
+                |row| {
+                    let Some(prefix) = prefixes.get(&row.get(0)?) else {
+                        return Ok(None);
+                    };
+                    Ok(Some(TrailPlace {
+                        prefix: Arc::clone(prefix),
+                        day: day(row, 1)?,
+                    }))
+                },
+            )?
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>();
+        places.sort_by(|a, b| {
+            let by_prefix = match Arc::ptr_eq(&a.prefix, &b.prefix) {
+                true => Ordering::Equal,
+                false => a.prefix.cmp(&b.prefix),
+            };
+            by_prefix.then_with(|| a.day.cmp(&b.day))
+        });
+        // A day has a row for each category.
+        places.dedup();
+        Ok(places)
     }
 
     /// The prefixes of a source, ascending.

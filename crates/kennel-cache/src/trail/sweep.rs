@@ -1,5 +1,5 @@
-//! Files that no manifest row names: published by a sync that was killed before its commit, or replaced
-//! by a compaction.
+//! Files that no manifest row names: published by a sync or a statement that was killed before its commit, replaced
+//! by a compaction, or of a table that a user dropped.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -7,7 +7,7 @@ use tracing::{debug, info};
 
 use crate::{
     CacheError, CacheWriter, PruneOutcome, Sha256, layout::pack_name, lock::wait_for_readers,
-    prune::sweep,
+    prune::sweep, user::USER_TABLES,
 };
 
 /// The folder of CloudTrail's table files, below that of all tables.
@@ -21,7 +21,7 @@ impl CacheWriter {
     pub(crate) fn sweep_orphans(&self) -> Result<(), CacheError> {
         let home = &self.cache.home;
         let tables = home.tables();
-        let folders = [home.packs(), tables.join(TABLES)];
+        let folders = [home.packs(), tables.join(TABLES), tables.join(USER_TABLES)];
         if !folders.iter().any(|folder| folder.is_dir()) {
             return Ok(());
         }
@@ -33,12 +33,17 @@ impl CacheWriter {
             }
             Err(error) => return Err(error),
         };
-        let [packs, trail_tables] = &folders;
+        let [packs, trail_tables, user_tables] = &folders;
         let mut outcome = PruneOutcome::default();
         sweep(packs, packs, &self.kept_packs()?, false, &mut outcome)?;
         if trail_tables.is_dir() {
-            let kept = self.kept_trail_files()?;
+            let kept = self.kept_tables("trail_file")?;
             sweep(&tables, trail_tables, &kept, false, &mut outcome)?;
+        }
+        if user_tables.is_dir() {
+            // Whoever writes such a file reads the cache, too: nobody does now.
+            let kept = self.kept_tables("user_file")?;
+            sweep(&tables, user_tables, &kept, false, &mut outcome)?;
         }
         if outcome.file_count > 0 {
             info!(
@@ -54,11 +59,11 @@ impl CacheWriter {
         kept_packs(&self.cache.db).map_err(self.cache.failed("read"))
     }
 
-    fn kept_trail_files(&self) -> Result<BTreeSet<String>, CacheError> {
+    fn kept_tables(&self, table: &str) -> Result<BTreeSet<String>, CacheError> {
         let select = || -> rusqlite::Result<BTreeSet<String>> {
             self.cache
                 .db
-                .prepare("SELECT table_path FROM trail_file")?
+                .prepare(&format!("SELECT table_path FROM {table}"))?
                 .query_map([], |row| row.get(0))?
                 .collect()
         };

@@ -10,8 +10,9 @@ use std::{fs, io::Write, path::Path};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kennel_cache::{
-    Cache, CacheError, CacheWriter, FailureStage, FetchedObject, NewReport, ReportKey, ReportType,
-    Retention, Sha256, SourceKind, SourceName, SyncCommit, UserTable, View,
+    Cache, CacheError, CacheWriter, FailureStage, FetchedObject, NewReport, Put, ReportKey,
+    ReportType, Retention, Sha256, SourceKind, SourceName, SyncCommit, UserCatalog, UserTable,
+    View,
 };
 
 const KEY: &str =
@@ -517,13 +518,14 @@ fn user_tables_are_written_beside_a_running_sync() {
         definition: "CREATE …".into(),
         created_at: at(0),
     };
-    Cache::put_user_table(dir.path(), &table).unwrap();
+    let mut catalog = UserCatalog::open(dir.path()).unwrap();
+    assert!(catalog.put_table(&table, &[], Put::New, None).unwrap());
     assert_eq!(
         Cache::open(dir.path()).unwrap().user_tables().unwrap(),
         [table]
     );
-    assert!(Cache::drop_user_table(dir.path(), "default", "t").unwrap());
-    assert!(!Cache::drop_user_table(dir.path(), "default", "t").unwrap());
+    assert!(catalog.drop_table("default", "t").unwrap());
+    assert!(!catalog.drop_table("default", "t").unwrap());
 }
 
 #[test]

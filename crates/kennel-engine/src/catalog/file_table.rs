@@ -24,7 +24,7 @@ use datafusion::{
     },
     error::Result as DataFusionResult,
     logical_expr::{Expr, TableProviderFilterPushDown, expr_rewriter::unnormalize_col},
-    physical_expr::create_physical_expr,
+    physical_expr::{PhysicalExpr, create_physical_expr},
     physical_plan::{ExecutionPlan, empty::EmptyExec},
 };
 use kennel_cache::{AccountId, CustomerId, Report, ReportType, View};
@@ -177,11 +177,16 @@ impl FileTable {
         self.table_schema
             .table_partition_cols()
             .iter()
-            .map(|field| match field.name().as_str() {
-                "customer_id" => ScalarValue::from(customer_id.as_str()),
-                "csp" => ScalarValue::from(csp.as_str()),
-                "account_id" => ScalarValue::from(account_id.as_str()),
-                _ => ScalarValue::try_from(field.data_type()).unwrap_or(ScalarValue::Null),
+            .map(|field| {
+                let known = match field.name().as_str() {
+                    "customer_id" => customer_id.as_str(),
+                    "csp" => csp.as_str(),
+                    "account_id" => account_id.as_str(),
+                    _ => return null_of(field.data_type()),
+                };
+                // A user's table may have it as a number.
+                ScalarValue::try_from_string(known.to_owned(), field.data_type())
+                    .unwrap_or_else(|_| null_of(field.data_type()))
             })
             .collect()
     }
@@ -226,7 +231,11 @@ impl FileTable {
     }
 }
 
-fn contains_subquery(expr: &Expr) -> bool {
+fn null_of(data_type: &DataType) -> ScalarValue {
+    ScalarValue::try_from(data_type).unwrap_or(ScalarValue::Null)
+}
+
+pub(super) fn contains_subquery(expr: &Expr) -> bool {
     use datafusion::common::tree_node::TreeNode;
     expr.exists(|e| {
         Ok(matches!(
@@ -297,6 +306,7 @@ impl TableProvider for FileTable {
                 .into_iter()
                 .map(|file| self.partitioned_file(file))
                 .collect(),
+            predicate: None,
         }
         .plan(state, projection, limit)
     }
@@ -307,6 +317,8 @@ pub(super) struct ParquetScan<'a> {
     pub(super) table_schema: &'a TableSchema,
     pub(super) files: Vec<PartitionedFile>,
     pub(super) row_count: u64,
+    /// What all rows that are wanted fulfil, beside the filters.
+    pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
 }
 
 impl ParquetScan<'_> {
@@ -333,9 +345,12 @@ impl ParquetScan<'_> {
         for (index, file) in self.files.into_iter().enumerate() {
             groups[index % group_count].push(file);
         }
-        let source = ParquetSource::new(self.table_schema.clone())
+        let mut source = ParquetSource::new(self.table_schema.clone())
             .with_table_parquet_options(state.default_table_options().parquet)
             .with_metadata_size_hint(FOOTER_HINT_BYTES);
+        if let Some(predicate) = self.predicate {
+            source = source.with_predicate(predicate);
+        }
         let config = FileScanConfigBuilder::new(tables_url(), Arc::new(source))
             .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
             .with_statistics(statistics)

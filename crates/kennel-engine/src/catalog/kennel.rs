@@ -19,7 +19,18 @@ use kennel_cache::{ReportType, View};
 use super::{Shared, external, objects};
 
 /// The tables of this schema.
-pub(super) const NAMES: [&str; 5] = ["coverage", "failures", "objects", "queries", "snapshots"];
+pub(super) const NAMES: [&str; 7] = [
+    "capabilities",
+    "coverage",
+    "failures",
+    "functions",
+    "objects",
+    "queries",
+    "snapshots",
+];
+
+/// k9's published map, from its capabilities to the calls that CloudTrail records.
+static CAPABILITY_CALLS: &str = include_str!("../../data/capability-calls.tsv");
 
 /// The table of this name.
 pub(super) fn open(
@@ -27,8 +38,10 @@ pub(super) fn open(
     name: &str,
 ) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
     let batch = match name {
+        "capabilities" => capabilities()?,
         "coverage" => coverage(shared)?,
         "failures" => failures(shared)?,
+        "functions" => functions()?,
         "objects" => return objects::open(shared).map(Some),
         "queries" => queries(shared)?,
         "snapshots" => snapshots(shared)?,
@@ -84,6 +97,38 @@ impl Columns {
         let schema: SchemaRef = Arc::new(Schema::new(self.fields));
         Ok(RecordBatch::try_new(schema, self.arrays)?)
     }
+}
+
+/// One row per k9 service, access capability, IAM action and call that needs the action.
+fn capabilities() -> DataFusionResult<RecordBatch> {
+    let names = [
+        "service_name",
+        "access_capability",
+        "action",
+        "service",
+        "event_name",
+    ];
+    let lines = || {
+        CAPABILITY_CALLS
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+    };
+    let mut columns = Columns::default();
+    for (nth, name) in names.into_iter().enumerate() {
+        columns.text(name, lines().map(|line| line.split('\t').nth(nth)));
+    }
+    columns.finish()
+}
+
+/// Trino's functions and what became of each: `name`, `family`, `state`, `note` (text, never null).
+fn functions() -> DataFusionResult<RecordBatch> {
+    let rows = kennel_athena::functions();
+    let mut columns = Columns::default();
+    columns.text("name", rows.iter().map(|row| Some(row.name)));
+    columns.text("family", rows.iter().map(|row| Some(row.family)));
+    columns.text("state", rows.iter().map(|row| Some(row.state.as_str())));
+    columns.text("note", rows.iter().map(|row| Some(row.note)));
+    columns.finish()
 }
 
 fn snapshots(shared: &Shared) -> DataFusionResult<RecordBatch> {

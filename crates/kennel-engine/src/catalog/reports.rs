@@ -17,7 +17,7 @@ use datafusion::{
 use kennel_cache::{Cache, Report, ReportType, View};
 
 use super::{
-    Shared, columns_from_text, external,
+    Hidden, Origins, Shared, columns_from_text, external,
     file_table::{FileTable, Partition, TableFile, instant_value, named},
 };
 use crate::k9::{PARTITION_COLUMNS, known_columns};
@@ -32,6 +32,7 @@ pub(super) fn open(
     shared: &Arc<Shared>,
     name: &str,
     view: View,
+    hidden: Hidden,
 ) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
     let (base, is_history) = name
         .strip_suffix("_latest")
@@ -47,10 +48,17 @@ pub(super) fn open(
         None => (vec![], vec![]),
     };
     let file_schema = file_schema(report_type, &reports);
+    let origins = Origins::of(shared, hidden)?;
     let files = reports
         .into_iter()
-        .map(|report| table_file(report, is_history))
+        .map(|report| {
+            let mut file = table_file(report, is_history);
+            file.partition_values.extend(origins.values(&file.report));
+            file
+        })
         .collect();
+    let mut partition_fields = partition_fields(is_history);
+    partition_fields.extend(hidden.fields());
     Ok(Some(Arc::new(FileTable::new(
         named(format!("k9.{name}"), view, shared.view),
         Some(report_type),
@@ -58,7 +66,7 @@ pub(super) fn open(
         view,
         known,
         file_schema,
-        partition_fields(is_history),
+        partition_fields,
         files,
     ))))
 }

@@ -2,25 +2,28 @@
 //! other kinds of records. All are projections of the table files that the manifest names, so that filters reach
 //! the files' own statistics: delivery day and event time are columns with bounds, and no row is lost to pruning.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
-    arrow::datatypes::{DataType, SchemaRef},
+    arrow::datatypes::{DataType, Field, SchemaRef},
     catalog::{Session, TableProvider, view::ViewTable},
+    common::{Column, JoinType},
     datasource::{TableType, provider_as_source, table_schema::TableSchema},
     error::Result as DataFusionResult,
     logical_expr::{
-        Expr, LogicalPlanBuilder, TableProviderFilterPushDown, col, expr_fn::try_cast, in_list, lit,
+        Expr, LogicalPlanBuilder, TableProviderFilterPushDown, col, expr_fn::try_cast, ident,
+        in_list, lit,
     },
     physical_plan::ExecutionPlan,
     scalar::ScalarValue,
 };
-use kennel_cache::{TrailFile, TrailTable as TrailKind, View};
+use kennel_cache::{SourceName, TrailFile, TrailTable as TrailKind, View};
 
 use super::{
-    Shared, external,
+    Hidden, Shared, external,
     file_table::{ParquetScan, table_statistics},
+    objects, places,
 };
 use crate::trail::schema::{EXTRA_COLUMN, PARTITION_COLUMNS, RECORD, event_schema};
 
@@ -37,7 +40,7 @@ const TABLES: [(&str, TrailKind); 5] = [
 ];
 
 /// AWS's own table, duplicates included.
-const LOGS: &str = "cloudtrail_logs";
+pub(super) const LOGS: &str = "cloudtrail_logs";
 
 /// Columns of `events`, in order, and what each is made from; [`crate::trail::schema`] says how.
 const EVENT_COLUMNS: [(&str, &str); 36] = [
@@ -91,28 +94,70 @@ pub(super) fn names() -> impl Iterator<Item = String> {
     TABLES.iter().map(|(name, _)| (*name).to_owned())
 }
 
+/// The source of a file's records, and the URL of what their keys are relative to: only beside hidden columns.
+const ORIGIN_COLUMNS: [&str; 2] = ["$source", "$root"];
+
 /// The table of this name, if it is one of CloudTrail's.
 pub(super) fn open(
     shared: &Arc<Shared>,
     name: &str,
     view: View,
+    hidden: Hidden,
 ) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
     let Some((name, kind)) = TABLES.into_iter().find(|(known, _)| *known == name) else {
         return Ok(None);
     };
-    let files = match shared.cache() {
+    let plan = scan(
+        shared,
+        &format!("{SCHEMA}.{name}"),
+        kind,
+        None,
+        view,
+        hidden,
+    )?;
+    let (plan, mut columns) = match name {
+        LOGS => (plan, log_columns()),
+        _ => (
+            plan.filter(col("is_duplicate").eq(lit(false)))?,
+            event_columns(kind),
+        ),
+    };
+    columns.extend(hidden_columns(hidden));
+    Ok(Some(Arc::new(ViewTable::new(
+        plan.project(columns)?.build()?,
+        None,
+    ))))
+}
+
+/// All columns of the records of one kind, of one source or of all, as far as flags and time let them through.
+pub(super) fn scan(
+    shared: &Arc<Shared>,
+    name: &str,
+    kind: TrailKind,
+    source: Option<&SourceName>,
+    view: View,
+    hidden: Hidden,
+) -> DataFusionResult<LogicalPlanBuilder> {
+    let mut files = match shared.cache() {
         Some(cache) => cache.trail_files(kind).map_err(external)?,
         None => vec![],
     };
+    files.retain(|file| source.is_none_or(|source| file.source == *source));
+    let mut table_schema = TableSchema::builder(event_schema());
+    if hidden != Hidden::No {
+        let origin = ORIGIN_COLUMNS.map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
+        table_schema = table_schema.with_table_partition_cols(origin.to_vec());
+    }
     let table = TrailTable {
-        name: format!("{SCHEMA}.{name}"),
+        name: name.to_owned(),
         kind,
         view,
-        table_schema: TableSchema::builder(event_schema()).build(),
+        table_schema: table_schema.build(),
         files,
+        shared: Arc::clone(shared),
     };
-    let source = provider_as_source(Arc::new(table));
-    let mut plan = LogicalPlanBuilder::scan(name, source, None)?;
+    let table_source = provider_as_source(Arc::new(table));
+    let mut plan = LogicalPlanBuilder::scan(kind.as_str(), table_source, None)?;
     if !shared.accounts.is_empty() {
         let wanted = shared.accounts.iter().map(|id| lit(id.as_str())).collect();
         plan = plan.filter(in_list(col("account_id"), wanted, false))?;
@@ -122,13 +167,40 @@ pub(super) fn open(
         let known_by_then = col("event_time").lt_eq(lit(at));
         plan = plan.filter(col("event_time").is_null().or(known_by_then))?;
     }
-    let plan = match name {
-        LOGS => plan.project(log_columns())?,
-        _ => plan
-            .filter(col("is_duplicate").eq(lit(false)))?
-            .project(event_columns(kind))?,
+    if hidden == Hidden::All {
+        let objects = provider_as_source(objects::open(shared)?);
+        let objects = LogicalPlanBuilder::scan("objects", objects, None)?.project([
+            ident("source").alias("$object_source"),
+            ident("key").alias("$object_key"),
+            ident("size_bytes").alias(Hidden::SIZE),
+            ident("modified_at").alias(Hidden::MODIFIED),
+        ])?;
+        plan = plan.join(
+            objects.build()?,
+            JoinType::Left,
+            (
+                ["$source", "object_key"].map(Column::from_name).to_vec(),
+                ["$object_source", "$object_key"]
+                    .map(Column::from_name)
+                    .to_vec(),
+            ),
+            None,
+        )?;
+    }
+    Ok(plan)
+}
+
+/// What hidden columns are made from.
+pub(super) fn hidden_columns(hidden: Hidden) -> Vec<Expr> {
+    let path = || {
+        let parts = vec![ident("$root"), ident("object_key")];
+        datafusion::functions::string::expr_fn::concat(parts).alias(Hidden::PATH)
     };
-    Ok(Some(Arc::new(ViewTable::new(plan.build()?, None))))
+    match hidden {
+        Hidden::No => vec![],
+        Hidden::Path => vec![path()],
+        Hidden::All => vec![path(), ident(Hidden::SIZE), ident(Hidden::MODIFIED)],
+    }
 }
 
 /// AWS's columns, the superset, what is not known, then the partition columns.
@@ -175,6 +247,18 @@ pub(crate) struct TrailTable {
     table_schema: TableSchema,
     /// What it is read from.
     pub(crate) files: Vec<TrailFile>,
+    shared: Arc<Shared>,
+}
+
+impl TrailTable {
+    /// What filters on folders leave; `None` for those that prune by themselves.
+    fn bounds(&self, filters: &[Expr]) -> DataFusionResult<Option<places::Bounds>> {
+        let Some(cache) = self.shared.cache() else {
+            return Ok(None);
+        };
+        let sources = self.files.iter().map(|file| file.source.clone());
+        places::bounds(&cache, &sources.collect::<BTreeSet<_>>(), filters)
+    }
 }
 
 #[async_trait]
@@ -198,26 +282,49 @@ impl TableProvider for TrailTable {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let schema = self.table_schema.file_schema();
-        let files = self.files.iter().map(|file| {
-            let file = &file.file;
-            datafusion::datasource::listing::PartitionedFile::new(
+        let bounds = self.bounds(filters)?;
+        let has_origin = !self.table_schema.table_partition_cols().is_empty();
+        let wanted = self
+            .files
+            .iter()
+            .filter(|file| {
+                bounds
+                    .as_ref()
+                    .is_none_or(|bounds| bounds.let_through(file))
+            })
+            .collect::<Vec<_>>();
+        let files = wanted.iter().map(|known| {
+            let file = &known.file;
+            let mut found = datafusion::datasource::listing::PartitionedFile::new(
                 file.table_path.clone(),
                 file.size_bytes,
-            )
-            .with_statistics(Arc::new(table_statistics(
+            );
+            if has_origin {
+                let root = self.shared.root_of(&known.source);
+                found = found.with_partition_values(vec![
+                    ScalarValue::from(known.source.as_str()),
+                    ScalarValue::from(root),
+                ]);
+            }
+            found.with_statistics(Arc::new(table_statistics(
                 schema,
                 file.row_count,
                 &file.statistics,
             )))
         });
+        let predicate = match &bounds {
+            Some(bounds) => bounds.predicate(self.table_schema.table_schema())?,
+            None => None,
+        };
         ParquetScan {
             table_schema: &self.table_schema,
             files: files.collect(),
-            row_count: self.files.iter().map(|file| file.file.row_count).sum(),
+            row_count: wanted.iter().map(|known| known.file.row_count).sum(),
+            predicate,
         }
         .plan(state, projection, limit)
     }

@@ -71,6 +71,13 @@ pub(super) fn options() -> FormatOptions<'static> {
 
 /// Appends a text in JSON's quotes.
 pub(super) fn push_quoted(text: &str, out: &mut String) {
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     out.push_str(&serde_json::to_string(text).expect("a text always serialises"));
 }
 
@@ -119,6 +126,11 @@ pub(super) fn write_json(array: &ArrayRef, row: usize, out: &mut String) -> Resu
 }
 
 fn write_plain(array: &ArrayRef, row: usize, out: &mut String) -> Result<(), ArrowError> {
+    // Most values are texts; a formatter for each of them costs more than all else.
+    if let Some(texts) = array.as_string_opt::<i32>().filter(|_| array.is_valid(row)) {
+        out.push_str(texts.value(row));
+        return Ok(());
+    }
     let options = options();
     let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
     write!(out, "{}", formatter.value(row).try_to_string()?)

@@ -11,7 +11,7 @@ use datafusion::{
             SortColumn, SortOptions, lexsort_to_indices, max, max_string, min, min_string,
             take_record_batch,
         },
-        datatypes::{DataType, SchemaRef, TimestampMicrosecondType},
+        datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType},
         error::ArrowError,
     },
     parquet::{
@@ -53,7 +53,8 @@ pub(crate) enum Bounds {
 }
 
 impl ColumnStatistics {
-    fn add(&mut self, array: &ArrayRef) {
+    /// Takes in an array's values.
+    pub(crate) fn add(&mut self, array: &ArrayRef) {
         self.null_count += array.null_count() as u64;
         let found = match array.data_type() {
             DataType::Utf8 => {
@@ -62,7 +63,7 @@ impl ColumnStatistics {
                     .zip(max_string(texts))
                     .map(|(a, b)| Bounds::Text(a.into(), b.into()))
             }
-            DataType::Timestamp(..) => {
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 let instants = array.as_primitive::<TimestampMicrosecondType>();
                 min(instants)
                     .zip(max(instants))
@@ -88,7 +89,8 @@ impl ColumnStatistics {
         };
     }
 
-    fn without_long_bounds(mut self) -> Self {
+    /// Without bounds that are too long to help.
+    pub(crate) fn without_long_bounds(mut self) -> Self {
         if matches!(&self.bounds, Some(Bounds::Text(a, b)) if a.len().max(b.len()) > LONGEST_BOUND)
         {
             self.bounds = None;

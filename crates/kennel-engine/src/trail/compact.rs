@@ -56,8 +56,8 @@ pub struct Settled {
     pub duplicate_count: u64,
 }
 
-/// Finds the new files that need no rewriting, in which [`write_sorted`](super::write_sorted) has flagged what
-/// is a duplicate within the file.
+/// Finds the new files that need no rewriting, in which what is a duplicate within the file was flagged when it was
+/// written.
 ///
 /// A file stays when it has [`TrailWriteOptions::min_settled_bytes`] and no event of it is in a file of
 /// `visible`, or in one that stays. Of each file that shares an instant with one of those, identities are read.

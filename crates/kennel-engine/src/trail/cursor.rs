@@ -1,6 +1,6 @@
 //! Table files as inputs of a merge: what their footers tell, and cursors over their rows.
 
-use std::{cmp::Ordering, fs::File, path::PathBuf, sync::Arc};
+use std::{cmp::Ordering, fs::File, ops::Range, path::PathBuf, sync::Arc};
 
 use datafusion::{
     arrow::{
@@ -12,11 +12,16 @@ use datafusion::{
         arrow::{
             ProjectionMask,
             arrow_reader::{
-                ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+                ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+                ParquetRecordBatchReaderBuilder, RowSelection,
             },
         },
         errors::ParquetError,
-        file::{metadata::RowGroupMetaData, statistics::Statistics},
+        file::{
+            metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData},
+            page_index::column_index::ColumnIndexMetaData,
+            statistics::Statistics,
+        },
     },
 };
 use kennel_cache::StageFile;
@@ -152,7 +157,7 @@ impl Input {
         Ok(count)
     }
 
-    /// Opens a cursor over identities and flags alone, of the row groups that overlap one of `ranges`.
+    /// Opens a cursor over identities and flags alone, of the pages that overlap one of `ranges`.
     pub(super) fn identities(
         &self,
         ranges: &[TimeRange],
@@ -165,16 +170,30 @@ impl Input {
             .enumerate()
             .filter(|(_, own)| ranges.iter().any(|range| overlap(own, range)))
             .map(|(index, _)| index)
-            .collect();
-        let reader = self.reader()?;
+            .collect::<Vec<_>>();
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new_with_options(self.place.open()?, options)
+                .map_err(|source| self.place.refused(source))?;
         let leaves = IDENTITY
             .iter()
             .chain(&[IS_DUPLICATE])
             .filter_map(|name| leaf_of(reader.parquet_schema(), name))
             .collect::<Vec<_>>();
         let mask = ProjectionMask::leaves(reader.parquet_schema(), leaves);
+        let (mut rows, mut row_count) = (Vec::new(), 0);
+        for index in &row_groups {
+            let pages = pages(reader.metadata(), *index);
+            let pages = pages
+                .into_iter()
+                .filter(|(own, _)| ranges.iter().any(|r| overlap(own, r)));
+            rows.extend(pages.map(|(_, rows)| row_count + rows.start..row_count + rows.end));
+            row_count += reader.metadata().row_group(*index).num_rows().max(0) as usize;
+        }
+        let rows = RowSelection::from_consecutive_ranges(rows.into_iter(), row_count);
         let reader = reader
             .with_row_groups(row_groups)
+            .with_row_selection(rows)
             .with_projection(mask)
             .with_batch_size(batch_rows)
             .build()
@@ -183,18 +202,51 @@ impl Input {
     }
 }
 
+/// The pages of a row group: their times, and their rows. One of all rows where no index tells.
+fn pages(footer: &ParquetMetaData, row_group: usize) -> Vec<(TimeRange, Range<usize>)> {
+    let row_count = footer.row_group(row_group).num_rows().max(0) as usize;
+    let leaf = leaf_of(footer.file_metadata().schema_descr(), EVENT_TIME);
+    let indexed = leaf.and_then(|leaf| {
+        let times = footer.column_index()?.get(row_group)?.get(leaf)?;
+        let places = footer
+            .offset_index()?
+            .get(row_group)?
+            .get(leaf)?
+            .page_locations();
+        let ColumnIndexMetaData::INT64(times) = times else {
+            return None;
+        };
+        let starts = places.iter().map(|page| page.first_row_index as usize);
+        let ends = starts.clone().skip(1).chain([row_count]);
+        let times = (0..places.len()).map(|page| {
+            let has_nulls = times.null_count(page) != Some(0);
+            match (times.min_value(page), times.max_value(page)) {
+                (Some(_), Some(last)) if has_nulls => (None, Some(*last)),
+                (Some(first), Some(last)) => (Some(*first), Some(*last)),
+                _ if times.is_null_page(page) => (None, None),
+                _ => ANY_TIME,
+            }
+        });
+        let rows = starts.zip(ends).map(|(start, end)| start..end.max(start));
+        Some(times.zip(rows).collect())
+    });
+    indexed.unwrap_or_else(|| vec![(ANY_TIME, 0..row_count)])
+}
+
+/// Any instant, or none.
+const ANY_TIME: TimeRange = (None, Some(i64::MAX));
+
 /// Without statistics a row group may hold any instant, and nulls.
 fn time_range(row_group: &RowGroupMetaData, time_leaf: Option<usize>) -> TimeRange {
-    const ANY: TimeRange = (None, Some(i64::MAX));
     let statistics = time_leaf.and_then(|leaf| row_group.column(leaf).statistics());
     let Some(Statistics::Int64(times)) = statistics else {
-        return ANY;
+        return ANY_TIME;
     };
     match (times.null_count_opt(), times.min_opt(), times.max_opt()) {
         (Some(0), Some(first), Some(last)) => (Some(*first), Some(*last)),
         (_, Some(_), Some(last)) => (None, Some(*last)),
         (Some(nulls), None, None) if nulls == row_group.num_rows() as u64 => (None, None),
-        _ => ANY,
+        _ => ANY_TIME,
     }
 }
 

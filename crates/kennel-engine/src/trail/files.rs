@@ -1,18 +1,17 @@
 //! Table files of a trail: rows sorted in memory and written, and the writer that ends a file when it is
 //! large enough. Which files exist is the manifest's to know.
 
-use std::{cmp::Ordering, collections::BTreeMap, io::Write, sync::Arc};
+use std::{collections::BTreeMap, io::Write, sync::Arc};
 
 use datafusion::{
     arrow::{
-        array::{Array, AsArray, BooleanArray, RecordBatch},
-        compute::interleave_record_batch,
+        array::{Array, AsArray, RecordBatch},
         datatypes::{DataType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType},
     },
     parquet::{
-        arrow::ArrowWriter,
+        arrow::{ArrowSchemaConverter, ArrowWriter, add_encoded_arrow_schema_to_metadata},
         errors::ParquetError,
-        file::{metadata::RowGroupMetaData, statistics::Statistics},
+        file::{metadata::RowGroupMetaData, statistics::Statistics, writer::SerializedFileWriter},
         schema::types::SchemaDescriptor,
     },
 };
@@ -20,7 +19,10 @@ use kennel_cache::{Stage, StageFile};
 
 use super::{
     TrailFileError, TrailTableFile, TrailWriteOptions,
-    key::{self, EVENT_TIME, IS_DUPLICATE, KeyEncoder},
+    encode::{Codecs, EventColumns},
+    held::{HeldRecords, Scratch},
+    key::EVENT_TIME,
+    schema::event_schema,
 };
 use crate::ingest::{Bounds, ColumnStatistics};
 
@@ -28,6 +30,10 @@ use crate::ingest::{Bounds, ColumnStatistics};
 const FOLDER: &str = "cloudtrail";
 /// Rows handed to the writer at once. Fixed, so that equal rows make equal bytes.
 pub(super) const CHUNK_ROWS: usize = 4 * 1024;
+/// Bytes of records after which a page ends, whatever its rows: its size is counted in 31 bits.
+const PAGE_TEXT_BYTES: usize = 64 << 20;
+/// Rows of a page are counted in 16 bits.
+const MOST_PAGE_ROWS: usize = 32 * 1024;
 
 /// A published table file that no manifest names yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,72 +68,151 @@ impl NewTrailFile {
     }
 }
 
-/// Sorts rows and writes them to table files of about [`TrailWriteOptions::max_file_bytes`] each.
+/// Sorts records and writes them to table files of about [`TrailWriteOptions::max_file_bytes`] each.
 ///
-/// The batches must have the same columns, among them `event_time: Timestamp(µs, UTC)`,
-/// `record_id: Utf8`, `account_id: Utf8`, `object_key: Utf8`, `record_index: Int64` and
-/// `is_duplicate: Boolean`; rows are ordered by the first five, nulls first. Of rows that are the same event all
-/// but the first are flagged; flags that are set stay. What is a duplicate of a row in another file is for
-/// [`compact`](super::compact) to find. Beside the rows themselves, memory holds their keys and one row
-/// group as encoded. The same rows make the same bytes, however they are divided into batches.
+/// Rows are ordered by `event_time`, `record_id`, `account_id`, `object_key` and `record_index`, nulls first. Of rows
+/// that are the same event all but the first are flagged. What is a duplicate of a row in another file is for
+/// [`compact`](super::compact) to find. Beside the records themselves, memory holds one row group as encoded. The
+/// same records make the same bytes, in whatever order they came.
 ///
 /// # Errors
 /// [`TrailFileError`]; nothing is named by a manifest then.
-pub fn write_sorted(
-    batches: &[RecordBatch],
+pub(super) fn write_held(
+    held: &HeldRecords,
     stage: &Stage,
     options: &TrailWriteOptions,
 ) -> Result<Vec<NewTrailFile>, TrailFileError> {
-    let row_count = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-    let Some(first) = batches.first().filter(|_| row_count > 0) else {
-        return Ok(vec![]);
-    };
-    key::check(&first.schema())?;
-    let encoder = KeyEncoder::try_new()?;
-    let keys = batches
-        .iter()
-        .map(|batch| encoder.encode(batch))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut order = Vec::with_capacity(row_count);
-    for (index, batch) in batches.iter().enumerate() {
-        order.extend((0..batch.num_rows()).map(|row| (index, row)));
+    let order = held.in_order();
+    let mut files = Vec::new();
+    let mut rest = order.as_slice();
+    while !rest.is_empty() {
+        let (file, written) = write_file(held, rest, stage, options)?;
+        files.push(file);
+        rest = &rest[written..];
     }
-    order.sort_unstable_by(|a, b| match keys[a.0].compare(a.1, &keys[b.0], b.1) {
-        Ordering::Equal => a.cmp(b),
-        other => other,
-    });
-    let repeats = order.windows(2).map(|pair| {
-        let [(a, row), (b, next)] = [pair[0], pair[1]];
-        keys[b].has_id(next) && keys[a].identity(row) == keys[b].identity(next)
-    });
-    let repeats = std::iter::once(false).chain(repeats).collect::<Vec<_>>();
-    drop(keys);
-    let batches = batches.iter().collect::<Vec<_>>();
-    let mut writer = TrailWriter::new(stage, first.schema(), options, row_count as u64);
-    for (rows, repeats) in order.chunks(CHUNK_ROWS).zip(repeats.chunks(CHUNK_ROWS)) {
-        let rows = interleave_record_batch(&batches, rows).map_err(TrailFileError::Sort)?;
-        writer.write(&flagged(rows, repeats)?)?;
-    }
-    writer.finish()
+    Ok(files)
 }
 
-/// Sets `is_duplicate` where `repeats` does.
-fn flagged(rows: RecordBatch, repeats: &[bool]) -> Result<RecordBatch, TrailFileError> {
-    if !repeats.contains(&true) {
-        return Ok(rows);
+/// Writes rows to a file until it is large enough; how many.
+fn write_file(
+    held: &HeldRecords,
+    rows: &[(u32, bool)],
+    stage: &Stage,
+    options: &TrailWriteOptions,
+) -> Result<(NewTrailFile, usize), TrailFileError> {
+    let mut file = EventFile::create(stage.create()?, options, rows.len() as u64)
+        .map_err(TrailFileError::Write)?;
+    let mut scratch = Scratch::new();
+    let mut written = 0;
+    for (row, is_repeated) in rows {
+        // Files that share no instant can be skipped one by one; but if all rows are of one instant, the size decides.
+        let most_bytes = options.max_file_bytes.max(1);
+        let is_large = file.size_bytes >= most_bytes;
+        let is_huge = file.size_bytes >= most_bytes.saturating_mul(2);
+        if is_huge || is_large && held.time(*row) != held.time(rows[written - 1].0) {
+            break;
+        }
+        file.append(held, *row, *is_repeated, &mut scratch)
+            .map_err(TrailFileError::Write)?;
+        written += 1;
     }
-    let schema = rows.schema();
-    let index = schema
-        .index_of(IS_DUPLICATE)
-        .map_err(TrailFileError::Sort)?;
-    let mut columns = rows.columns().to_vec();
-    let before = columns[index].as_boolean();
-    let flags = before
-        .iter()
-        .zip(repeats)
-        .map(|(flag, repeat)| Some(*repeat || flag == Some(true)));
-    columns[index] = Arc::new(flags.collect::<BooleanArray>());
-    RecordBatch::try_new(schema, columns).map_err(TrailFileError::Sort)
+    let row_count = file.row_count;
+    let (file, statistics) = file.finish().map_err(TrailFileError::Write)?;
+    Ok((
+        publish(file, row_count, &event_schema(), &statistics)?,
+        written,
+    ))
+}
+
+/// One file of records being written.
+pub(super) struct EventFile<W: Write + Send> {
+    writer: SerializedFileWriter<W>,
+    columns: EventColumns,
+    codecs: Codecs,
+    page_rows: usize,
+    row_group_rows: usize,
+    row_group_bytes: usize,
+    /// Rows of the row group, and of all before it, in pages that have ended.
+    group_rows: usize,
+    row_count: u64,
+    /// As of the last page.
+    size_bytes: u64,
+}
+
+impl<W: Write + Send> EventFile<W> {
+    /// Begins a file of about so many rows.
+    pub(super) fn create(
+        sink: W,
+        options: &TrailWriteOptions,
+        row_count: u64,
+    ) -> Result<Self, ParquetError> {
+        let schema = event_schema();
+        let mut properties = options.properties(&schema, row_count)?;
+        add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
+        let leaves = ArrowSchemaConverter::new().convert(&schema)?;
+        let root = leaves.root_schema_ptr();
+        Ok(Self {
+            columns: EventColumns::try_new(&leaves, options, row_count)?,
+            writer: SerializedFileWriter::new(sink, root, Arc::new(properties))?,
+            codecs: Codecs::try_new(options.zstd_level)?,
+            page_rows: options.page_rows.clamp(1, MOST_PAGE_ROWS),
+            row_group_rows: options.row_group_rows.max(1),
+            row_group_bytes: options.row_group_bytes.max(1),
+            group_rows: 0,
+            row_count: 0,
+            size_bytes: 0,
+        })
+    }
+
+    pub(super) fn append(
+        &mut self,
+        held: &HeldRecords,
+        row: u32,
+        is_duplicate: bool,
+        scratch: &mut Scratch,
+    ) -> Result<(), ParquetError> {
+        held.append_to(&mut self.columns, row, is_duplicate, scratch);
+        self.row_count += 1;
+        let is_page = self.columns.page_rows() >= self.page_rows
+            || self.columns.page_text_bytes() >= PAGE_TEXT_BYTES;
+        if is_page { self.end_page() } else { Ok(()) }
+    }
+
+    fn end_page(&mut self) -> Result<(), ParquetError> {
+        self.group_rows += self.columns.page_rows();
+        self.columns.end_page(&mut self.codecs)?;
+        let group_bytes = self.columns.size_bytes();
+        self.size_bytes = (self.writer.bytes_written() + group_bytes) as u64;
+        if self.group_rows >= self.row_group_rows || group_bytes >= self.row_group_bytes {
+            self.end_row_group()?;
+        }
+        Ok(())
+    }
+
+    fn end_row_group(&mut self) -> Result<(), ParquetError> {
+        self.group_rows = 0;
+        let mut row_group = self.writer.next_row_group()?;
+        self.columns
+            .end_row_group(&mut self.codecs, |bytes, close| {
+                row_group.append_column(&bytes, close)
+            })?;
+        row_group.close()?;
+        Ok(())
+    }
+
+    /// Ends the file; says what its footer tells of its columns.
+    pub(super) fn finish(
+        mut self,
+    ) -> Result<(W, BTreeMap<String, ColumnStatistics>), ParquetError> {
+        if self.columns.page_rows() > 0 {
+            self.end_page()?;
+        }
+        if self.group_rows > 0 {
+            self.end_row_group()?;
+        }
+        let statistics = statistics(&event_schema(), self.writer.flushed_row_groups());
+        Ok((self.writer.into_inner()?, statistics))
+    }
 }
 
 /// Writes rows that come in order, and begins another file when one is large enough.
@@ -278,25 +363,32 @@ impl OpenFile {
         self.writer.flush().map_err(TrailFileError::Write)?;
         let statistics = statistics(schema, self.writer.flushed_row_groups());
         let row_count = self.row_count;
-        let file = self.close()?;
-        let bounds = |name: &str| statistics.get(name).and_then(|s| s.bounds.as_ref());
-        Ok(NewTrailFile {
-            event_time_micros: match bounds(EVENT_TIME) {
-                Some(Bounds::Micros(first, last)) => Some((*first, *last)),
-                _ => None,
-            },
-            delivery_day: match bounds("timestamp") {
-                Some(Bounds::Text(first, last)) => Some((first.clone(), last.clone())),
-                _ => None,
-            },
-            size_bytes: file.size_bytes(),
-            row_count,
-            table_path: file.publish_table(FOLDER, "parquet")?,
-            columns: crate::catalog::columns_text(schema),
-            statistics: serde_json::to_string(&statistics)
-                .expect("texts and numbers always serialise"),
-        })
+        publish(self.close()?, row_count, schema, &statistics)
     }
+}
+
+fn publish(
+    file: StageFile,
+    row_count: u64,
+    schema: &Schema,
+    statistics: &BTreeMap<String, ColumnStatistics>,
+) -> Result<NewTrailFile, TrailFileError> {
+    let bounds = |name: &str| statistics.get(name).and_then(|s| s.bounds.as_ref());
+    Ok(NewTrailFile {
+        event_time_micros: match bounds(EVENT_TIME) {
+            Some(Bounds::Micros(first, last)) => Some((*first, *last)),
+            _ => None,
+        },
+        delivery_day: match bounds("timestamp") {
+            Some(Bounds::Text(first, last)) => Some((first.clone(), last.clone())),
+            _ => None,
+        },
+        size_bytes: file.size_bytes(),
+        row_count,
+        table_path: file.publish_table(FOLDER, "parquet")?,
+        columns: crate::catalog::columns_text(schema),
+        statistics: serde_json::to_string(statistics).expect("texts and numbers always serialise"),
+    })
 }
 
 fn time_of(rows: &RecordBatch, row: usize) -> Option<i64> {

@@ -3,22 +3,19 @@
 use std::collections::BTreeMap;
 
 use chrono::DateTime;
-use datafusion::arrow::array::RecordBatch;
 use kennel_cache::{
     Cache, DeliveryDay, EventCategory, NewTrailFile as NamedFile, SourceName, Stage, TrailFile,
     TrailFlags, TrailFolder, TrailKey, TrailTable,
 };
 
 use super::{
-    NewTrailFile, TrailFileError, TrailTableFile, TrailWriteOptions,
-    builders::EventBuilders,
-    compact,
-    decode::{DecodeError, DecodeLimits, Decoder, ObjectOrigin},
-    plan_compaction, settle, write_sorted,
+    NewTrailFile, TrailFileError, TrailTableFile, TrailWriteOptions, compact,
+    decode::{DecodeLimits, Decoder, ObjectOrigin},
+    files::write_held,
+    held::HeldRecords,
+    plan_compaction, settle,
 };
 
-/// Rows at which a batch is ended: small ones cost less memory while they grow.
-const BATCH_ROWS: usize = 8 * 1024;
 /// Rows that take less memory make a file too small to stay as it is.
 const SMALL_RUN_BYTES: usize = 16 << 20;
 /// The counting of [`NamedFile::level`]: as a batch wrote it.
@@ -44,22 +41,7 @@ pub struct Ingested {
 pub struct TrailIngester {
     decoder: Decoder,
     stage: Stage,
-    held: BTreeMap<TrailTable, Held>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    builders: EventBuilders,
-    /// What did not fit into one batch.
-    batches: Vec<RecordBatch>,
-    batch_bytes: usize,
-}
-
-impl Held {
-    fn take(&mut self, batch: RecordBatch) {
-        self.batch_bytes += batch.get_array_memory_size();
-        self.batches.push(batch);
-    }
+    held: BTreeMap<TrailTable, HeldRecords>,
 }
 
 impl TrailIngester {
@@ -89,21 +71,7 @@ impl TrailIngester {
             kind: table,
         };
         let held = self.held.entry(table).or_default();
-        let mut full = Vec::new();
-        let decoded = self.decoder.decode_object::<DecodeError>(
-            bytes,
-            &origin,
-            &mut held.builders,
-            |batch| {
-                full.push(batch);
-                Ok(())
-            },
-        );
-        full.into_iter().for_each(|batch| held.take(batch));
-        if held.builders.len() >= BATCH_ROWS {
-            let batch = held.builders.finish();
-            held.take(batch);
-        }
+        let decoded = self.decoder.decode_object(bytes, &origin, held);
         let outcome = match decoded {
             Ok(outcome) => outcome,
             Err(error) => return refused(error.to_string()),
@@ -132,9 +100,7 @@ impl TrailIngester {
 
     /// Bytes of memory that records take which are not written yet.
     pub fn held_bytes(&self) -> usize {
-        let held = self.held.values();
-        held.map(|held| held.batch_bytes + held.builders.memory_bytes())
-            .sum()
+        self.held.values().map(HeldRecords::memory_bytes).sum()
     }
 
     /// Writes what was collected, sorted, to table files; nothing is held afterwards.
@@ -144,18 +110,14 @@ impl TrailIngester {
     pub fn flush(&mut self) -> Result<Vec<NamedFile>, TrailFileError> {
         let mut named = Vec::new();
         for (table, held) in &mut self.held {
-            if !held.builders.is_empty() {
-                let rest = held.builders.finish();
-                held.take(rest);
-            }
-            let batches = std::mem::take(&mut held.batches);
-            let batch_bytes = std::mem::take(&mut held.batch_bytes);
-            let options = match batch_bytes < SMALL_RUN_BYTES {
+            let options = match held.memory_bytes() < SMALL_RUN_BYTES {
                 true => TrailWriteOptions::run(),
                 false => TrailWriteOptions::default(),
             };
-            let files = write_sorted(&batches, &self.stage, &options)?;
-            named.extend(files.into_iter().map(|file| name(file, *table, LEVEL_RUN)));
+            let files = write_held(held, &self.stage, &options);
+            held.clear();
+            let files = files?.into_iter();
+            named.extend(files.map(|file| name(file, *table, LEVEL_RUN)));
         }
         Ok(named)
     }

@@ -5,22 +5,28 @@ use datafusion::{
     arrow::datatypes::Schema,
     parquet::{
         arrow::ArrowSchemaConverter,
-        basic::{Compression, Encoding, ZstdLevel},
+        basic::{Compression, Encoding, Type, ZstdLevel},
         errors::ParquetError,
         file::{
             metadata::SortingColumn,
             properties::{EnabledStatistics, WriterProperties, WriterVersion},
         },
-        schema::types::SchemaDescriptor,
+        schema::types::{ColumnDescriptor, SchemaDescriptor},
     },
 };
 
-use super::key::{EVENT_TIME, IDENTITY, PLACE};
+use super::{
+    encode::LeafSettings,
+    key::{EVENT_TIME, IDENTITY, PLACE},
+};
+
+/// Share of Bloom filters' answers that are wrong.
+pub(super) const BLOOM_ERRORS: f64 = 0.01;
 
 /// Longer texts are no use as a minimum or maximum; row groups keep shorter ones whole.
-const LONGEST_BOUND: usize = 256;
+pub(super) const LONGEST_BOUND: usize = 256;
 /// Of page statistics, a prefix is enough to skip pages.
-const LONGEST_PAGE_BOUND: usize = 32;
+pub(super) const LONGEST_PAGE_BOUND: usize = 32;
 
 /// How table files of a trail are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,49 +138,68 @@ impl TrailWriteOptions {
         expected_row_count: u64,
     ) -> Result<WriterProperties, ParquetError> {
         let leaves = ArrowSchemaConverter::new().convert(schema)?;
-        let zstd = self.zstd_level.map(ZstdLevel::try_new).transpose()?;
         let mut properties = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_2_0)
-            .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(self.row_group_rows.max(1)))
             .set_max_row_group_bytes(Some(self.row_group_bytes.max(1)))
             .set_data_page_row_count_limit(self.page_rows.max(1))
             .set_write_batch_size(self.page_rows.clamp(1, 1024))
-            .set_dictionary_page_size_limit(self.dictionary_bytes)
             .set_statistics_enabled(EnabledStatistics::Page)
             .set_statistics_truncate_length(Some(LONGEST_BOUND))
             .set_column_index_truncate_length(Some(LONGEST_PAGE_BOUND))
             .set_sorting_columns(Some(sorting_columns(&leaves)))
             .set_created_by("kennel".into());
         for leaf in leaves.columns() {
-            let path = leaf.path();
-            let column = path.parts().first().map_or("", String::as_str);
-            let has = |names: &[String]| names.iter().any(|name| name == column);
-            if let Some(level) = zstd.filter(|_| has(&self.zstd_columns)) {
+            let path = || leaf.path().clone();
+            let settings = self.leaf_settings(leaf, expected_row_count)?;
+            properties = properties.set_column_compression(path(), settings.compression);
+            properties = match settings.dictionary_bytes {
+                None => properties.set_column_dictionary_enabled(path(), false),
+                Some(most) => properties.set_column_dictionary_page_size_limit(path(), most),
+            };
+            if !settings.has_bounds {
                 properties =
-                    properties.set_column_compression(path.clone(), Compression::ZSTD(level));
+                    properties.set_column_statistics_enabled(path(), EnabledStatistics::None);
             }
-            if path.parts().len() > 1 || has(&self.unbounded_columns) {
-                properties =
-                    properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
-            }
-            if column == EVENT_TIME {
+            if leaf.physical_type() == Type::BYTE_ARRAY {
+                // For what has no dictionary: ids share no beginnings, and JSON is zstd's work.
+                properties = properties.set_column_encoding(path(), Encoding::PLAIN);
+            } else if leaf.name() == EVENT_TIME {
                 // Sorted, so neighbours differ by little.
-                properties = properties
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
-            } else if has(&self.plain_columns) {
-                properties = properties.set_column_dictionary_enabled(path.clone(), false);
+                properties = properties.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
             }
-            if has(&self.bloom_columns) && expected_row_count >= self.bloom_min_rows {
-                // Sized for distinct rows; the writer folds it down to the values there are.
-                let most = expected_row_count.min(self.row_group_rows as u64);
+            if let Some(most) = settings.bloom_values {
                 properties = properties
-                    .set_column_bloom_filter_fpp(path.clone(), 0.01)
-                    .set_column_bloom_filter_max_ndv(path.clone(), most.max(1));
+                    .set_column_bloom_filter_fpp(path(), BLOOM_ERRORS)
+                    .set_column_bloom_filter_max_ndv(path(), most);
             }
         }
         Ok(properties.build())
+    }
+
+    /// How a column is written in a file of about `expected_row_count` rows.
+    pub(super) fn leaf_settings(
+        &self,
+        leaf: &ColumnDescriptor,
+        expected_row_count: u64,
+    ) -> Result<LeafSettings, ParquetError> {
+        let path = leaf.path().parts();
+        let column = path.first().map_or("", String::as_str);
+        let has = |names: &[String]| names.iter().any(|name| name == column);
+        let zstd = self.zstd_level.filter(|_| has(&self.zstd_columns));
+        let has_dictionary = column != EVENT_TIME && !has(&self.plain_columns);
+        let has_bloom = has(&self.bloom_columns) && expected_row_count >= self.bloom_min_rows;
+        // Sized for distinct rows; the writer folds it down to the values there are.
+        let most_values = expected_row_count.min(self.row_group_rows as u64).max(1);
+        Ok(LeafSettings {
+            compression: match zstd {
+                Some(level) => Compression::ZSTD(ZstdLevel::try_new(level)?),
+                None => Compression::SNAPPY,
+            },
+            dictionary_bytes: has_dictionary.then_some(self.dictionary_bytes),
+            has_bounds: path.len() == 1 && !has(&self.unbounded_columns),
+            bloom_values: has_bloom.then_some(most_values),
+        })
     }
 }
 

@@ -303,6 +303,7 @@ fn options(from: &str, to: &str) -> DiffOptions {
         include_noise: false,
         only: vec![],
         compact: false,
+        mapped: None,
     }
 }
 

@@ -246,7 +246,8 @@ pub(crate) async fn query(engine: &Engine, sql: &str) -> std::result::Result<Res
         .await?
     {
         Outcome::Answer(answer) => Ok(collect(answer).await),
-        Outcome::Done { message, notes } => Ok(Result {
+        Outcome::Unload(unload) => Ok(collect(unload.answer).await),
+        Outcome::Done { message, notes, .. } => Ok(Result {
             columns: vec![message],
             rows: vec![],
             caveats: notes,

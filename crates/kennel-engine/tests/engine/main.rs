@@ -5,12 +5,14 @@
 )]
 
 mod completeness;
+mod ddl;
 mod drift;
 mod guide;
 mod history;
 mod home;
 mod questions;
 mod shell;
+mod slt;
 mod statements;
 mod trail_coverage;
 mod trail_home;

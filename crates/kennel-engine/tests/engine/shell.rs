@@ -14,6 +14,7 @@ async fn answer(engine: &Engine, sql: &str) -> Answer {
         .unwrap();
     match outcome {
         Outcome::Answer(answer) => answer,
+        Outcome::Unload(unload) => unload.answer,
         Outcome::Done { message, .. } => panic!("no rows: {message}"),
     }
 }

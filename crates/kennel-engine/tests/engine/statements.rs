@@ -21,6 +21,19 @@ async fn the_catalog_can_be_looked_at_as_in_athena() {
     let columns = query(&engine, "DESCRIBE principals_latest").await.unwrap();
     assert_eq!(columns.column("col_name")[0], "analysis_time");
     assert_eq!(columns.rows.len(), 22);
+    let functions = query(&engine, "SHOW FUNCTIONS LIKE 'URL_EXTRACT_P%'")
+        .await
+        .unwrap();
+    assert_eq!(
+        functions.column("function"),
+        [
+            "url_extract_parameter",
+            "url_extract_path",
+            "url_extract_port",
+            "url_extract_protocol"
+        ]
+    );
+    assert_eq!(functions.column("state"), ["own"; 4]);
     let partitions = query(&engine, "SHOW PARTITIONS k9.principals_latest")
         .await
         .unwrap();
@@ -85,7 +98,8 @@ async fn nothing_changes_the_mirror() {
         "INSERT INTO k9.principals_latest VALUES (1)",
         "DELETE FROM k9.principals_latest",
         "COPY (SELECT 1) TO '/tmp/kennel-must-not-write.csv'",
-        "CREATE TABLE t AS SELECT 1",
+        "CREATE TABLE k9.principals_latest AS SELECT 1 AS a",
+        "UNLOAD (SELECT 1 AS a) TO 's3://safeco-k9-reports/x/' WITH (format = 'PARQUET')",
         "DROP TABLE k9.principals_latest",
         "SET datafusion.execution.batch_size = 1",
         "CREATE EXTERNAL TABLE t (a string) LOCATION 's3://not-mirrored/x'",

@@ -22,6 +22,7 @@ use kennel_testkit::fixtures::{
 use crate::home::TestCache;
 
 pub(crate) const TRAIL: &str = "trail";
+pub(crate) const TRAIL_URL: &str = "s3://safeco-cloudtrail-archive";
 
 impl TestCache {
     /// Two nights of k9 reports and one sync of the CloudTrail that goes with them.
@@ -84,11 +85,7 @@ impl TestCache {
         let source = SourceName::try_new(TRAIL).unwrap();
         let mut writer = CacheWriter::open(self.path(), at).unwrap();
         writer
-            .register_source(
-                &source,
-                SourceKind::CloudTrail,
-                "s3://safeco-cloudtrail-archive",
-            )
+            .register_source(&source, SourceKind::CloudTrail, TRAIL_URL)
             .unwrap();
         let mut ingester = TrailIngester::new(writer.stage(), DecodeLimits::default());
         let mut failures = Vec::new();

@@ -304,3 +304,76 @@ async fn a_day_reads_only_the_files_and_row_groups_that_can_hold_it() {
         "{kept} of {groups} row groups\n{scans}"
     );
 }
+
+/// Files and rows that a query is to read, beside all that there are.
+async fn read_of(engine: &Engine, sql: &str) -> (String, kennel_engine::ReadSoFar) {
+    let statement = Engine::statements(sql).unwrap().pop().unwrap();
+    let outcome = engine
+        .execute(&statement, &Default::default(), DateTime::UNIX_EPOCH)
+        .await
+        .unwrap();
+    let kennel_engine::Outcome::Answer(answer) = outcome else {
+        panic!("no rows");
+    };
+    let reading = answer.reading.clone();
+    let rows = crate::home::collect(answer).await.rows;
+    (format!("{rows:?}"), reading.so_far())
+}
+
+#[tokio::test]
+async fn filters_of_any_form_on_the_day_of_delivery_leave_files_closed() {
+    let engine = cache().engine();
+    let all = read_of(&engine, "SELECT count(eventname) FROM cloudtrail_logs")
+        .await
+        .1;
+    let plain = "SELECT count(eventname) FROM cloudtrail_logs WHERE \"timestamp\" >= '2026/03/01'";
+    let (expected, wanted) = read_of(&engine, plain).await;
+    assert!(wanted.rows * 4 < all.rows, "{wanted:?} of {all:?}");
+    for filter in [
+        "concat(year, month, day) >= '20260301'",
+        "year || '-' || month || '-' || day >= '2026-03-01'",
+        "date_parse(\"timestamp\", '%Y/%m/%d') >= timestamp '2026-03-01'",
+        "CAST(concat(year, month, day) AS integer) >= 20260301",
+        "date(concat(year, '-', month, '-', day)) >= date '2026-03-01'",
+    ] {
+        let sql = format!("SELECT count(eventname) FROM cloudtrail_logs WHERE {filter}");
+        let (rows, read) = read_of(&engine, &sql).await;
+        assert_eq!(rows, expected, "{filter}");
+        assert!(
+            read.rows * 4 < all.rows && read.files_at_most < all.files_at_most,
+            "{filter}: {read:?} of {all:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_table_of_ones_own_reads_only_the_files_of_its_partitions() {
+    let engine = cache().engine_with(crate::slt::both_sources());
+    let all = read_of(&engine, "SELECT count(eventname) FROM cloudtrail_logs")
+        .await
+        .1;
+    let partitions = "PARTITIONED BY (acct bigint, d date)";
+    let create = format!(
+        "CREATE EXTERNAL TABLE pruned_own (eventname string) {partitions} LOCATION 's3://safeco-cloudtrail-archive/AWSLogs/'"
+    );
+    query(&engine, &create).await.unwrap();
+    let place = format!(
+        "s3://safeco-cloudtrail-archive/AWSLogs/{PRODUCTION}/CloudTrail/us-east-1/2026/02/10/"
+    );
+    query(
+        &engine,
+        &format!(
+            "ALTER TABLE pruned_own ADD PARTITION (acct='7', d='2026-02-10') LOCATION '{place}'"
+        ),
+    )
+    .await
+    .unwrap();
+    let (rows, read) = read_of(&engine, "SELECT count(*) > 0, count(eventname) > 0 FROM pruned_own WHERE d = date '2026-02-10' AND acct = 7").await;
+    assert_eq!(rows, "[[\"true\", \"true\"]]");
+    assert!(
+        read.files_at_most * 2 < all.files_at_most,
+        "{read:?} of {all:?}"
+    );
+    let (rows, read) = read_of(&engine, "SELECT count(*) FROM pruned_own WHERE acct = 999").await;
+    assert_eq!((rows.as_str(), read.files_at_most), ("[[\"0\"]]", 0));
+}

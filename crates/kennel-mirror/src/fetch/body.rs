@@ -63,13 +63,18 @@ pub(super) enum Body {
 impl Body {
     /// An empty one for so many bytes.
     pub(super) fn new(job: &Job, size_bytes: u64) -> Result<Self, CacheError> {
-        if matches!(job.keep, Keep::HandedOver) && size_bytes <= LARGEST_IN_MEMORY {
+        if Self::is_in_memory(job, size_bytes) {
             let mut bytes = Vec::new();
             // Few by the check above, so that this is a small reservation whatever a listing says.
             bytes.reserve_exact(size_bytes as usize);
             return Ok(Self::Memory(bytes));
         }
         job.stage.create().map(Self::File)
+    }
+
+    /// Whether so many bytes stay in memory.
+    pub(super) fn is_in_memory(job: &Job, size_bytes: u64) -> bool {
+        matches!(job.keep, Keep::HandedOver) && size_bytes <= LARGEST_IN_MEMORY
     }
 
     pub(super) fn size_bytes(&self) -> u64 {

@@ -1,16 +1,16 @@
-//! One object from a folder: read whole, and only if the file stayed the same meanwhile.
+//! Objects from a folder: each read whole, and only if the file stayed the same meanwhile.
 
 use std::{
     collections::BTreeMap,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
 use super::{
-    Done, Job, Problem,
+    Ended, Job, Problem,
     body::Body,
-    publish::{Received, publish},
+    publish::{Received, publish_here},
 };
 use crate::{RemoteObject, SyncEvent, folder, verify::Verifier};
 
@@ -19,18 +19,34 @@ const MOST_REPLACEMENTS: u32 = 3;
 /// Bytes read at once.
 const PIECE: usize = 128 * 1024;
 
+/// Reads objects one after another, in a thread where waiting for the disk holds up nobody.
 pub(super) async fn copy(
     job: &Arc<Job>,
     root: &Arc<Path>,
-    listed: &RemoteObject,
-) -> Result<Done, Problem> {
-    let (here, root, listed) = (Arc::clone(job), PathBuf::from(&**root), listed.clone());
-    let work = tokio::task::spawn_blocking(move || read(&here, &root, listed));
-    let (object, received) = match work.await {
-        Ok(read) => read?,
+    objects: Vec<RemoteObject>,
+) -> Vec<Ended> {
+    let (here, root) = (Arc::clone(job), Arc::clone(root));
+    let work = tokio::task::spawn_blocking(move || {
+        let one = |object: RemoteObject| {
+            // Of small ones the observer hears when the group has ended.
+            let is_told = !Body::is_in_memory(&here, object.size_bytes);
+            if is_told {
+                here.tell_begin(&object);
+            }
+            let read = read(&here, &root, object.clone(), is_told);
+            let result = read.and_then(|(now, received)| publish_here(&here, &now, received));
+            Ended {
+                object,
+                is_told,
+                result,
+            }
+        };
+        objects.into_iter().map(one).collect()
+    });
+    match work.await {
+        Ok(ended) => ended,
         Err(join) => std::panic::resume_unwind(join.into_panic()),
-    };
-    publish(job, &object, received).await
+    }
 }
 
 fn failed(error: io::Error) -> Problem {
@@ -45,17 +61,16 @@ fn read(
     job: &Job,
     root: &Path,
     mut object: RemoteObject,
+    tells: bool,
 ) -> Result<(RemoteObject, Received), Problem> {
     for _ in 0..=MOST_REPLACEMENTS {
         let (mut source, now) = folder::open(root, &object.key).map_err(failed)?;
         object = now;
         let mut body = Body::new(job, object.size_bytes)?;
-        // One byte more than expected, so that growth is seen.
-        let room = usize::try_from(object.size_bytes)
-            .unwrap_or(PIECE)
-            .saturating_add(1);
-        let mut buffer = vec![0; room.min(PIECE)];
-        loop {
+        let room = usize::try_from(object.size_bytes).unwrap_or(PIECE);
+        let mut buffer = vec![0; room.clamp(1, PIECE)];
+        // A file that grew meanwhile is seen by its size below.
+        while body.size_bytes() < object.size_bytes {
             let count = match source.read(&mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 count => count.map_err(failed)?,
@@ -68,11 +83,13 @@ fn read(
                 break;
             }
             body.append(&buffer[..count])?;
-            job.tell(SyncEvent::Progress {
-                bytes: count as u64,
-            });
+            if tells {
+                job.tell(SyncEvent::Progress {
+                    bytes: count as u64,
+                });
+            }
         }
-        let (_, after) = folder::open(root, &object.key).map_err(failed)?;
+        let after = folder::look(root, &object.key).map_err(failed)?;
         if after.etag == object.etag && body.size_bytes() == object.size_bytes {
             let received = Received {
                 body,

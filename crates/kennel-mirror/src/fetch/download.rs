@@ -1,6 +1,6 @@
 //! One object from S3, as listed or wholly in a newer version, never a mixture.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::DateTime;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -25,7 +25,7 @@ const MOST_REFETCHES: u32 = 1;
 const GLANCE: usize = 16 * 1024;
 
 pub(super) async fn download(
-    job: &Job,
+    job: &Arc<Job>,
     transport: &Transport,
     listed: &RemoteObject,
 ) -> Result<Done, Problem> {

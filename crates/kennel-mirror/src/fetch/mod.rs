@@ -24,6 +24,13 @@ use crate::{
 
 /// How long running downloads may go on when no new ones are begun.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
+/// Objects of a folder that one task reads, one after another, when they are handed over: threads that wake each other
+/// for each file of 2 KB cost more than its reading.
+const GROUP_OBJECTS: usize = 64;
+/// Their bytes, unless it is one object alone.
+const GROUP_BYTES: u64 = 1 << 20;
+/// Groups read at a time.
+const GROUPS: usize = 4;
 /// Objects that fail one after the other, none succeeding between, before going on is pointless.
 const HOPELESS: u32 = 10;
 
@@ -106,7 +113,7 @@ pub(crate) enum Deliver<F> {
     /// Published ones: he is called.
     Call(F),
     /// Bytes: he takes them out of a channel, and as long as it is full no new download is begun.
-    Send(mpsc::Sender<FetchedBytes>),
+    Send(mpsc::Sender<Vec<FetchedBytes>>),
 }
 
 /// Whether the fetching goes on.
@@ -125,20 +132,29 @@ impl<F: FnMut(FetchedObject) -> Result<(), CacheError>> Deliver<F> {
         }
     }
 
-    async fn deliver(&mut self, done: Done) -> Delivered {
-        let Done { object, content } = done;
-        match (self, content) {
-            (Self::Call(on_done), _) => match on_done(object) {
-                Ok(()) => Delivered::Yes,
-                Err(error) => Delivered::Failed(error.into()),
-            },
-            (Self::Send(sender), Some(content)) => {
-                match sender.send(FetchedBytes { object, content }).await {
-                    Ok(()) => Delivered::Yes,
-                    Err(_) => Delivered::Unwanted,
+    async fn deliver(&mut self, done: Vec<Done>) -> Delivered {
+        match self {
+            Self::Call(on_done) => {
+                for done in done {
+                    if let Err(error) = on_done(done.object) {
+                        return Delivered::Failed(error.into());
+                    }
                 }
+                Delivered::Yes
             }
-            (Self::Send(_), None) => unreachable!("what is handed over has its bytes"),
+            Self::Send(sender) => {
+                let bytes = done
+                    .into_iter()
+                    .map(|Done { object, content }| FetchedBytes {
+                        object,
+                        content: content.expect("what is handed over has its bytes"),
+                    });
+                let bytes = bytes.collect::<Vec<_>>();
+                if !bytes.is_empty() && sender.send(bytes).await.is_err() {
+                    return Delivered::Unwanted;
+                }
+                Delivered::Yes
+            }
         }
     }
 }
@@ -159,21 +175,67 @@ impl Job {
         let _unheard = self.events.send(event);
     }
 
-    async fn run(self: Arc<Self>, object: RemoteObject) -> Ended {
+    async fn run(self: Arc<Self>, objects: Vec<RemoteObject>) -> Vec<Ended> {
+        let transport = match &self.place {
+            Place::Folder(root) => return copy::copy(&self, root, objects).await,
+            Place::S3(transport) => transport,
+        };
+        let mut ended = Vec::with_capacity(objects.len());
+        for object in objects {
+            self.tell_begin(&object);
+            let result = download::download(&self, transport, &object).await;
+            ended.push(Ended {
+                object,
+                is_told: true,
+                result,
+            });
+        }
+        ended
+    }
+
+    fn tell_begin(&self, object: &RemoteObject) {
         self.tell(SyncEvent::Fetching {
             key: object.key.clone(),
             size_bytes: object.size_bytes,
         });
-        let result = match &self.place {
-            Place::S3(transport) => download::download(&self, transport, &object).await,
-            Place::Folder(root) => copy::copy(&self, root, &object).await,
-        };
-        Ended { object, result }
+    }
+
+    /// How many tasks may run.
+    fn task_limit(&self, concurrency: usize) -> usize {
+        match self.reads_groups() {
+            true => concurrency.clamp(1, GROUPS),
+            false => concurrency.clamp(1, 1024),
+        }
+    }
+
+    fn reads_groups(&self) -> bool {
+        matches!(
+            (&self.place, self.keep),
+            (Place::Folder(_), Keep::HandedOver)
+        )
+    }
+
+    /// The objects of the next task; none at the end.
+    fn next_group(&self, queue: &mut std::vec::IntoIter<RemoteObject>) -> Vec<RemoteObject> {
+        let mut group = Vec::from_iter(queue.next());
+        if self.reads_groups() {
+            let mut bytes = group.first().map_or(0, |object| object.size_bytes);
+            while group.len() < GROUP_OBJECTS
+                && let Some(next) = queue.as_slice().first()
+                && bytes.saturating_add(next.size_bytes) <= GROUP_BYTES
+            {
+                bytes += next.size_bytes;
+                group.extend(queue.next());
+            }
+        }
+        group
     }
 }
 
 struct Ended {
     object: RemoteObject,
+    /// Whether the observer knows of its beginning and its bytes.
+    is_told: bool,
     result: Result<Done, Problem>,
 }
 
@@ -224,11 +286,12 @@ pub(crate) async fn fetch(
         if course.is_ending() && deadline.is_none() {
             deadline = Some(Instant::now() + task.limits.grace);
         }
-        while deadline.is_none()
-            && running.len() < task.limits.concurrency.clamp(1, 1024)
-            && let Some(object) = queue.next()
-        {
-            running.spawn(Arc::clone(&job).run(object));
+        while deadline.is_none() && running.len() < job.task_limit(task.limits.concurrency) {
+            let group = job.next_group(&mut queue);
+            if group.is_empty() {
+                break;
+            }
+            running.spawn(Arc::clone(&job).run(group));
         }
         if running.is_empty() {
             break;
@@ -272,27 +335,41 @@ impl Course {
 
     async fn note(
         &mut self,
-        ended: Ended,
+        ended: Vec<Ended>,
         observer: &dyn SyncObserver,
         deliver: &mut Deliver<impl FnMut(FetchedObject) -> Result<(), CacheError>>,
     ) {
-        match ended.result {
-            Ok(done) => {
-                let fetched = &done.object;
-                self.failures_in_a_row = 0;
-                self.outcome.fetched += 1;
-                self.outcome.bytes += fetched.size_bytes;
-                observer.event(&SyncEvent::Fetched {
-                    key: fetched.key.clone(),
-                    size_bytes: fetched.size_bytes,
+        let mut whole = Vec::with_capacity(ended.len());
+        for ended in ended {
+            if !ended.is_told {
+                observer.event(&SyncEvent::Fetching {
+                    key: ended.object.key.clone(),
+                    size_bytes: ended.object.size_bytes,
                 });
-                match deliver.deliver(done).await {
-                    Delivered::Yes => {}
-                    Delivered::Unwanted => self.outcome.interrupted = true,
-                    Delivered::Failed(error) => self.stop(error),
-                }
             }
-            Err(problem) => self.note_failure(ended.object, problem, observer),
+            match ended.result {
+                Ok(done) => {
+                    let fetched = &done.object;
+                    self.failures_in_a_row = 0;
+                    self.outcome.fetched += 1;
+                    self.outcome.bytes += fetched.size_bytes;
+                    if !ended.is_told {
+                        let bytes = fetched.size_bytes;
+                        observer.event(&SyncEvent::Progress { bytes });
+                    }
+                    observer.event(&SyncEvent::Fetched {
+                        key: fetched.key.clone(),
+                        size_bytes: fetched.size_bytes,
+                    });
+                    whole.push(done);
+                }
+                Err(problem) => self.note_failure(ended.object, problem, observer),
+            }
+        }
+        match deliver.deliver(whole).await {
+            Delivered::Yes => {}
+            Delivered::Unwanted => self.outcome.interrupted = true,
+            Delivered::Failed(error) => self.stop(error),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The last steps of every download: check what came, publish it under its hash or hand it over, describe it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use kennel_cache::{CacheError, FetchedObject, Sha256, StageFile};
 
@@ -33,6 +33,23 @@ struct Checked {
 /// Checks the bytes and publishes them or hands them over. Syncing to disk may take long and holds up no
 /// other download.
 pub(super) async fn publish(
+    job: &Arc<Job>,
+    object: &RemoteObject,
+    received: Received,
+) -> Result<Done, Problem> {
+    if matches!(job.keep, Keep::HandedOver) {
+        return publish_here(job, object, received);
+    }
+    let (job, object) = (Arc::clone(job), object.clone());
+    let work = tokio::task::spawn_blocking(move || publish_here(&job, &object, received));
+    match work.await {
+        Ok(published) => published,
+        Err(join) => std::panic::resume_unwind(join.into_panic()),
+    }
+}
+
+/// The same, where waiting for the disk holds up nobody.
+pub(super) fn publish_here(
     job: &Job,
     object: &RemoteObject,
     received: Received,
@@ -45,14 +62,7 @@ pub(super) async fn publish(
     } = received;
     let checked = match (body, job.keep) {
         (body, Keep::HandedOver) => check(body, verifier)?,
-        (Body::File(file), Keep::Published) => {
-            let key = object.key.clone();
-            let work = tokio::task::spawn_blocking(move || check_and_publish(file, verifier, &key));
-            match work.await {
-                Ok(published) => published?,
-                Err(join) => std::panic::resume_unwind(join.into_panic()),
-            }
-        }
+        (Body::File(file), Keep::Published) => check_and_publish(file, verifier, &object.key)?,
         (Body::Memory(_), Keep::Published) => unreachable!("only what is handed over is in memory"),
     };
     let object = FetchedObject {

@@ -25,6 +25,8 @@ pub struct TrailPlan {
     pub fetch: Vec<RemoteObject>,
     /// Bytes of `fetch`.
     pub fetch_bytes: u64,
+    /// Keys of `fetch` that the cache knows already.
+    pub known: Vec<String>,
     /// Unchanged objects whose `LastModified` moved, and when it is now.
     pub refresh: Vec<(String, DateTime<Utc>)>,
     /// Objects in an archive class, which cannot be read before they are restored.
@@ -180,6 +182,7 @@ impl Planning<'_> {
             prefix: prefix.clone(),
             fetch: plan.fetch,
             fetch_bytes: plan.fetch_bytes,
+            known: plan.changed,
             refresh: plan
                 .refresh
                 .into_iter()

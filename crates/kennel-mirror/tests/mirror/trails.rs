@@ -92,14 +92,16 @@ async fn sync(mirror: &TestMirror, options: TrailOptions) -> Synced {
         .flat_map(|plan| plan.fetch.clone())
         .collect::<Vec<_>>();
     let stage = writer.stage();
-    let (sender, mut receiver) = mpsc::channel::<FetchedBytes>(4);
+    let (sender, mut receiver) = mpsc::channel::<Vec<FetchedBytes>>(4);
     let mut pack = stage.pack_writer().unwrap();
     let cancel = CancelFlag::default();
     let take = async {
         let mut taken = vec![];
-        while let Some(fetched) = receiver.recv().await {
-            let range = fetched.content.append_to(&mut pack).unwrap();
-            taken.push((fetched.object, range));
+        while let Some(group) = receiver.recv().await {
+            for fetched in group {
+                let range = fetched.content.append_to(&mut pack).unwrap();
+                taken.push((fetched.object, range));
+            }
         }
         taken
     };
@@ -510,11 +512,15 @@ async fn fetch_all(mirror: &TestMirror, remote: &Remote) -> (Vec<(String, Vec<u8
     let objects: Vec<_> = remote.list("", None).try_collect().await.unwrap();
     let writer = open(mirror);
     let stage = writer.stage();
-    let (sender, mut receiver) = mpsc::channel::<FetchedBytes>(1);
+    let (sender, mut receiver) = mpsc::channel::<Vec<FetchedBytes>>(1);
     let cancel = CancelFlag::default();
     let take = async {
         let mut taken = vec![];
-        while let Some(fetched) = receiver.recv().await {
+        let mut groups = vec![];
+        while let Some(group) = receiver.recv().await {
+            groups.push(group);
+        }
+        for fetched in groups.into_iter().flatten() {
             let mut bytes = vec![];
             std::io::Read::read_to_end(&mut fetched.content.reader().unwrap(), &mut bytes).unwrap();
             let is_in_memory = matches!(fetched.content, Content::Memory(_));
@@ -632,7 +638,7 @@ async fn when_nobody_takes_the_bytes_the_fetching_ends() {
     let remote = mirror.remote();
     let objects: Vec<_> = remote.list("", None).try_collect().await.unwrap();
     let writer = open(&mirror);
-    let (sender, mut receiver) = mpsc::channel::<FetchedBytes>(1);
+    let (sender, mut receiver) = mpsc::channel::<Vec<FetchedBytes>>(1);
     let (stage, cancel) = (writer.stage(), CancelFlag::default());
     let fetch = remote.fetch_bytes(objects, &stage, &mirror.recorder, &cancel, sender);
     let take = async move {

@@ -2,8 +2,8 @@
 
 use super::{Basis, Resource, Search};
 use crate::{
-    call::{Call, texts_at},
-    reference::{ResourceType, Service},
+    call::{Call, fields, texts_at},
+    reference::{Action, ResourceType, Service},
     template::Place,
 };
 
@@ -39,6 +39,10 @@ impl Search<'_> {
             ("sns", "Publish") if !texts_at(&self.call.request, "phoneNumber").is_empty() => {
                 Some(vec![Resource::new("*", Basis::NoResource)])
             }
+            ("sns", _) => self.topic_of_subscription(),
+            ("backup", _) => self.recovery_point(),
+            ("elasticloadbalancing", "CreateLoadBalancer") => self.new_load_balancer(),
+            ("athena", "StartQueryExecution" | "CreateNamedQuery") => self.primary_workgroup(),
             ("events", "PutEvents") => self.default_bus(),
             ("iam", "CreateServiceLinkedRole") => self.service_linked_role(),
             ("secretsmanager", _) => self.secret(),
@@ -66,6 +70,7 @@ impl Search<'_> {
             "Document" => "document",
             "MaintenanceWindow" => "maintenancewindow",
             "PatchBaseline" => "patchbaseline",
+            "ManagedInstance" if id.starts_with("i-") => "instance",
             "ManagedInstance" => "managed-instance",
             "OpsItem" => "opsitem",
             "OpsMetadata" => "opsmetadata",
@@ -82,6 +87,64 @@ impl Search<'_> {
         let id = id.trim_start_matches('/');
         let (arn, is_complete) = template.fill(self.place, |_| Some(id));
         is_complete.then(|| vec![Resource::new(arn, Basis::Request)])
+    }
+
+    /// A subscription is authorised by its topic, whose ARN is the beginning of its own.
+    fn topic_of_subscription(&self) -> Option<Vec<Resource>> {
+        let subscription = texts_at(&self.call.request, "subscriptionArn")
+            .first()
+            .copied()?;
+        let takes_topics = self.types.iter().any(|(kind, _)| kind.name == "topic");
+        let (topic, _) = subscription.rsplit_once(':')?;
+        let is_whole = topic.starts_with("arn:") && topic.matches(':').count() == 5;
+        (takes_topics && is_whole).then(|| vec![Resource::new(topic, Basis::Request)])
+    }
+
+    /// Recovery points have the ARNs of the service that keeps them.
+    fn recovery_point(&self) -> Option<Vec<Resource>> {
+        let takes_them = self
+            .types
+            .iter()
+            .any(|(kind, _)| kind.name == "recoveryPoint");
+        let arn = texts_at(&self.call.request, "recoveryPointArn")
+            .first()
+            .copied()
+            .filter(|arn| takes_them && arn.starts_with("arn:"))?;
+        Some(vec![Resource::new(arn, Basis::Request)])
+    }
+
+    /// A new load balancer, of whose ARN the end is not known; classic ones have no end.
+    fn new_load_balancer(&self) -> Option<Vec<Resource>> {
+        let name = texts_at(&self.call.request, "name").first().copied()?;
+        let kind = match texts_at(&self.call.request, "type").first() {
+            Some(&"network") => "net",
+            Some(&"gateway") => "gwy",
+            _ => "app",
+        };
+        let Place {
+            partition,
+            region,
+            account,
+        } = self.place;
+        let name = crate::pattern::escape(name);
+        let arn = format!(
+            "arn:{partition}:elasticloadbalancing:{region}:{account}:loadbalancer/{kind}/{name}/*"
+        );
+        Some(vec![Resource::new(arn, Basis::Kind)])
+    }
+
+    /// Queries that name no workgroup run in `primary`.
+    ///
+    /// Source: Amazon Athena API reference, "StartQueryExecution".
+    fn primary_workgroup(&self) -> Option<Vec<Resource>> {
+        let names_one = self.request.iter().any(|field| field.key == "workgroup");
+        let Place {
+            partition,
+            region,
+            account,
+        } = self.place;
+        let arn = format!("arn:{partition}:athena:{region}:{account}:workgroup/primary");
+        (!names_one).then(|| vec![Resource::new(arn, Basis::Request)])
     }
 
     /// Events that name no bus go to the default one.
@@ -217,11 +280,11 @@ impl Search<'_> {
             .map(|arn| Resource::new(arn, Basis::Record))
             .collect();
         if found.is_empty() {
-            let (arns, is_complete) = self.filled(function, &self.request, Basis::Request);
-            if !is_complete {
+            let filled = self.filled(function, &self.request, Basis::Request);
+            if !filled.is_complete {
                 return None;
             }
-            found = arns;
+            found = filled.resources;
         }
         for resource in &mut found {
             if resource.arn.matches(':').count() == 6 {
@@ -233,11 +296,10 @@ impl Search<'_> {
 
     /// A user who names nobody means itself.
     fn caller_itself(&self) -> Option<Vec<Resource>> {
-        let acts_on_users = self
-            .action
-            .types
-            .iter()
-            .any(|(kind, required)| *kind == "user" && *required);
+        let acts_on_users =
+            self.action.types.iter().any(|(kind, required)| {
+                *kind == "user" && (*required || self.action.types.len() == 1)
+            });
         let names_nobody = !self.request.iter().any(|field| field.key == "username");
         let arn = self.call.principal_arn.as_deref()?;
         (acts_on_users && names_nobody && arn.contains(":user/"))
@@ -263,8 +325,30 @@ pub(super) fn is_meant(service: &Service, kind: &ResourceType, call: &Call) -> b
                 .unwrap_or("default");
             (kind.name == "rule-on-default-event-bus") == (bus == "default")
         }
+        ("states", "express" | "labelled express") => names_execution(call, ":express:"),
+        ("states", "execution" | "labelled execution") => !names_execution(call, ":express:"),
+        // A group of capacity reservations is named by its ARN alone.
+        ("ec2", "group") => fields(&call.request).iter().any(|field| {
+            field.text.starts_with("arn:") && field.text.contains(":resource-groups:")
+        }),
         _ => true,
     }
+}
+
+fn names_execution(call: &Call, part: &str) -> bool {
+    texts_at(&call.request, "executionArn")
+        .first()
+        .is_some_and(|arn| arn.contains(part))
+}
+
+/// What an action needs although the reference calls it optional.
+///
+/// Source: EC2 user guide, "Example policies to control access to the EC2 API", on launching instances.
+pub(super) fn is_needed_all_the_same(action: &Action, kind: &ResourceType) -> bool {
+    matches!(
+        (action.service, action.name, kind.name),
+        ("ec2", "RunInstances", "volume")
+    )
 }
 
 /// The name of a queue, from its URL if it is one. A queue of another account is named by its ARN.

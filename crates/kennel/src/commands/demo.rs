@@ -7,11 +7,12 @@ use kennel_cache::{CacheWriter, SourceKind, SourceName};
 use kennel_engine::{EngineSettings, ParamValues};
 use kennel_mirror::{CancelFlag, MirrorSettings, RetrySettings};
 
-use super::{questions::Verdict, sync};
+use super::{export, questions::Verdict, sync};
 use crate::{
     context::Context,
     error::CliError,
     exit::Exit,
+    export::private_folder,
     mirroring::{self, Options, Outcome},
     output::{self, Format, Look},
     progress::Progress,
@@ -23,6 +24,9 @@ static BUCKET: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../testdata/k
 
 /// Where the sample bucket is written, below the demo's home.
 const BUCKET_FOLDER: &str = "sample-inbox";
+
+/// Where the demo's reports are, below its home.
+const REPORTS: &str = "reports";
 
 /// Rows of each answer on a terminal.
 const SHOWN_ROWS: usize = 10;
@@ -39,7 +43,7 @@ const QUESTIONS: [&str; 5] = [
 /// Show kennel on sample data: no network, no credentials, no config
 ///
 /// Writes a small k9 inbox that is part of the binary to a folder, mirrors it as it would mirror a
-/// bucket, and answers a few questions. It has a home of its own in the platform's cache folder; your
+/// bucket, answers a few questions, and writes the nightly report as a page. It has a home of its own in the platform's cache folder; your
 /// own cache is not touched. The second run answers at once.
 ///
 /// The sample lacks a report on purpose. The demo says so as every answer does; `kennel run` would end
@@ -103,7 +107,8 @@ pub(crate) async fn run(_args: Args, cx: &Context) -> Result<Exit, CliError> {
         writeln!(out)?;
         out.flush()?;
     }
-    farewell(&bucket, cx);
+    let page = export::page(&cx.home().join(REPORTS), &mut verdict, cx).await?;
+    farewell(&bucket, &page, cx);
     // What the sample lacks, it lacks on purpose; the demo itself is done.
     Ok(Exit::Done)
 }
@@ -182,16 +187,10 @@ fn write_bucket(folder: &Path) -> Result<bool, CliError> {
     Ok(any)
 }
 
-fn private_folder(path: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-fn farewell(bucket: &Path, cx: &Context) {
+fn farewell(bucket: &Path, page: &Path, cx: &Context) {
     let home = shell_quoted(cx.home());
+    cx.printer
+        .info(&format!("The nightly report as a page: {}", page.display()));
     cx.printer.info(&format!(
         "The sample inbox is {}, the cache {}. Try next:",
         bucket.display(),
@@ -200,6 +199,7 @@ fn farewell(bucket: &Path, cx: &Context) {
     for command in [
         format!("kennel list --home {home}"),
         format!("kennel run sensitive-data-access --home {home}"),
+        format!("kennel export --home {home} --out kennel-export"),
         format!(
             "kennel sql --home {home} -c \"SELECT principal_name, principal_type FROM k9.principals_latest\""
         ),

@@ -13,6 +13,8 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::{About, Format},
+    redact::{RedactArgs, Redactor},
+    suppressions::{Sieves, SuppressArgs},
 };
 
 /// Show what changed between two states of the reports
@@ -82,6 +84,10 @@ pub(crate) struct Args {
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
     params: Vec<(String, String)>,
     #[command(flatten)]
+    suppress: SuppressArgs,
+    #[command(flatten)]
+    redact: RedactArgs,
+    #[command(flatten)]
     narrow: NarrowArgs,
     #[command(flatten)]
     output: OutputArgs,
@@ -119,14 +125,10 @@ struct Asked<'a> {
 
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
+    let redactor = args.redact.open(cx)?;
     let options = DiffOptions {
-        from: args.from.parse::<AsOf>()?,
-        to: args.to.parse::<AsOf>()?,
-        key: args.key.clone(),
-        noise: args.noise.clone(),
-        include_noise: args.include_noise,
-        only: args.only.iter().map(|only| Change::from(*only)).collect(),
-        compact: !args.wide && matches!(args.output.format, Format::Table | Format::Markdown),
+        mapped: redactor.as_ref().map(Redactor::rows),
+        ..options(&args)?
     };
     let statement = args.command.as_deref().map(one_statement).transpose()?;
     let engine = cx.engine(args.narrow.settings())?;
@@ -144,6 +146,11 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         .iter()
         .map(|asked| asked.name.clone())
         .collect::<Vec<_>>();
+    let mut sieves = match redactor {
+        // They are for names, and there are tokens now.
+        Some(_) => Sieves::none(cx),
+        None => Sieves::open(&args.suppress, false, &engine, cx)?,
+    };
     let mut results = args.output.open(&names, cx)?;
     let mut verdict = Verdict::default();
     let count = asked.len();
@@ -167,8 +174,17 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             params: asked.values.0.clone().into_iter().collect(),
             ..About::default()
         };
-        let (about, schema, stream) = taken_apart(diff.answer, about);
+        let (answer, sieve) = match asked.canned {
+            Some(query) => sieves.before_changes(&query.id, diff.answer, cx),
+            None => (diff.answer, None),
+        };
+        let (answer, about) = match &redactor {
+            Some(redactor) => (redactor.around(answer), redactor.about(about)),
+            None => (answer, about),
+        };
+        let (about, schema, stream) = taken_apart(answer, about);
         let row_count = results.write(&about, &schema, stream).await?;
+        sieves.after(sieve, false);
         if row_count > 0 {
             verdict.findings();
         }
@@ -176,7 +192,21 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             .detail(&format!("{}: {row_count} rows", asked.name));
     }
     results.finish()?;
+    sieves.tell(engine.library(), cx);
     Ok(verdict.exit())
+}
+
+fn options(args: &Args) -> Result<DiffOptions, CliError> {
+    Ok(DiffOptions {
+        from: args.from.parse::<AsOf>()?,
+        to: args.to.parse::<AsOf>()?,
+        key: args.key.clone(),
+        noise: args.noise.clone(),
+        include_noise: args.include_noise,
+        only: args.only.iter().map(|only| Change::from(*only)).collect(),
+        mapped: None,
+        compact: !args.wide && matches!(args.output.format, Format::Table | Format::Markdown),
+    })
 }
 
 /// The one query of `-c`.

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use datafusion::arrow::record_batch::RecordBatch;
-use kennel_engine::{CannedQuery, Library, Param};
+use kennel_engine::{CannedQuery, DdlOptions, Library, Param};
 
-use super::questions::OutputArgs;
+use super::questions::{OutputArgs, param_values, parse_param};
 use crate::{
     context::Context,
     error::CliError,
@@ -22,12 +22,16 @@ const ROOM_FOR_PARAMS: usize = 140;
 /// Without an id: id, title, severity and parameters of each query. With one: its documentation, its
 /// parameters and its SQL, ready to be changed and given to `kennel sql`.
 ///
+/// With `--sql athena` only the SQL is printed, as Athena can run it over the tables that `kennel ddl` makes there:
+/// parameters are literals in it. What reads tables that only kennel has (earlier nights) cannot be asked there.
+///
 /// Queries of your own stand beside kennel's when kennel.toml says `queries = ["./sql"]`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel list
   kennel list iam-admins
   kennel list --tag nightly -f json
+  kennel list stale-credentials --sql athena --param max_age_days=30
   kennel list -f markdown > questions.md")]
 pub(crate) struct Args {
     /// A query, by its id (k9/iam-admins) or short name (iam-admins)
@@ -35,8 +39,24 @@ pub(crate) struct Args {
     /// Only queries with this tag
     #[arg(long, value_name = "TAG", conflicts_with = "id")]
     tag: Option<String>,
+    /// Print the SQL of one query for another engine
+    #[arg(long, value_name = "ENGINE", requires = "id")]
+    sql: Option<SqlFor>,
+    /// Value of a parameter in the SQL (repeatable)
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param, requires = "sql")]
+    params: Vec<(String, String)>,
+    /// The database of all tables, as given to `kennel ddl`
+    #[arg(long, value_name = "NAME", value_parser = super::ddl::parse_database, requires = "sql")]
+    database: Option<String>,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+/// Whose SQL is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SqlFor {
+    /// Amazon Athena.
+    Athena,
 }
 
 /// What `-f json` promises; not the engine's own types.
@@ -83,6 +103,9 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
         [only] if is_whole => only.id.clone(),
         _ => "queries".into(),
     };
+    if let (Some(SqlFor::Athena), [only]) = (args.sql, chosen.as_slice()) {
+        return write_athena(only, &name, args, cx);
+    }
     let mut results = args.output.open(std::slice::from_ref(&name), cx)?;
     match args.output.format {
         Format::Table | Format::Json | Format::Jsonl => {
@@ -100,6 +123,39 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
             })?;
         }
         _ => results.write_batch(&About::named(&name), &rows(&chosen, is_whole))?,
+    }
+    results.finish()?;
+    Ok(Exit::Done)
+}
+
+/// The SQL of one query for Athena, ready to be pasted.
+fn write_athena(
+    query: &CannedQuery,
+    name: &str,
+    args: &Args,
+    cx: &Context,
+) -> Result<Exit, CliError> {
+    let values = param_values(&args.params)?;
+    let options = DdlOptions {
+        database: args.database.clone(),
+    };
+    let sql = query.to_athena(&values, None, &options)?;
+    let mut results = args.output.open(&[name.to_owned()], cx)?;
+    match args.output.format {
+        Format::Table => results.write_text(|out, _| {
+            writeln!(out, "-- {}: {}", query.id, visible(&query.title))?;
+            for line in sql.lines() {
+                writeln!(out, "{}", visible(line))?;
+            }
+            writeln!(out, ";")?;
+            Ok(())
+        })?,
+        _ => {
+            let rows = Rows::default()
+                .text("id", std::iter::once(Some(query.id.as_str())))
+                .text("sql", std::iter::once(Some(sql.as_str())));
+            results.write_batch(&About::named(name), &rows.batch())?;
+        }
     }
     results.finish()?;
     Ok(Exit::Done)

@@ -2,8 +2,10 @@
 
 pub(crate) mod cat;
 pub(crate) mod completions;
+pub(crate) mod ddl;
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod export;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod man;
@@ -14,4 +16,5 @@ pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod sync;
+pub(crate) mod unload;
 pub(crate) mod verify;

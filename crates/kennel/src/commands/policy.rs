@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod draft;
 mod explain;
+mod inquiry;
 mod observe;
 mod rows;
 mod usage;

@@ -1,6 +1,9 @@
 //! What `run`, `sql` and `demo` share: scope flags, what an answer lacks, how old it is.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::{arrow::datatypes::SchemaRef, execution::SendableRecordBatchStream};
@@ -46,6 +49,11 @@ impl ScopeArgs {
     /// The time asked for, as it was written.
     pub(crate) fn as_of(&self) -> Option<&str> {
         self.as_of.as_deref()
+    }
+
+    /// Whether all customers and accounts are asked.
+    pub(super) fn is_everything(&self) -> bool {
+        self.narrow.customers.is_empty() && self.narrow.accounts.is_empty()
     }
 
     /// For the engine.
@@ -144,7 +152,7 @@ pub(super) fn distribute(values: &ParamValues, queries: &[&CannedQuery]) -> Vec<
 }
 
 /// An error of one of several queries says which.
-pub(super) fn in_query(error: CliError, query: &CannedQuery, query_count: usize) -> CliError {
+pub(crate) fn in_query(error: CliError, query: &CannedQuery, query_count: usize) -> CliError {
     let error = error.in_file(&format!("{}.sql", query.id));
     if query_count > 1 {
         error.hint(format!("this happened in `{}`", query.id))
@@ -175,6 +183,11 @@ impl Verdict {
     /// The exit code so far.
     pub(crate) fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// Something beside the answers ended so.
+    pub(crate) fn worsen(&mut self, exit: Exit) {
+        self.exit = self.exit.and(exit);
     }
 
     /// Rows were found, and `--check` asked.
@@ -219,7 +232,7 @@ impl Verdict {
             return;
         };
         let mut unnamed = 0;
-        for report in reports {
+        for report in newest_of_each(reports) {
             let at = report.analysis_time.unwrap_or(report.snapshot_at);
             if at >= limit {
                 continue;
@@ -249,6 +262,27 @@ impl Verdict {
     }
 }
 
+/// Of each report that is used, by type, customer and account, the newest: a question over history also reads those before.
+pub(crate) fn newest_of_each(reports: &[ReportUsed]) -> Vec<&ReportUsed> {
+    let mut newest = BTreeMap::<_, &ReportUsed>::new();
+    for report in reports {
+        let report_type = report.table.strip_suffix("_latest");
+        let key = (
+            report_type.unwrap_or(&report.table),
+            &report.customer_id,
+            &report.account_id,
+        );
+        let at = |report: &ReportUsed| report.analysis_time.unwrap_or(report.snapshot_at);
+        match newest.get(&key) {
+            Some(known) if at(known) >= at(report) => {}
+            _ => {
+                newest.insert(key, report);
+            }
+        }
+    }
+    newest.into_values().collect()
+}
+
 /// Takes an answer apart: what is to be said with its rows, and the rows.
 pub(super) fn taken_apart(
     answer: Answer,
@@ -272,6 +306,34 @@ pub(super) fn taken_apart(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_history_only_the_newest_report_can_be_too_old() {
+        let report = |table: &str, account: &str, at: &str| ReportUsed {
+            table: table.into(),
+            customer_id: CustomerId::new("C1"),
+            account_id: AccountId::new(account),
+            analysis_time: Some(at.parse().unwrap()),
+            snapshot_at: at.parse().unwrap(),
+        };
+        let (old, new) = ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z");
+        let reports = [
+            report("k9.principals", "1", old),
+            report("k9.principals", "1", new),
+            report("k9.principals_latest", "1", new),
+            report("k9.principals_latest", "2", old),
+            report("k9.resources_latest", "1", old),
+        ];
+        let kept = newest_of_each(&reports);
+        let kept = kept
+            .iter()
+            .map(|report| (report.account_id.as_str(), report.analysis_time));
+        let at = |text: &str| text.parse().ok();
+        assert_eq!(
+            kept.collect::<Vec<_>>(),
+            [("1", at(new)), ("2", at(old)), ("1", at(old))]
+        );
+    }
 
     #[test]
     fn a_parameter_is_a_name_and_whatever_follows_the_first_equals_sign() {

@@ -4,24 +4,29 @@ use std::{
     fs,
     io::{self, IsTerminal, Read},
     path::PathBuf,
+    sync::Arc,
 };
 
-use kennel_engine::{Engine, Outcome, ParamValues, Statement};
+use kennel_engine::{Engine, EngineError, Outcome, ParamValues, Statement};
 
-use super::questions::{
-    OutputArgs, ScopeArgs, Verdict, param_values, parse_param, taken_apart, tell_as_of,
+use super::{
+    questions::{
+        OutputArgs, ScopeArgs, Verdict, param_values, parse_param, taken_apart, tell_as_of,
+    },
+    unload,
 };
 use crate::{
     context::Context,
     error::CliError,
     exit::Exit,
     output::About,
+    redact::{RedactArgs, Redactor},
     repl::{self, Setup},
     text::minute,
 };
 
 /// Statements that answer without rows, by their first word.
-const WITHOUT_ROWS: [&str; 7] = [
+const WITHOUT_ROWS: [&str; 10] = [
     "create",
     "drop",
     "alter",
@@ -29,13 +34,17 @@ const WITHOUT_ROWS: [&str; 7] = [
     "use",
     "set",
     "deallocate",
+    "insert",
+    "unload",
+    "prepare",
 ];
 
 /// Run SQL: -c, a file, standard input, or the shell
 ///
 /// The dialect is Athena's as far as kennel knows it. Schemas: k9, cloudtrail, default, kennel,
 /// information_schema; names without a schema are looked up in default, k9, cloudtrail. Several
-/// statements are separated by `;`.
+/// statements are separated by `;`. Views, databases and tables of your own (CREATE EXTERNAL TABLE, CREATE TABLE … AS,
+/// INSERT INTO) are kept in the cache; UNLOAD writes into a folder.
 ///
 /// With several results, tables, Markdown and HTML sections follow each other and a workbook gets a sheet for each;
 /// other formats need `-o FOLDER`.
@@ -50,6 +59,8 @@ const WITHOUT_ROWS: [&str; 7] = [
   kennel sql report.sql -f csv -o report.csv
   kennel sql -c 'SELECT * FROM k9.resources_latest WHERE resource_arn = $arn' --param arn=arn:aws:s3:::b
   kennel sql -c \"SELECT count(*) FROM k9.principals_latest FOR TIMESTAMP AS OF DATE '2026-03-01'\"
+  kennel sql -c \"PREPARE p FROM SELECT * FROM k9.principals_latest WHERE principal_name = ?; EXECUTE p USING 'ci'\"
+  kennel sql -c \"UNLOAD (SELECT * FROM k9.resources_latest) TO 'file:///tmp/resources/' WITH (format = 'PARQUET')\"
   echo 'SHOW TABLES IN k9' | kennel sql
   kennel sql             the shell
   kennel sql --safe      the shell without commands that write files or start programs")]
@@ -73,6 +84,8 @@ pub(crate) struct Args {
     /// Forbid dot commands that read or write files or start programs, and changes of the catalog
     #[arg(long)]
     safe: bool,
+    #[command(flatten)]
+    redact: RedactArgs,
 }
 
 /// Chooses between one run over given statements and the shell.
@@ -80,6 +93,7 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
     let is_given = args.file.is_some() || !args.commands.is_empty();
     if !is_given && io::stdin().is_terminal() {
+        refuse_in_shell(&args)?;
         return Box::pin(repl::converse(setup(&args, values)?, cx)).await;
     }
     crate::or_interrupted(Box::pin(run_given(args, values, cx))).await
@@ -95,6 +109,17 @@ fn setup(args: &Args, values: ParamValues) -> Result<Setup, CliError> {
         is_safe: args.safe,
         reads_rc: !args.no_rc,
     })
+}
+
+/// The shell shows more than results: names while they are typed, plans, its history.
+fn refuse_in_shell(args: &Args) -> Result<(), CliError> {
+    match args.redact.redact {
+        true => Err(
+            CliError::new("the shell and its dot commands cannot be redacted")
+                .hint("`--redact` works with -c, FILE and standard input"),
+        ),
+        false => Ok(()),
+    }
 }
 
 async fn run_given(args: Args, values: ParamValues, cx: &Context) -> Result<Exit, CliError> {
@@ -117,6 +142,7 @@ async fn run_given(args: Args, values: ParamValues, cx: &Context) -> Result<Exit
         }
     };
     if args.safe || texts.iter().any(|text| repl::has_dots(text)) {
+        refuse_in_shell(&args)?;
         let text = texts.join("\n;\n");
         return Box::pin(repl::run_script(&text, setup(&args, values)?, cx)).await;
     }
@@ -132,9 +158,10 @@ async fn run_given(args: Args, values: ParamValues, cx: &Context) -> Result<Exit
     if statements.is_empty() {
         return Err(CliError::new("there is no statement to run"));
     }
+    let redactor = args.redact.open(cx)?;
     let engine = cx.engine(args.scope.settings()?)?;
     tell_as_of(&engine, cx)?;
-    execute(&engine, &statements, &values, &args.output, cx)
+    execute(&engine, &statements, &values, (&args.output, redactor), cx)
         .await
         .map_err(in_file)
 }
@@ -143,7 +170,7 @@ async fn execute(
     engine: &Engine,
     statements: &[Statement],
     values: &ParamValues,
-    output: &OutputArgs,
+    (output, redactor): (&OutputArgs, Option<Arc<Redactor>>),
     cx: &Context,
 ) -> Result<Exit, CliError> {
     let result_count = statements
@@ -160,7 +187,8 @@ async fn execute(
     let mut verdict = Verdict::default();
     let mut names = names.iter();
     for statement in statements {
-        match engine.execute(statement, values, cx.now()).await? {
+        let outcome = engine.execute(statement, values, cx.now()).await;
+        match outcome.map_err(|error| pointed(error, statement))? {
             Outcome::Answer(answer) => {
                 verdict.caveats(&answer.caveats, cx);
                 let about = About {
@@ -170,10 +198,23 @@ async fn execute(
                     as_of: engine.as_of().map(minute),
                     ..About::default()
                 };
+                let (answer, about) = match &redactor {
+                    Some(redactor) => (redactor.answer(answer)?, redactor.about(about)),
+                    None => (answer, about),
+                };
                 let (about, schema, stream) = taken_apart(answer, about);
                 results.write(&about, &schema, stream).await?;
             }
-            Outcome::Done { message, notes } => {
+            Outcome::Unload(unload) => {
+                let caveats = Box::pin(unload::write(unload, cx)).await?;
+                verdict.caveats(&caveats, cx);
+            }
+            Outcome::Done {
+                message,
+                notes,
+                caveats,
+            } => {
+                verdict.caveats(&caveats, cx);
                 cx.printer.info(&message);
                 notes
                     .iter()
@@ -183,6 +224,17 @@ async fn execute(
     }
     results.finish()?;
     Ok(verdict.exit())
+}
+
+/// An error of a statement; what is refused as a whole points at its first word.
+pub(crate) fn pointed(error: EngineError, statement: &Statement) -> CliError {
+    let is_refused = matches!(error, EngineError::Unsupported { .. });
+    let told = CliError::from(error);
+    if !is_refused {
+        return told;
+    }
+    let (script, place) = statement.beginning();
+    told.excerpt(script, place, None)
 }
 
 /// Whether a statement answers with rows, judged by its first word.

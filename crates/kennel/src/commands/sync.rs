@@ -37,7 +37,7 @@ const NAMED_OBJECTS: usize = 20;
 ///
 /// One bad object does not fail a sync: the rest is there, and the exit code is 3. After Ctrl-C the
 /// cache is as it was, and the next sync goes on from what had been fetched.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:
   kennel sync                          all sources of kennel.toml
   kennel sync k9 --dry-run             what would be fetched, and what it costs
@@ -125,6 +125,11 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     }
     cx.printer.info("stopping; once more stops at once");
     work.await
+}
+
+/// Syncs all sources, as without any flag.
+pub(super) async fn all(cx: &Context) -> Result<Exit, CliError> {
+    run(Args::default(), cx).await
 }
 
 /// The sources that were named, or all.

@@ -1,4 +1,6 @@
-//! `kennel verify`: the cache against its manifest.
+//! `kennel verify`: the cache against its manifest; an export against its own (`bundle`).
+
+mod bundle;
 
 use std::io::Write;
 
@@ -16,15 +18,34 @@ use crate::{
 /// Every object version and every table file is read and hashed, and compared with the manifest. What is
 /// damaged or missing is named, one a line, and the exit code is 1. Nothing is changed, nothing is fetched.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   kennel verify
   kennel verify -f json
+  kennel verify bundle kennel-export/latest    an export, see `kennel verify bundle --help`
   kennel sync --full               fetches again what is damaged or missing
-  kennel sync --rebuild-tables     makes damaged tables again")]
+  kennel sync --rebuild-tables     makes damaged tables again"
+)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Form of the output
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     format: VerifyFormat,
+}
+
+/// What else can be verified.
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    Bundle(bundle::Args),
+}
+
+impl Args {
+    /// Whether queries are to be run for it.
+    pub(crate) fn needs_runtime(&self) -> bool {
+        self.other.is_some()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,6 +80,14 @@ struct TableJson<'a> {
     table_path: &'a str,
     key: &'a str,
     problem: &'a str,
+}
+
+/// Verifies something beside the cache.
+pub(crate) async fn run_other(args: Args, cx: &Context) -> Result<Exit, CliError> {
+    match args.other {
+        Some(Other::Bundle(args)) => Box::pin(bundle::run(args, cx)).await,
+        None => run(&args, cx),
+    }
 }
 
 pub(crate) fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {

@@ -31,15 +31,15 @@ use crate::{
 /// Prefixes that are planned and fetched together: bounds what a plan holds.
 const PREFIXES_AT_ONCE: usize = 256;
 /// Bytes of records in memory at which a batch is written.
-pub(super) const BATCH_BYTES: usize = 160 << 20;
+pub(super) const BATCH_BYTES: usize = 128 << 20;
 /// Bytes of a pack at which a batch is written.
 const PACK_BYTES: u64 = 128 << 20;
 /// Objects of a batch: what a kill may lose.
 const BATCH_OBJECTS: usize = 20_000;
 /// How long a batch waits to be written, for the same reason.
 const BATCH_TIME: Duration = Duration::from_secs(60);
-/// Fetched objects that wait to be read.
-const WAITING: usize = 64;
+/// Groups of fetched objects that wait to be read: of a folder's objects, a MiB each.
+const WAITING: usize = 16;
 
 /// Reads `2026-03-01`, or a span back from now.
 pub(crate) fn parse_day(text: &str, now: DateTime<Utc>) -> Result<DeliveryDay, String> {
@@ -363,6 +363,8 @@ fn add_damaged(plan: &mut TrailPlan, damaged: &BTreeMap<String, TrailObject>) {
         .collect::<Vec<_>>();
     plan.keep_count = plan.keep_count.saturating_sub(again.len() as u64);
     plan.fetch_bytes += again.iter().map(|object| object.size_bytes).sum::<u64>();
+    let keys = again.iter().map(|object| object.key.clone());
+    plan.known.extend(keys);
     plan.fetch.extend(again);
 }
 
@@ -384,11 +386,13 @@ impl Work<'_> {
         course: &mut Course,
     ) -> Result<(), CliError> {
         let mut objects = Vec::<RemoteObject>::new();
+        let mut known = BTreeSet::new();
         for plan in &mut plans {
             add_damaged(plan, &course.damaged);
             course.looked.add(plan);
             course.failures.extend(archived_failure(plan));
             objects.append(&mut plan.fetch);
+            known.extend(std::mem::take(&mut plan.known));
         }
         // What was delivered at a time together, whatever its account and region: the table files then share
         // few instants with each other, and need no merging.
@@ -407,6 +411,7 @@ impl Work<'_> {
                         writer,
                         ingester,
                         course: &mut *course,
+                        known,
                         batch: Batch::default(),
                     }
                     .run(receiver)
@@ -481,21 +486,25 @@ struct Ingest<'i> {
     writer: &'i mut CacheWriter,
     ingester: &'i mut TrailIngester,
     course: &'i mut Course,
+    /// Keys that the cache knows, with other bytes or with an ETag that says so.
+    known: BTreeSet<String>,
     batch: Batch,
 }
 
 impl Ingest<'_> {
-    fn run(mut self, mut objects: mpsc::Receiver<FetchedBytes>) -> Result<(), CliError> {
+    fn run(mut self, mut objects: mpsc::Receiver<Vec<FetchedBytes>>) -> Result<(), CliError> {
         let mut begun = Instant::now();
-        while let Some(fetched) = objects.blocking_recv() {
-            self.take(fetched)?;
-            let is_full = self.ingester.held_bytes() >= BATCH_BYTES
-                || self.batch.pack_bytes() >= PACK_BYTES
-                || self.batch.objects.len() >= BATCH_OBJECTS
-                || begun.elapsed() >= BATCH_TIME;
-            if is_full {
-                self.commit()?;
-                begun = Instant::now();
+        while let Some(group) = objects.blocking_recv() {
+            for fetched in group {
+                self.take(fetched)?;
+                let is_full = self.ingester.held_bytes() >= BATCH_BYTES
+                    || self.batch.pack_bytes() >= PACK_BYTES
+                    || self.batch.objects.len() >= BATCH_OBJECTS
+                    || begun.elapsed() >= BATCH_TIME;
+                if is_full {
+                    self.commit()?;
+                    begun = Instant::now();
+                }
             }
         }
         self.commit()
@@ -504,11 +513,12 @@ impl Ingest<'_> {
     fn take(&mut self, fetched: FetchedBytes) -> Result<(), CliError> {
         let FetchedBytes { object, content } = fetched;
         let key = object.key.clone();
-        let known = self
-            .writer
-            .cache()
-            .trail_object(&self.source.name, &key)?
-            .map(|known| (known.object.sha256, known.object.size_bytes));
+        let cache = self.writer.cache();
+        let known = match self.known.remove(&key) {
+            true => cache.trail_object(&self.source.name, &key)?,
+            false => None,
+        };
+        let known = known.map(|known| (known.object.sha256, known.object.size_bytes));
         if known == Some((object.sha256, object.size_bytes)) {
             if self.course.damaged.remove(&key).is_some() {
                 let range = content.append_to(self.pack()?)?;

@@ -3,16 +3,18 @@
 //! them (a page, a workbook) are [`Document`]s. [`value`] renders single values for all of them, [`target`] decides
 //! where the bytes go, [`results`] brings the two together for a command.
 
-mod about;
+pub(crate) mod about;
 mod csv;
 mod html;
 mod json;
 mod markdown;
 mod parquet;
+pub(crate) mod report;
 pub(crate) mod results;
 mod rows;
 mod table;
 pub(crate) mod target;
+pub(crate) mod text;
 pub(crate) mod value;
 mod xlsx;
 
@@ -27,8 +29,10 @@ use futures::StreamExt;
 use crate::error::CliError;
 
 pub(crate) use about::About;
+pub(crate) use html::HtmlDocument;
 pub(crate) use rows::Rows;
 pub(crate) use table::{Look, PlainTable};
+pub(crate) use xlsx::Workbook;
 
 /// The form of a result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -124,8 +128,8 @@ pub(crate) trait Document {
 /// The document of a format that is one.
 pub(crate) fn document(format: Format) -> Option<Box<dyn Document>> {
     match format {
-        Format::Html => Some(Box::new(html::HtmlDocument::new())),
-        Format::Xlsx => Some(Box::new(xlsx::Workbook::new())),
+        Format::Html => Some(Box::new(HtmlDocument::new())),
+        Format::Xlsx => Some(Box::new(Workbook::new())),
         _ => None,
     }
 }
@@ -183,8 +187,8 @@ impl From<FormatLimit> for io::Error {
 /// The writer of one result in a format.
 pub(crate) fn writer(format: Format, schema: &SchemaRef, look: Look) -> Box<dyn ResultWriter> {
     match format {
-        Format::Html => Alone::boxed(html::HtmlDocument::new(), schema),
-        Format::Xlsx => Alone::boxed(xlsx::Workbook::new(), schema),
+        Format::Html => Alone::boxed(HtmlDocument::new(), schema),
+        Format::Xlsx => Alone::boxed(Workbook::new(), schema),
         Format::Parquet => Box::new(parquet::ParquetWriter::new(schema)),
         Format::Table => Box::new(table::TableWriter::new(schema, look)),
         Format::Csv => Box::new(csv::CsvWriter::new(schema)),
@@ -213,7 +217,7 @@ pub(crate) async fn write_stream(
 }
 
 /// Column names that are each used once: in an object, of two equal names one would be lost.
-fn distinct_names(schema: &SchemaRef) -> Vec<String> {
+pub(crate) fn distinct_names(schema: &SchemaRef) -> Vec<String> {
     let mut taken = schema
         .fields()
         .iter()

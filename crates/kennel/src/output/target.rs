@@ -110,7 +110,7 @@ impl Target {
 }
 
 /// A file name for each result: its id with `-` for `/`, numbered where two are equal.
-fn file_names(names: &[String], format: Format) -> Vec<String> {
+pub(crate) fn file_names(names: &[String], format: Format) -> Vec<String> {
     let mut used = std::collections::HashSet::new();
     names
         .iter()

@@ -26,7 +26,9 @@ use rust_xlsxwriter::{
     DocProperties, ExcelDateTime, Format, FormatBorder, Workbook as Book, Worksheet, XlsxError,
 };
 
-use super::{About, Document, FormatLimit, value};
+mod summary;
+
+use super::{About, Document, FormatLimit, report::Report, value};
 use crate::text::{counted, grouped, width};
 
 /// Rows of a sheet, the header included. Source: Microsoft, "Excel specifications and limits".
@@ -56,8 +58,12 @@ const LAST_SERIAL: i128 = 2_958_465;
 const MILLIS_PER_DAY: i128 = 86_400_000;
 
 /// Writes a workbook.
-pub(super) struct Workbook {
+pub(crate) struct Workbook {
     book: Book,
+    /// Whether the first sheet is a report's summary, and what more of a result than a sheet is to hold is left out.
+    is_report: bool,
+    /// Rows of a sheet, the header included.
+    most_rows: u32,
     styles: Styles,
     names: HashSet<String>,
     sheets: Vec<Sheet>,
@@ -71,6 +77,10 @@ struct Sheet {
     /// The next row.
     row: u32,
     widths: Vec<usize>,
+    /// Whether the first column says what became of each row.
+    has_marks: bool,
+    /// Rows that a sheet does not hold.
+    left_out: u64,
 }
 
 struct Styles {
@@ -84,10 +94,12 @@ struct Styles {
 }
 
 impl Workbook {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let format = |number: &str| Format::new().set_num_format(number);
         Self {
             book: Book::new(),
+            is_report: false,
+            most_rows: MOST_ROWS,
             styles: Styles {
                 header: Format::new()
                     .set_bold()
@@ -178,20 +190,16 @@ impl Workbook {
             .max()
     }
 
-    fn set_properties(&mut self) -> Result<(), XlsxError> {
-        let at = self.created_at().map(|at| at.date_naive());
+    fn set_properties(&mut self, title: &str, at: Option<DateTime<Utc>>) -> Result<(), XlsxError> {
+        let at = at.map(|at| at.date_naive());
         let (year, month, day) = at.map_or((2000, 1, 1), |at| (at.year(), at.month(), at.day()));
         let created = ExcelDateTime::from_ymd(
             u16::try_from(year).unwrap_or(2000),
             u8::try_from(month).unwrap_or(1),
             u8::try_from(day).unwrap_or(1),
         )?;
-        let title = match self.sheets.as_slice() {
-            [only] => clip(&only.about.heading(), 255).to_owned(),
-            sheets => format!("{} answers", sheets.len()),
-        };
         let properties = DocProperties::new()
-            .set_title(title)
+            .set_title(clip(title, 255))
             .set_author(concat!("kennel ", env!("CARGO_PKG_VERSION")))
             .set_creation_datetime(&created);
         self.book.set_properties(&properties);
@@ -199,9 +207,36 @@ impl Workbook {
     }
 }
 
-impl Document for Workbook {
-    fn begin(&mut self, about: &About, schema: &SchemaRef) -> io::Result<()> {
-        if schema.fields().len() > MOST_COLUMNS {
+impl Workbook {
+    /// A workbook whose first sheet sums up a report. Of a result it shows so many rows, or as many as a sheet holds; that
+    /// others are left out is said.
+    pub(crate) fn for_report(most_rows: Option<u32>) -> io::Result<Self> {
+        let mut workbook = Self {
+            is_report: true,
+            most_rows: most_rows.map_or(MOST_ROWS, |rows| rows.saturating_add(1).min(MOST_ROWS)),
+            ..Self::new()
+        };
+        let name = workbook.sheet_name(summary::NAME);
+        guarded(|| {
+            workbook.book.add_worksheet().set_name(name)?;
+            Ok(())
+        })?;
+        Ok(workbook)
+    }
+
+    /// The place of a result's sheet in the book.
+    fn place(&self, index: usize) -> usize {
+        index + usize::from(self.is_report)
+    }
+
+    /// Before the first batch of a result; with marks, the first column says what became of a row.
+    pub(crate) fn begin_in_report(
+        &mut self,
+        about: &About,
+        schema: &SchemaRef,
+        has_marks: bool,
+    ) -> io::Result<()> {
+        if schema.fields().len() + usize::from(has_marks) > MOST_COLUMNS {
             return Err(FormatLimit {
                 message: format!(
                     "the result has {}, an Excel sheet holds {}",
@@ -223,8 +258,10 @@ impl Document for Workbook {
         guarded(|| {
             let sheet = book.add_worksheet_with_constant_memory()?;
             sheet.set_name(&name)?;
-            for (column, field) in (0_u16..).zip(schema.fields()) {
-                let title = clip(field.name(), LONGEST_TEXT);
+            let mark = has_marks.then_some("change");
+            let fields = schema.fields().iter().map(|field| field.name().as_str());
+            for (column, title) in (0_u16..).zip(mark.into_iter().chain(fields)) {
+                let title = clip(title, LONGEST_TEXT);
                 sheet.write_string_with_format(0, column, title, header)?;
                 widths.push(width(title) + ARROW);
             }
@@ -236,33 +273,47 @@ impl Document for Workbook {
             about: about.clone(),
             row: 1,
             widths,
+            has_marks,
+            left_out: 0,
         });
         Ok(())
     }
 
-    fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
+    /// Rows, with what became of each where the result has marks.
+    pub(crate) fn marked(&mut self, batch: &RecordBatch, marks: &[&str]) -> io::Result<()> {
         let index = self.sheets.len().saturating_sub(1);
+        let place = self.place(index);
         let Some(kept) = self.sheets.get_mut(index) else {
             return Ok(());
         };
-        if batch.num_rows() > (MOST_ROWS - kept.row) as usize {
-            return Err(FormatLimit {
-                message: format!(
-                    "an Excel sheet holds {} rows below its header, the result has more",
-                    grouped(u64::from(MOST_ROWS - 1))
-                ),
-                hint: "narrow it (WHERE, LIMIT), or take `-f parquet` or `-f csv`".into(),
+        let mut shown = batch.num_rows();
+        let room = self.most_rows.saturating_sub(kept.row) as usize;
+        if shown > room {
+            if !self.is_report {
+                return Err(FormatLimit {
+                    message: format!(
+                        "an Excel sheet holds {} rows below its header, the result has more",
+                        grouped(u64::from(MOST_ROWS - 1))
+                    ),
+                    hint: "narrow it (WHERE, LIMIT), or take `-f parquet` or `-f csv`".into(),
+                }
+                .into());
             }
-            .into());
+            kept.left_out += (shown - room) as u64;
+            shown = room;
         }
         let styles = &self.styles;
         let cut_count = &mut self.cut_count;
         let book = &mut self.book;
         guarded(|| {
-            let sheet = book.worksheet_from_index(index)?;
+            let sheet = book.worksheet_from_index(place)?;
             let mut text = String::new();
-            for row in 0..batch.num_rows() {
-                for (column, array) in (0_u16..).zip(batch.columns()) {
+            let first = u16::from(kept.has_marks);
+            for row in 0..shown {
+                if let Some(mark) = marks.get(row).filter(|mark| !mark.is_empty()) {
+                    sheet.write_string(kept.row, 0, *mark)?;
+                }
+                for (column, array) in (first..).zip(batch.columns()) {
                     text.clear();
                     if !value::write_text(array, row, &mut text) {
                         continue;
@@ -280,14 +331,47 @@ impl Document for Workbook {
         })
     }
 
+    /// Writes the workbook of a report.
+    pub(crate) fn close_report(
+        &mut self,
+        report: &Report,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        summary::write(self, report)?;
+        self.write_warnings()?;
+        self.set_properties(&report.title(), Some(report.at))
+            .map_err(wrong)?;
+        self.save(out)
+    }
+
+    fn save(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
+        let mut file: File = tempfile::tempfile()?;
+        let book = &mut self.book;
+        guarded(|| book.save_to_writer(&file))?;
+        file.rewind()?;
+        io::copy(&mut BufReader::new(file), out)?;
+        Ok(())
+    }
+}
+
+impl Document for Workbook {
+    fn begin(&mut self, about: &About, schema: &SchemaRef) -> io::Result<()> {
+        self.begin_in_report(about, schema, false)
+    }
+
+    fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        self.marked(batch, &[])
+    }
+
     fn end(&mut self) -> io::Result<()> {
         let index = self.sheets.len().saturating_sub(1);
+        let place = self.place(index);
         let Some(kept) = self.sheets.get(index) else {
             return Ok(());
         };
         let book = &mut self.book;
         guarded(|| {
-            let sheet = book.worksheet_from_index(index)?;
+            let sheet = book.worksheet_from_index(place)?;
             for (column, width) in (0_u16..).zip(&kept.widths) {
                 let width = u32::try_from((*width).min(WIDEST)).unwrap_or_default();
                 sheet.set_column_width(column, width)?;
@@ -302,13 +386,13 @@ impl Document for Workbook {
 
     fn close(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
         self.write_warnings()?;
-        self.set_properties().map_err(wrong)?;
-        let mut file: File = tempfile::tempfile()?;
-        let book = &mut self.book;
-        guarded(|| book.save_to_writer(&file))?;
-        file.rewind()?;
-        io::copy(&mut BufReader::new(file), out)?;
-        Ok(())
+        let title = match self.sheets.as_slice() {
+            [only] => only.about.heading(),
+            sheets => format!("{} answers", sheets.len()),
+        };
+        let at = self.created_at();
+        self.set_properties(&title, at).map_err(wrong)?;
+        self.save(out)
     }
 
     fn notes(&self) -> Vec<String> {

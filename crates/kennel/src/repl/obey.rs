@@ -265,7 +265,8 @@ impl Session<'_> {
             };
             let mut settings = self.settings.clone();
             settings.as_of = as_of;
-            let engine = Arc::new(self.cx.engine(settings.clone())?);
+            let engine = self.cx.engine(settings.clone())?;
+            let engine = Arc::new(engine.with_prepared_of(&self.engine));
             engine.keep(self.engine.kept())?;
             self.settings = settings;
             self.as_of = as_of.map(|_| rest.to_owned());

@@ -23,8 +23,12 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    cli::ProgressChoice, commands::questions::Verdict, context::Context, error::CliError,
-    exit::Exit, output::Format,
+    cli::ProgressChoice,
+    commands::{questions::Verdict, sql::pointed},
+    context::Context,
+    error::CliError,
+    exit::Exit,
+    output::Format,
 };
 
 /// The mode of `\x`.
@@ -273,7 +277,10 @@ impl<'a> Session<'a> {
         }
         let now = self.cx.now();
         let engine = Arc::clone(&self.engine);
-        let work = async move { Ok(engine.execute(statement, &values, now).await?) };
+        let work = async move {
+            let outcome = engine.execute(statement, &values, now).await;
+            outcome.map_err(|error| pointed(error, statement))
+        };
         Box::pin(self.execute(work, None)).await
     }
 
@@ -323,7 +330,10 @@ impl<'a> Session<'a> {
 
     /// In safe mode the catalog stays as it is, too.
     fn refuse_changes(&self, text: &str) -> Result<(), CliError> {
-        let changes = ["create", "drop", "alter"];
+        // What a prepared statement does is not known before it is executed.
+        let changes = [
+            "create", "drop", "alter", "msck", "insert", "unload", "prepare", "execute",
+        ];
         let first = crate::commands::sql::first_word(text);
         if self.options.is_safe && changes.iter().any(|word| first.eq_ignore_ascii_case(word)) {
             return Err(CliError::new(format!(
@@ -357,8 +367,20 @@ impl<'a> Session<'a> {
                     *reading.borrow_mut() = Some(answer.reading.clone());
                     self.show(answer, started, title, &bar).await
                 }
-                Outcome::Done { message, notes } => {
+                Outcome::Unload(unload) => {
+                    *reading.borrow_mut() = Some(unload.answer.reading.clone());
+                    let written = Box::pin(crate::commands::unload::write(unload, cx)).await;
                     bar.borrow_mut().stop();
+                    self.lacks(&written?);
+                    Ok(())
+                }
+                Outcome::Done {
+                    message,
+                    notes,
+                    caveats,
+                } => {
+                    bar.borrow_mut().stop();
+                    self.lacks(&caveats);
                     self.done(&message, &notes);
                     Ok(())
                 }
@@ -376,6 +398,11 @@ impl<'a> Session<'a> {
             Err(error) if self.is_shell() && error.exit() == Exit::Done => Ok(()),
             done => done,
         }
+    }
+
+    /// Says what rows that were written lack.
+    fn lacks(&self, caveats: &[kennel_engine::Caveat]) {
+        Verdict::default().caveats(caveats, self.cx);
     }
 
     fn done(&self, message: &str, notes: &[String]) {

@@ -5,6 +5,8 @@ mod asking;
 mod config;
 mod demo;
 mod disk;
+mod export;
+mod export_proof;
 mod history;
 mod home;
 mod house;
@@ -14,12 +16,15 @@ mod outputs;
 mod policy;
 #[cfg(unix)]
 mod pty;
+mod redacting;
 mod s3;
 mod s3_credentials;
 mod s3_faults;
 mod s3_home;
 #[cfg(unix)]
 mod shell;
+mod statements;
+mod suppressing;
 mod syncing;
 #[cfg(unix)]
 mod terminal;

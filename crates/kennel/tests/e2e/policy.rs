@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A home that has mirrored the guide's trail and k9's reports.
-fn guide_home() -> S3Home {
+pub(crate) fn guide_home() -> S3Home {
     let s3 = trail_home();
     for (key, body) in deliver(&guide_trail()) {
         put(&s3.bucket, &key, body);
@@ -42,6 +42,30 @@ fn a_draft_allows_what_the_role_did_and_passes_its_own_check() {
         let said = s3.kennel(["policy", "draft", MACHINE_ROLE, "--format", format]);
         insta::assert_snapshot!(format!("policy_draft_{format}"), said.stdout);
     }
+    let inline = ["policy", "draft", MACHINE_ROLE, "--inline", "--format"];
+    let said = s3.kennel([inline.as_slice(), &["cloudformation"]].concat());
+    insta::assert_snapshot!("policy_draft_inline", said.stdout);
+}
+
+#[test]
+fn a_policy_inside_a_user_names_the_user() {
+    let s3 = guide_home();
+    let said = s3.kennel([
+        "policy",
+        "draft",
+        MACHINE_USER,
+        "--inline",
+        "--format",
+        "terraform",
+    ]);
+    let name = MACHINE_USER.rsplit('/').next().unwrap();
+    assert!(
+        said.stdout.contains(&format!(
+            "resource \"aws_iam_user_policy\" \"policy_1\" {{\n  name   = \"{name}\"\n  user   = \"{name}\"\n"
+        )),
+        "{}",
+        said.stdout
+    );
 }
 
 #[test]

@@ -20,7 +20,10 @@ use datafusion::{
 };
 
 use super::moment::Moments;
-use crate::functions::scalar::{Call, Kind, Spec, bigint};
+use crate::{
+    functions::scalar::{Call, Kind, Spec, bigint},
+    types::is_utc,
+};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     let third = |given: &[DataType]| match given {
@@ -34,19 +37,24 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     [
         Spec::new(
             "date_add",
-            &[Kind::Text, Kind::Integer, Kind::Moment],
+            &[Kind::Text, Kind::Integer, Kind::MomentOrTime],
             third,
             add,
         ),
         Spec::new(
             "date_diff",
-            &[Kind::Text, Kind::Moment, Kind::Moment],
+            &[Kind::Text, Kind::MomentOrTime, Kind::MomentOrTime],
             bigint,
             diff,
         ),
         Spec {
             simplify: Some(faster),
-            ..Spec::new("date_trunc", &[Kind::Text, Kind::Moment], second, trunc)
+            ..Spec::new(
+                "date_trunc",
+                &[Kind::Text, Kind::MomentOrTime],
+                second,
+                trunc,
+            )
         },
     ]
     .map(Spec::build)
@@ -62,7 +70,7 @@ enum Unit {
 
 const DAY: i64 = 86_400_000;
 
-fn unit(name: &str, is_date: bool) -> Result<Unit> {
+fn unit(name: &str, moments: &Moments) -> Result<Unit> {
     let unit = match name.to_ascii_lowercase().as_str() {
         "millisecond" => Unit::Millis(1),
         "second" => Unit::Millis(1000),
@@ -73,14 +81,16 @@ fn unit(name: &str, is_date: bool) -> Result<Unit> {
         "month" => Unit::Months(1),
         "quarter" => Unit::Months(3),
         "year" => Unit::Months(12),
-        _ => return exec_err!("'{name}' is not a valid unit of time"),
+        _ => return exec_err!("'{name}' is not a valid TIMESTAMP field"),
     };
-    match unit {
-        Unit::Millis(millis) if is_date && millis < DAY => {
-            exec_err!("'{name}' is not a valid DATE field")
-        }
-        unit => Ok(unit),
+    let is_of_clock = matches!(unit, Unit::Millis(millis) if millis < DAY);
+    if moments.is_date() && is_of_clock {
+        return exec_err!("'{name}' is not a valid DATE field");
     }
+    if moments.is_time() && !is_of_clock {
+        return exec_err!("'{name}' is not a valid TIME field");
+    }
+    Ok(unit)
 }
 
 /// A month later is the same day, or the last one of a month that is too short.
@@ -107,20 +117,28 @@ fn add(call: &Call) -> Result<ArrayRef> {
     let moments = Moments::new(&call.args[2])?;
     let mut result = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
-        let (true, true, Some(time)) =
-            (names.is_valid(row), counts.is_valid(row), moments.get(row))
-        else {
+        let (true, true, Some(utc)) = (
+            names.is_valid(row),
+            counts.is_valid(row),
+            moments.instant(row),
+        ) else {
             result.push(None);
             continue;
         };
-        let unit = unit(names.value(row), moments.is_date())?;
+        let unit = unit(names.value(row), &moments)?;
         let count = counts.value(row);
-        let shifted = shifted(time, unit, count).ok_or_else(|| {
-            exec_datafusion_err!("{time} and {count} {}s is out of range", names.value(row))
+        let zone = moments.zone();
+        // Days are those of the clock, hours are hours.
+        let shifted = match unit {
+            Unit::Millis(millis) if millis < DAY => shifted(utc, unit, count),
+            _ => shifted(zone.local(utc), unit, count).map(|local| zone.instant(local)),
+        };
+        let shifted = shifted.ok_or_else(|| {
+            exec_datafusion_err!("{utc} and {count} {}s is out of range", names.value(row))
         })?;
         result.push(Some(shifted));
     }
-    moments.of_same_type(result)
+    moments.of_instants(result)
 }
 
 /// Whole units from `from` to `to`; negative when `to` is earlier.
@@ -145,20 +163,28 @@ fn between(from: NaiveDateTime, to: NaiveDateTime, unit: Unit) -> Option<i64> {
 fn diff(call: &Call) -> Result<ArrayRef> {
     let names = call.text(0);
     let (from, to) = (Moments::new(&call.args[1])?, Moments::new(&call.args[2])?);
-    let are_dates = from.is_date() && to.is_date();
+    // One date beside a timestamp is the midnight at its beginning.
+    let kind = if from.is_date() { &to } else { &from };
+    let zone = from.zone();
     let mut result = Int64Builder::with_capacity(call.rows);
     for row in 0..call.rows {
-        let (true, Some(from), Some(to)) = (names.is_valid(row), from.get(row), to.get(row)) else {
+        let (true, Some(from), Some(to)) =
+            (names.is_valid(row), from.instant(row), to.instant(row))
+        else {
             result.append_null();
             continue;
         };
-        result.append_option(between(from, to, unit(names.value(row), are_dates)?));
+        let unit = unit(names.value(row), kind)?;
+        result.append_option(match unit {
+            Unit::Millis(millis) if millis < DAY => between(from, to, unit),
+            _ => between(zone.local(from), zone.local(to), unit),
+        });
     }
     Ok(Arc::new(result.finish()))
 }
 
-fn truncated(time: NaiveDateTime, name: &str, is_date: bool) -> Result<Option<NaiveDateTime>> {
-    unit(name, is_date)?;
+fn truncated(time: NaiveDateTime, name: &str, moments: &Moments) -> Result<Option<NaiveDateTime>> {
+    unit(name, moments)?;
     let date = time.date();
     let midnight = date.and_time(NaiveTime::MIN);
     let at = |month: u32| date.with_day(1).and_then(|day| day.with_month(month));
@@ -182,10 +208,25 @@ fn faster(args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResu
     let [Expr::Literal(ScalarValue::Utf8(Some(name)), _), moment] = args.as_slice() else {
         return Ok(ExprSimplifyResult::Original(args));
     };
-    if !matches!(context.get_data_type(moment)?, DataType::Timestamp(..)) {
+    const UNITS: [&str; 9] = [
+        "millisecond",
+        "second",
+        "minute",
+        "hour",
+        "day",
+        "week",
+        "month",
+        "quarter",
+        "year",
+    ];
+    let is_plain = match context.get_data_type(moment)? {
+        DataType::Timestamp(_, None) => true,
+        DataType::Timestamp(_, Some(zone)) => is_utc(&zone),
+        _ => false,
+    };
+    if !is_plain || !UNITS.contains(&name.to_ascii_lowercase().as_str()) {
         return Ok(ExprSimplifyResult::Original(args));
     }
-    unit(name, false)?;
     let args = vec![lit(name.to_ascii_lowercase()), moment.clone()];
     let call = ScalarFunction::new_udf(datafusion::functions::datetime::date_trunc(), args);
     Ok(ExprSimplifyResult::Simplified(Expr::ScalarFunction(call)))
@@ -197,7 +238,7 @@ fn trunc(call: &Call) -> Result<ArrayRef> {
     let mut result = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
         result.push(match moments.get(row).filter(|_| names.is_valid(row)) {
-            Some(time) => truncated(time, names.value(row), moments.is_date())?,
+            Some(time) => truncated(time, names.value(row), &moments)?,
             None => None,
         });
     }

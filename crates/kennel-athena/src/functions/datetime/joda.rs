@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDateTime, TimeDelta, Timelike};
+use chrono::{Datelike, NaiveDateTime, Timelike};
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, StringBuilder},
@@ -22,6 +22,7 @@ use super::{
     moment::Moments,
     patterns::{Fields, MONTHS, WEEKDAYS, name, number, read_by_pattern},
     text_to_time,
+    zone::Zone,
 };
 use crate::{
     functions::scalar::{Call, Kind, Spec, varchar},
@@ -59,7 +60,7 @@ impl Piece {
         match self {
             Self::Literal(_) => false,
             Self::Field('M', count) => *count < 3,
-            Self::Field(letter, _) => !"EazZ".contains(*letter),
+            Self::Field(letter, _) => !"EaGzZ".contains(*letter),
         }
     }
 }
@@ -84,7 +85,7 @@ fn pieces(pattern: &str) -> Result<Vec<Piece>> {
                 }
             }
         } else if character.is_ascii_alphabetic() {
-            if !"yYxwMdDEeaHhKkmsSzZ".contains(character) {
+            if !"GCyYxwMdDEeaHhKkmsSzZ".contains(character) {
                 return exec_err!("Illegal pattern component: {character}");
             }
             let mut count = 1;
@@ -105,8 +106,9 @@ fn pieces(pattern: &str) -> Result<Vec<Piece>> {
     Ok(pieces)
 }
 
-fn formatted(time: NaiveDateTime, pieces: &[Piece], out: &mut String) {
+fn formatted(utc: NaiveDateTime, zone: Zone, pieces: &[Piece], out: &mut String) {
     use std::fmt::Write;
+    let time = zone.local(utc);
     let (is_pm, hour12) = time.hour12();
     for piece in pieces {
         let (letter, width) = match piece {
@@ -142,14 +144,23 @@ fn formatted(time: NaiveDateTime, pieces: &[Piece], out: &mut String) {
                 let day = WEEKDAYS[time.weekday().num_days_from_monday() as usize];
                 write!(out, "{}", if width > 3 { day } else { &day[..3] })
             }
+            'G' => write!(out, "{}", if time.year() > 0 { "AD" } else { "BC" }),
+            'C' => write!(out, "{:0width$}", time.year().abs() / 100),
             'a' => write!(out, "{}", if is_pm { "PM" } else { "AM" }),
             'S' => {
                 let nanos = format!("{:09}", time.nanosecond() % 1_000_000_000);
                 let shown = &nanos[..width.min(9)];
                 write!(out, "{shown:0<width$}")
             }
-            'z' => write!(out, "UTC"),
-            'Z' => write!(out, "{}", ["+0000", "+00:00", "UTC"][width.min(3) - 1]),
+            'z' => write!(out, "{}", zone.abbreviation(utc)),
+            'Z' if width > 2 => write!(out, "{}", zone.shown()),
+            'Z' => {
+                let offset = zone.offset_at(utc);
+                let sign = if offset < 0 { '-' } else { '+' };
+                let minutes = offset.abs() / 60;
+                let colon = if width == 2 { ":" } else { "" };
+                write!(out, "{sign}{:02}{colon}{:02}", minutes / 60, minutes % 60)
+            }
             other => {
                 let number = match other {
                     'w' => time.iso_week().week(),
@@ -177,14 +188,19 @@ fn format_datetime(call: &Call) -> Result<ArrayRef> {
     let mut result = StringBuilder::with_capacity(call.rows, 0);
     let mut text = String::new();
     for row in 0..call.rows {
-        let Some(time) = moments.get(row).filter(|_| patterns.is_valid(row)) else {
+        let Some(utc) = moments.instant(row).filter(|_| patterns.is_valid(row)) else {
             result.append_null();
             continue;
         };
         text.clear();
         match &constant {
-            Some(pieces) => formatted(time, pieces, &mut text),
-            None => formatted(time, &pieces(patterns.value(row))?, &mut text),
+            Some(pieces) => formatted(utc, moments.zone(), pieces, &mut text),
+            None => formatted(
+                utc,
+                moments.zone(),
+                &pieces(patterns.value(row))?,
+                &mut text,
+            ),
         }
         result.append_value(&text);
     }
@@ -246,9 +262,13 @@ fn read_field(
                 .count();
             *text = &text[all..];
         }
+        'G' => _ = name(text, &["BC ", "AD "].map(|n| &n[..2]), false)?,
         'a' => fields.is_pm = name(text, &["AM", "PM"], false)? == 1,
-        'E' if width > 3 => _ = name(text, &WEEKDAYS, false)?,
-        'E' => _ = name(text, &WEEKDAYS, true)?,
+        'E' if width > 3 => fields.weekday = Some(name(text, &WEEKDAYS, false)? + 1),
+        'E' => fields.weekday = Some(name(text, &WEEKDAYS, true)? + 1),
+        'x' => fields.week_year = i32::try_from(number(text, most)?).ok(),
+        'w' => fields.week = Some(number(text, most)?),
+        'e' => fields.weekday = Some(number(text, most)?),
         'z' | 'Z' => {
             let is_zone = |c: char| c.is_ascii_alphanumeric() || "+-:/_".contains(c);
             let length = text.find(|c| !is_zone(c)).unwrap_or(text.len());
@@ -264,7 +284,18 @@ fn read_field(
     Some(())
 }
 
+/// The zone that a text names where its pattern has one.
+pub(crate) fn zone_in(text: &str, pattern: &str) -> Option<Zone> {
+    read(text, &pieces(pattern).ok()?)?.1
+}
+
+/// The moment in UTC.
 fn parsed(text: &str, pieces: &[Piece]) -> Option<NaiveDateTime> {
+    let (local, zone) = read(text, pieces)?;
+    Some(zone.map_or(local, |zone| zone.instant(local)))
+}
+
+fn read(text: &str, pieces: &[Piece]) -> Option<(NaiveDateTime, Option<Zone>)> {
     let mut rest = text;
     let mut fields = Fields::default();
     let mut zone = None;
@@ -276,7 +307,7 @@ fn parsed(text: &str, pieces: &[Piece]) -> Option<NaiveDateTime> {
                 let most = match letter {
                     'S' => *width,
                     _ if pieces.get(index + 1).is_some_and(Piece::is_number) => *width,
-                    'y' | 'Y' => 9,
+                    'y' | 'Y' | 'x' => 9,
                     'D' => 3,
                     _ => 2.max(*width),
                 };
@@ -287,12 +318,11 @@ fn parsed(text: &str, pieces: &[Piece]) -> Option<NaiveDateTime> {
     if !rest.is_empty() {
         return None;
     }
-    let local = fields.moment()?;
-    let offset = match &zone {
-        Some(zone) => text_to_time::zone_offset(zone, local)?,
-        None => 0,
+    let zone = match zone {
+        Some(zone) => Some(Zone::read(&zone)?),
+        None => None,
     };
-    local.checked_sub_signed(TimeDelta::seconds(i64::from(offset)))
+    Some((fields.moment()?, zone))
 }
 
 fn parse_datetime(call: &Call) -> Result<ArrayRef> {
@@ -329,7 +359,7 @@ mod tests {
         let time = parsed("20260301040506789 +0130", &pieces).unwrap();
         assert_eq!(time.to_string(), "2026-03-01 02:35:06.789");
         let mut text = String::new();
-        formatted(time, &pieces, &mut text);
+        formatted(time, Zone::utc(), &pieces, &mut text);
         assert_eq!(text, "20260301023506789 +0000");
         assert!(
             parsed("2026030104050678 +0130", &pieces).is_some(),

@@ -1,32 +1,40 @@
 //! Trino's functions of dates and times.
 //!
-//! A timestamp with time zone is an instant in UTC: the zone that a text had is not kept.
+//! A timestamp with time zone keeps its zone where that is written in the query: the type of a column
+//! holds one zone for all its values. Values whose zones come from data are in UTC.
 //!
 //! Source: Trino manual, "Date and time functions and operators".
 
 mod arithmetic;
-mod joda;
+mod convert;
+pub(crate) mod interval;
+pub(crate) mod joda;
 mod moment;
 mod parts;
 mod patterns;
 pub(crate) mod text_to_time;
 pub(crate) mod time_to_text;
+pub(crate) mod zone;
+mod zones;
 
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveTime};
+pub(super) use convert::{convert, times};
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, StringBuilder},
         compute::cast,
-        datatypes::{DataType, Float64Type, Int64Type, TimeUnit},
+        datatypes::{DataType, Int64Type, TimeUnit},
     },
     common::{exec_err, plan_err},
     error::Result,
     logical_expr::ScalarUDF,
 };
 use moment::Moments;
+pub(super) use moment::Moments as Times;
 pub(super) use parts::part;
+use zone::Zone;
 
 use super::scalar::{Call, Kind, Spec, double, varchar};
 use crate::types::{UTC, is_text, zoned};
@@ -47,27 +55,17 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("from_iso8601_date", TEXT, date_type, from_iso8601_date),
         Spec::new("to_iso8601", MOMENT, varchar, to_iso8601),
         Spec::new("date", &[Kind::Any], date_of, date),
-        Spec::new(
-            "from_unixtime",
-            &[Kind::Double],
-            |_| Ok(zoned()),
-            from_unixtime,
-        ),
         Spec::new("to_unixtime", MOMENT, double, to_unixtime),
-        Spec::new(
-            "to_milliseconds",
-            &[Kind::Any],
-            super::scalar::bigint,
-            to_milliseconds,
-        ),
         Spec::new("last_day_of_month", MOMENT, date_type, last_day_of_month),
     ]
     .map(Spec::build)
     .into();
     all.extend(arithmetic::functions());
+    all.extend(interval::functions());
     all.extend(joda::functions());
     all.extend(parts::functions());
     all.extend(patterns::functions());
+    all.extend(zones::functions());
     all
 }
 
@@ -127,7 +125,8 @@ fn to_iso8601(call: &Call) -> Result<ArrayRef> {
     let values = cast(array, &DataType::Int64)?;
     let mut result = StringBuilder::with_capacity(call.rows, 0);
     for value in values.as_primitive::<Int64Type>() {
-        result.append_option(value.map(|value| time_to_text::iso(value, *unit, zone.is_some())));
+        let zone = zone.as_ref().map(|name| Zone::of_type(name));
+        result.append_option(value.map(|value| time_to_text::iso(value, *unit, zone)));
     }
     Ok(Arc::new(result.finish()))
 }
@@ -150,68 +149,16 @@ fn date(call: &Call) -> Result<ArrayRef> {
     super::cast::convert(&call.args[0], &DataType::Date32, false)
 }
 
-fn from_unixtime(call: &Call) -> Result<ArrayRef> {
-    let mut values = Vec::with_capacity(call.rows);
-    for seconds in call.args[0].as_primitive::<Float64Type>() {
-        values.push(match seconds {
-            None => None,
-            Some(seconds) => {
-                let millis = (seconds * 1000.0).round();
-                // Beyond what the calendar can show.
-                if !(-8.0e15..8.0e15).contains(&millis) {
-                    return exec_err!("Timestamp is out of range: {seconds}");
-                }
-                Some(millis as i64)
-            }
-        });
-    }
-    Ok(text_to_time::array(
-        values,
-        TimeUnit::Millisecond,
-        Some(&UTC.into()),
-    ))
-}
-
 fn to_unixtime(call: &Call) -> Result<ArrayRef> {
     let moments = Moments::new(&call.args[0])?;
     let seconds: Float64Array = (0..call.rows)
         .map(|row| {
             moments
-                .get(row)
+                .instant(row)
                 .map(|time| time.and_utc().timestamp_micros() as f64 / 1e6)
         })
         .collect();
     Ok(Arc::new(seconds))
-}
-
-fn to_milliseconds(call: &Call) -> Result<ArrayRef> {
-    use datafusion::arrow::datatypes::{
-        IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit,
-    };
-    let array = &call.args[0];
-    let millis: datafusion::arrow::array::Int64Array = match array.data_type() {
-        DataType::Interval(IntervalUnit::MonthDayNano) => array
-            .as_primitive::<IntervalMonthDayNanoType>()
-            .iter()
-            .map(|i| i.map(|i| i64::from(i.days) * 86_400_000 + i.nanoseconds / 1_000_000))
-            .collect(),
-        DataType::Interval(IntervalUnit::DayTime) => array
-            .as_primitive::<IntervalDayTimeType>()
-            .iter()
-            .map(|i| i.map(|i| i64::from(i.days) * 86_400_000 + i64::from(i.milliseconds)))
-            .collect(),
-        DataType::Duration(_) => {
-            let millis = cast(array, &DataType::Duration(TimeUnit::Millisecond))?;
-            return Ok(cast(&millis, &DataType::Int64)?);
-        }
-        other => {
-            return exec_err!(
-                "to_milliseconds takes an interval, not {}",
-                super::type_name(other)
-            );
-        }
-    };
-    Ok(Arc::new(millis))
 }
 
 fn last_day_of_month(call: &Call) -> Result<ArrayRef> {

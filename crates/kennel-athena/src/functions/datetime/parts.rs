@@ -1,34 +1,66 @@
-//! Fields of dates and timestamps: functions by their names, and `EXTRACT`.
+//! Fields of dates, timestamps, times of day and intervals: functions by their names, and `EXTRACT`.
 
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDateTime, Timelike};
 use datafusion::{
-    arrow::array::{ArrayRef, Int64Array},
+    arrow::{
+        array::{ArrayRef, Int64Array},
+        datatypes::DataType,
+    },
+    common::plan_err,
     error::Result,
     logical_expr::ScalarUDF,
 };
 
-use super::moment::Moments;
-use crate::functions::scalar::{Call, Kind, Spec, bigint};
+use super::{
+    interval::{Span, Spans},
+    moment::Moments,
+};
+use crate::functions::{
+    scalar::{Call, Kind, Spec, bigint},
+    type_name,
+};
 
 const MOMENT: &[Kind] = &[Kind::Moment];
+const ANY: &[Kind] = &[Kind::Any];
 
-fn specs() -> [Spec; 13] {
+/// The type of a field that times of day and intervals have, too.
+fn of_clock(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [
+            DataType::Time32(_)
+            | DataType::Time64(_)
+            | DataType::Timestamp(..)
+            | DataType::Date32
+            | DataType::Interval(_)
+            | DataType::Duration(_)
+            | DataType::Null,
+        ] => bigint(given),
+        [other] => plan_err!("{} has no such field", type_name(other)),
+        _ => plan_err!("a field of one value is asked for"),
+    }
+}
+
+fn specs() -> [Spec; 14] {
     [
-        Spec::new("year", MOMENT, bigint, |c| each(c, |t| i64::from(t.year()))),
+        Spec::new("year", ANY, of_clock, |c| {
+            any(c, |t| i64::from(t.year()), |s| s.months / 12)
+        }),
         Spec::new("quarter", MOMENT, bigint, |c| {
             each(c, |t| i64::from(t.month0() / 3 + 1))
         }),
-        Spec::new("month", MOMENT, bigint, |c| {
-            each(c, |t| i64::from(t.month()))
+        Spec::new("month", ANY, of_clock, |c| {
+            any(c, |t| i64::from(t.month()), |s| s.months % 12)
         }),
         Spec::new("week", MOMENT, bigint, |c| {
             each(c, |t| i64::from(t.iso_week().week()))
         })
         .also(&["week_of_year"]),
-        Spec::new("day", MOMENT, bigint, |c| each(c, |t| i64::from(t.day())))
-            .also(&["day_of_month"]),
+        Spec::new("day", ANY, of_clock, |c| {
+            any(c, |t| i64::from(t.day()), |s| s.millis / 86_400_000)
+        })
+        .also(&["day_of_month"]),
         // Monday is 1.
         Spec::new("day_of_week", MOMENT, bigint, |c| {
             each(c, |t| i64::from(t.weekday().number_from_monday()))
@@ -42,18 +74,23 @@ fn specs() -> [Spec; 13] {
             each(c, |t| i64::from(t.iso_week().year()))
         })
         .also(&["yow"]),
-        Spec::new("hour", MOMENT, bigint, |c| each(c, |t| i64::from(t.hour()))),
-        Spec::new("minute", MOMENT, bigint, |c| {
-            each(c, |t| i64::from(t.minute()))
+        Spec::new("hour", ANY, of_clock, |c| {
+            any(c, |t| i64::from(t.hour()), |s| s.millis / 3_600_000 % 24)
         }),
-        Spec::new("second", MOMENT, bigint, |c| {
-            each(c, |t| i64::from(t.second()))
+        Spec::new("minute", ANY, of_clock, |c| {
+            any(c, |t| i64::from(t.minute()), |s| s.millis / 60_000 % 60)
         }),
-        Spec::new("millisecond", MOMENT, bigint, |c| {
-            each(c, |t| i64::from(t.nanosecond() / 1_000_000))
+        Spec::new("second", ANY, of_clock, |c| {
+            any(c, |t| i64::from(t.second()), |s| s.millis / 1000 % 60)
         }),
-        // Timestamps with time zone are in UTC.
-        Spec::new("timezone_hour", MOMENT, bigint, |c| each(c, |_| 0)).also(&["timezone_minute"]),
+        Spec::new("millisecond", ANY, of_clock, |c| {
+            let millis = |t: NaiveDateTime| i64::from(t.nanosecond() / 1_000_000);
+            any(c, millis, |s| s.millis % 1000)
+        }),
+        Spec::new("timezone_hour", MOMENT, bigint, |c| offset(c, |s| s / 3600)),
+        Spec::new("timezone_minute", MOMENT, bigint, |c| {
+            offset(c, |s| s / 60 % 60)
+        }),
     ]
 }
 
@@ -73,6 +110,31 @@ fn each(call: &Call, field: fn(NaiveDateTime) -> i64) -> Result<ArrayRef> {
     let moments = Moments::new(&call.args[0])?;
     let fields: Int64Array = (0..call.rows)
         .map(|row| moments.get(row).map(field))
+        .collect();
+    Ok(Arc::new(fields))
+}
+
+fn any(call: &Call, field: fn(NaiveDateTime) -> i64, of_span: fn(Span) -> i64) -> Result<ArrayRef> {
+    match call.args[0].data_type() {
+        DataType::Interval(_) | DataType::Duration(_) => {
+            let spans = Spans::new(&call.args[0])?;
+            let fields: Int64Array = (0..call.rows)
+                .map(|row| spans.get(row).map(of_span))
+                .collect();
+            Ok(Arc::new(fields))
+        }
+        DataType::Null => Ok(Arc::new(Int64Array::new_null(call.rows))),
+        _ => each(call, field),
+    }
+}
+
+fn offset(call: &Call, part: fn(i32) -> i32) -> Result<ArrayRef> {
+    let moments = Moments::new(&call.args[0])?;
+    let fields: Int64Array = (0..call.rows)
+        .map(|row| {
+            let utc = moments.instant(row)?;
+            Some(i64::from(part(moments.zone().offset_at(utc))))
+        })
         .collect();
     Ok(Arc::new(fields))
 }

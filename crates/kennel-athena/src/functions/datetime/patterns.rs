@@ -175,6 +175,11 @@ pub(super) struct Fields {
     pub(super) month: Option<u32>,
     pub(super) day: Option<u32>,
     pub(super) ordinal: Option<u32>,
+    /// The year of the week, and the week in it.
+    pub(super) week_year: Option<i32>,
+    pub(super) week: Option<u32>,
+    /// Monday is 1.
+    pub(super) weekday: Option<u32>,
     pub(super) hour: Option<u32>,
     pub(super) hour12: Option<u32>,
     pub(super) is_pm: bool,
@@ -187,9 +192,14 @@ impl Fields {
     /// The moment; what was not given is that of 1970-01-01 00:00.
     pub(super) fn moment(&self) -> Option<NaiveDateTime> {
         let year = self.year.unwrap_or(1970);
-        let date = match self.ordinal {
-            Some(ordinal) => NaiveDate::from_yo_opt(year, ordinal)?,
-            None => NaiveDate::from_ymd_opt(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?,
+        let date = match (self.ordinal, self.week) {
+            (Some(ordinal), _) => NaiveDate::from_yo_opt(year, ordinal)?,
+            (None, Some(week)) if self.day.is_none() => {
+                let weekday = u8::try_from(self.weekday.unwrap_or(1).checked_sub(1)?).ok()?;
+                let weekday = chrono::Weekday::try_from(weekday).ok()?;
+                NaiveDate::from_isoywd_opt(self.week_year.unwrap_or(year), week, weekday)?
+            }
+            _ => NaiveDate::from_ymd_opt(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?,
         };
         let hour = match (self.hour, self.hour12) {
             (Some(hour), _) => hour,
@@ -252,17 +262,17 @@ fn read_field(field: char, text: &mut &str, fields: &mut Fields) -> Option<()> {
         'i' => fields.minute = number(text, 2)?,
         's' | 'S' => fields.second = number(text, 2)?,
         'f' => {
-            let length = text.bytes().take_while(u8::is_ascii_digit).count();
-            let counted = length.min(9);
-            let value: u32 = text.get(..counted)?.parse().ok()?;
-            fields.nanos = value * 10_u32.pow(u32::try_from(9 - counted).ok()?);
+            let digits = text.bytes().take_while(u8::is_ascii_digit);
+            let length = digits.take(9).count();
+            let value: u32 = text.get(..length)?.parse().ok()?;
+            fields.nanos = value * 10_u32.pow(u32::try_from(9 - length).ok()?);
             *text = &text[length..];
         }
         'p' => fields.is_pm = name(text, &["AM ", "PM "].map(|n| &n[..2]), false)? == 1,
-        'a' => _ = name(text, &WEEKDAYS, true)?,
-        'W' => _ = name(text, &WEEKDAYS, false)?,
-        'x' => _ = number(text, 4)?,
-        'v' => _ = number(text, 2)?,
+        'a' => fields.weekday = Some(name(text, &WEEKDAYS, true)? + 1),
+        'W' => fields.weekday = Some(name(text, &WEEKDAYS, false)? + 1),
+        'x' => fields.week_year = i32::try_from(number(text, 4)?).ok(),
+        'v' => fields.week = Some(number(text, 2)?),
         _ => return None,
     }
     Some(())
@@ -344,5 +354,8 @@ mod tests {
         assert!(pieces("%D").is_err());
         assert!(parsed("2026-02-30", &pieces("%Y-%m-%d").unwrap()).is_none());
         assert!(parsed("2026-02-20x", &pieces("%Y-%m-%d").unwrap()).is_none());
+        let week = parsed("1998 53", &pieces("%x %v").unwrap());
+        assert_eq!(week.unwrap().to_string(), "1998-12-28 00:00:00");
+        assert!(parsed("3.0123456789", &pieces("%s.%f").unwrap()).is_none());
     }
 }

@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use datafusion::{
     arrow::{
         array::{
             Array, ArrayRef, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-            TimestampNanosecondArray, TimestampSecondArray, timezone::Tz,
+            TimestampNanosecondArray, TimestampSecondArray,
         },
         datatypes::TimeUnit,
     },
@@ -17,13 +17,15 @@ use datafusion::{
     error::Result,
 };
 
+use super::zone::Zone;
+
 /// A point in time as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Written {
     /// Date and time of day, in the zone that is written beside them.
     pub(crate) local: NaiveDateTime,
-    /// The offset of that zone at that time.
-    pub(crate) offset_seconds: Option<i32>,
+    /// That zone.
+    pub(crate) zone: Option<Zone>,
     /// Digits written after the seconds' point, at most nine.
     pub(crate) digits: u8,
 }
@@ -31,8 +33,10 @@ pub(crate) struct Written {
 impl Written {
     /// The same in UTC; a time without zone is in UTC already.
     pub(crate) fn utc(&self) -> Option<NaiveDateTime> {
-        let offset = TimeDelta::seconds(i64::from(self.offset_seconds.unwrap_or(0)));
-        self.local.checked_sub_signed(offset)
+        Some(
+            self.zone
+                .map_or(self.local, |zone| zone.instant(self.local)),
+        )
     }
 }
 
@@ -87,7 +91,7 @@ pub(crate) fn read(text: &str) -> Option<Written> {
         let local = date.and_time(NaiveTime::MIN);
         return Some(Written {
             local,
-            offset_seconds: None,
+            zone: None,
             digits: 0,
         });
     }
@@ -95,6 +99,20 @@ pub(crate) fn read(text: &str) -> Option<Written> {
         return None;
     }
     cursor.0 = cursor.0.trim_start();
+    let (time, digits) = clock(&mut cursor)?;
+    let zone = match cursor.0.trim() {
+        "" => None,
+        zone => Some(Zone::read(zone)?),
+    };
+    Some(Written {
+        local: date.and_time(time),
+        zone,
+        digits,
+    })
+}
+
+/// Hours, minutes, perhaps seconds and digits behind their point, which are counted.
+fn clock(cursor: &mut Cursor<'_>) -> Option<(NaiveTime, u8)> {
     let hour = cursor.number(1, 2)?;
     if !cursor.sign(':') {
         return None;
@@ -108,16 +126,14 @@ pub(crate) fn read(text: &str) -> Option<Written> {
         }
     }
     let time = NaiveTime::from_hms_nano_opt(hour, minute, second, u32::try_from(nanos).ok()?)?;
-    let local = date.and_time(time);
-    let offset_seconds = match cursor.0.trim() {
-        "" => None,
-        zone => Some(zone_offset(zone, local)?),
-    };
-    Some(Written {
-        local,
-        offset_seconds,
-        digits,
-    })
+    Some((time, digits))
+}
+
+/// Reads a time of day as `CAST` does, and how many digits its seconds have behind the point.
+pub(crate) fn read_time(text: &str) -> Option<(NaiveTime, u8)> {
+    let mut cursor = Cursor(text.trim());
+    let time = clock(&mut cursor)?;
+    cursor.0.is_empty().then_some(time)
 }
 
 fn read_ymd(cursor: &mut Cursor<'_>) -> Option<NaiveDate> {
@@ -146,25 +162,8 @@ pub(crate) fn days(date: NaiveDate) -> i32 {
     date.num_days_from_ce() - 719_163
 }
 
-/// The offset of a zone (`UTC`, `+01:00`, `Europe/Berlin`) at a local time, in seconds.
-pub(crate) fn zone_offset(zone: &str, local: NaiveDateTime) -> Option<i32> {
-    if zone.eq_ignore_ascii_case("z") || zone.eq_ignore_ascii_case("utc") {
-        return Some(0);
-    }
-    let zone: Tz = zone.parse().ok()?;
-    // A time that the clock skipped has no offset; the one after it is taken, as Java does.
-    let found = zone
-        .offset_from_local_datetime(&local)
-        .earliest()
-        .or_else(|| {
-            let later = local.checked_add_signed(TimeDelta::hours(1))?;
-            zone.offset_from_local_datetime(&later).earliest()
-        })?;
-    Some(chrono::Offset::fix(&found).local_minus_utc())
-}
-
 /// Reads ISO 8601: dates by month, by week or by day of the year, times down to any part.
-pub(super) fn read_iso(text: &str) -> Option<Written> {
+pub(crate) fn read_iso(text: &str) -> Option<Written> {
     let mut cursor = Cursor(text);
     let date = iso_date(&mut cursor)?;
     let mut nanos = 0;
@@ -175,10 +174,10 @@ pub(super) fn read_iso(text: &str) -> Option<Written> {
     let local = date
         .and_time(NaiveTime::MIN)
         .checked_add_signed(TimeDelta::nanoseconds(i64::try_from(nanos).ok()?))?;
-    let offset_seconds = iso_offset(&mut cursor)?;
+    let zone = iso_offset(&mut cursor)?;
     cursor.0.is_empty().then_some(Written {
         local,
-        offset_seconds,
+        zone,
         digits,
     })
 }
@@ -236,12 +235,12 @@ fn iso_time(cursor: &mut Cursor<'_>) -> Option<(u64, u8)> {
 }
 
 /// `Z`, `+01:00`, `+0100`, `+01`, or nothing. The outer `None` is for anything else.
-fn iso_offset(cursor: &mut Cursor<'_>) -> Option<Option<i32>> {
+fn iso_offset(cursor: &mut Cursor<'_>) -> Option<Option<Zone>> {
     if cursor.0.is_empty() {
         return Some(None);
     }
     if cursor.sign('Z') || cursor.sign('z') {
-        return Some(Some(0));
+        return Some(Some(Zone::utc()));
     }
     let sign = if cursor.sign('-') {
         -1
@@ -256,9 +255,8 @@ fn iso_offset(cursor: &mut Cursor<'_>) -> Option<Option<i32>> {
     } else {
         0
     };
-    Some(Some(
-        sign * i32::try_from(hours * 3600 + minutes * 60).ok()?,
-    ))
+    let seconds = sign * i32::try_from(hours * 3600 + minutes * 60).ok()?;
+    Some(Some(Zone::of_seconds(seconds)?))
 }
 
 /// The number of `unit`s since 1970; finer parts are rounded, half up, as `CAST` does.
@@ -329,7 +327,10 @@ mod tests {
     fn shown(written: Option<Written>) -> String {
         written.map_or_else(
             || "none".into(),
-            |w| format!("{} {:?} {}", w.local, w.offset_seconds, w.digits),
+            |w| {
+                let offset = w.zone.map(|zone| zone.offset_of_local(w.local));
+                format!("{} {offset:?} {}", w.local, w.digits)
+            },
         )
     }
 
@@ -359,6 +360,9 @@ mod tests {
         }
         assert_eq!(read_date("1970-01-02"), Some(1));
         assert_eq!(read_date("1970-01-02 00:00"), None);
+        let time = NaiveTime::from_hms_milli_opt(1, 2, 3, 400);
+        assert_eq!(read_time("1:2:3.4"), Some((time.unwrap(), 1)));
+        assert_eq!(read_time("25:00"), None);
     }
 
     #[test]

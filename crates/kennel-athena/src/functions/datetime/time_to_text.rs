@@ -1,7 +1,9 @@
 //! Instants as text: by the rules of `CAST`, and as ISO 8601.
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDateTime, NaiveTime, Timelike};
 use datafusion::arrow::datatypes::TimeUnit;
+
+use super::zone::Zone;
 
 /// The instant that is `value` units after 1970; `None` beyond the calendar.
 pub(crate) fn instant(value: i64, unit: TimeUnit) -> Option<NaiveDateTime> {
@@ -20,10 +22,11 @@ pub(crate) fn instant(value: i64, unit: TimeUnit) -> Option<NaiveDateTime> {
 ///
 /// The columns of an Athena table have three digits, and here they may be kept in a finer unit: what
 /// is finer than three digits is written only where it is not zero.
-pub(crate) fn timestamp(value: i64, unit: TimeUnit, is_zoned: bool) -> String {
-    let Some(time) = instant(value, unit) else {
+pub(crate) fn timestamp(value: i64, unit: TimeUnit, zone: Option<Zone>) -> String {
+    let Some(utc) = instant(value, unit) else {
         return value.to_string();
     };
+    let time = zone.map_or(utc, |zone| zone.local(utc));
     let nanos = time.and_utc().timestamp_subsec_nanos();
     let form = match unit {
         TimeUnit::Second => "%Y-%m-%d %H:%M:%S",
@@ -31,14 +34,32 @@ pub(crate) fn timestamp(value: i64, unit: TimeUnit, is_zoned: bool) -> String {
         _ if nanos.is_multiple_of(1000) => "%Y-%m-%d %H:%M:%S%.6f",
         _ => "%Y-%m-%d %H:%M:%S%.9f",
     };
-    let zone = if is_zoned { " UTC" } else { "" };
-    format!("{}{zone}", time.format(form))
+    match zone {
+        Some(zone) => format!("{} {}", time.format(form), zone.shown()),
+        None => time.format(form).to_string(),
+    }
+}
+
+/// A time of day as `CAST(x AS varchar)` writes it.
+pub(crate) fn time(time: NaiveTime, unit: TimeUnit) -> String {
+    let form = match unit {
+        TimeUnit::Second => "%H:%M:%S",
+        _ if time.nanosecond().is_multiple_of(1_000_000) => "%H:%M:%S%.3f",
+        _ if time.nanosecond().is_multiple_of(1000) => "%H:%M:%S%.6f",
+        _ => "%H:%M:%S%.9f",
+    };
+    time.format(form).to_string()
 }
 
 /// A timestamp as `to_iso8601` writes it.
-pub(super) fn iso(value: i64, unit: TimeUnit, is_zoned: bool) -> String {
-    let text = timestamp(value, unit, false).replacen(' ', "T", 1);
-    if is_zoned { text + "Z" } else { text }
+pub(super) fn iso(value: i64, unit: TimeUnit, zone: Option<Zone>) -> String {
+    let Some((utc, zone)) = instant(value, unit).zip(zone) else {
+        return timestamp(value, unit, None).replacen(' ', "T", 1);
+    };
+    let shown = timestamp(value, unit, Some(zone));
+    // The zone's name gives way to its offset.
+    let local = shown.split(' ').take(2).collect::<Vec<_>>().join("T");
+    local + &zone.iso(utc)
 }
 
 #[cfg(test)]
@@ -68,11 +89,20 @@ mod tests {
             (-1, TimeUnit::Millisecond, "1969-12-31 23:59:59.999 UTC"),
         ];
         for (value, unit, expected) in cases {
-            assert_eq!(timestamp(value, unit, true), expected);
+            assert_eq!(timestamp(value, unit, Some(Zone::utc())), expected);
         }
         assert_eq!(
-            iso(0, TimeUnit::Millisecond, true),
+            iso(0, TimeUnit::Millisecond, Some(Zone::utc())),
             "1970-01-01T00:00:00.000Z"
+        );
+        let berlin = Zone::read("Europe/Berlin");
+        assert_eq!(
+            iso(0, TimeUnit::Second, berlin),
+            "1970-01-01T01:00:00+01:00"
+        );
+        assert_eq!(
+            timestamp(0, TimeUnit::Second, berlin),
+            "1970-01-01 01:00:00 Europe/Berlin"
         );
     }
 }

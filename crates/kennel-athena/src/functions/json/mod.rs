@@ -8,6 +8,8 @@
 mod convert;
 mod path;
 mod scan;
+mod standard;
+mod tree;
 
 use std::sync::Arc;
 
@@ -54,7 +56,9 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("is_json_scalar", JSON, boolean, is_scalar),
     ]
     .map(Spec::build)
-    .into()
+    .into_iter()
+    .chain(standard::functions())
+    .collect()
 }
 
 /// Calls `each` with the reader at the value that the path of a row leads to; null is a null.

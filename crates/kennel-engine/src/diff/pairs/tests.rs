@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 use proptest::prelude::*;
 
 use super::*;
-use crate::diff::difference_of;
+use crate::diff::both::difference_of;
 
 /// Two columns of key, two of values.
 type Row = (

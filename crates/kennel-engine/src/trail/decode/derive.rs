@@ -105,10 +105,14 @@ impl<'t> Record<'t, '_> {
         parse_instant(&self.entry(&window, "windowStart", stack)?)
     }
 
-    pub(crate) fn account(&self) -> Text<'t> {
-        self.text(Slot::RecipientAccountId).or_else(|| {
-            let value = self.fields.unknown_at_top(self.json, "accountId")?;
-            plain(self.json, &value).filter(|text| !text.is_empty())
+    /// The account of the event, unless it is that of the key.
+    pub(crate) fn account_value(&self) -> Option<Value> {
+        let is_text = |value: &Value| plain(self.json, value).is_some_and(|t| !t.is_empty());
+        let recipient = *self.fields.value(Slot::RecipientAccountId);
+        Some(recipient).filter(is_text).or_else(|| {
+            self.fields
+                .unknown_at_top(self.json, "accountId")
+                .filter(is_text)
         })
     }
 
@@ -209,9 +213,10 @@ impl<'t> Record<'t, '_> {
             }
             self.entry(data, "MFAUsed", stack)
         })?;
-        match text.to_ascii_lowercase().as_str() {
-            "true" | "yes" => Some(true),
-            "false" | "no" => Some(false),
+        let is_any = |words: [&str; 2]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+        match (is_any(["true", "yes"]), is_any(["false", "no"])) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
             _ => None,
         }
     }

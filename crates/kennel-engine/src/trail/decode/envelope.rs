@@ -1,22 +1,23 @@
 //! Finds the records in an object's text, whatever they are wrapped in.
 
 use super::{
-    DecodeError, DecodeLimits, DecodeOutcome, EventCategory, ObjectOrigin, RecordProblem,
+    DecodeError, DecodeLimits, DecodeOutcome, EventCategory, RecordProblem, TrailTable,
     derive::Record,
     record::Fields,
     scan::{Kind, ScanError, Scanner, Value},
     text::plain,
     window::Window,
 };
-use crate::trail::{builders::EventBuilders, schema::Slot};
+use crate::trail::{held::HeldRecords, schema::Slot};
 
 /// One object on its way to rows.
-pub(super) struct Reader<'r, 'w, 'o> {
+pub(super) struct Reader<'r, 'w> {
     pub(super) window: &'r mut Window<'w>,
     pub(super) fields: &'r mut Fields,
     pub(super) stack: &'r mut Vec<u8>,
-    pub(super) origin: &'r ObjectOrigin<'o>,
-    pub(super) sink: &'r mut EventBuilders,
+    /// What kind of records the object's folder holds.
+    pub(super) kind: TrailTable,
+    pub(super) sink: &'r mut HeldRecords,
     pub(super) limits: &'r DecodeLimits,
     /// Position in the window.
     pub(super) at: usize,
@@ -54,26 +55,20 @@ enum Top {
     Whole,
 }
 
-type Rows<'f, E> = &'f mut dyn FnMut(&mut EventBuilders) -> Result<(), E>;
-
-impl Reader<'_, '_, '_> {
-    pub(super) fn read<E: From<DecodeError>>(
-        mut self,
-        rows: Rows<'_, E>,
-    ) -> Result<DecodeOutcome, E> {
-        self.values(rows)?;
+impl Reader<'_, '_> {
+    pub(super) fn read(mut self) -> Result<DecodeOutcome, DecodeError> {
+        self.values()?;
         self.outcome.members = self.window.packing.members;
         self.outcome.expanded_bytes = self.window.packing.expanded_bytes;
         if self.outcome.record_count == 0 && self.outcome.problem_count > 0 {
             match self.refusal.take() {
-                Some(Refusal::Object(error)) => return Err(error.into()),
+                Some(Refusal::Object(error)) => return Err(error),
                 Some(Refusal::Broken { at, expected }) => {
                     return Err(DecodeError::NotJson {
                         at,
                         length: self.window.packing.expanded_bytes,
                         expected,
-                    }
-                    .into());
+                    });
                 }
                 // Broken records, each with an end of its own.
                 None => {}
@@ -117,7 +112,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// All values of the text: usually one.
-    fn values<E: From<DecodeError>>(&mut self, rows: Rows<'_, E>) -> Result<(), E> {
+    fn values(&mut self) -> Result<(), DecodeError> {
         const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
         // Reads the beginning of a text that comes in pieces.
         self.token()?;
@@ -126,10 +121,10 @@ impl Reader<'_, '_, '_> {
         }
         while let Some(byte) = self.token()? {
             let is_read = match byte {
-                b'{' => self.top_object(rows)?,
+                b'{' => self.top_object()?,
                 b'[' => {
                     self.at += 1;
-                    self.elements(rows)?
+                    self.elements()?
                 }
                 // Between records of some exports.
                 b',' => {
@@ -170,7 +165,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// An object at the top; false when it could not be read to its end.
-    fn top_object<E: From<DecodeError>>(&mut self, rows: Rows<'_, E>) -> Result<bool, E> {
+    fn top_object(&mut self) -> Result<bool, DecodeError> {
         let start = self.at;
         let start_of_text = self.consumed + start as u64;
         let found = self.scan(|scanner, _| {
@@ -184,7 +179,7 @@ impl Reader<'_, '_, '_> {
         match found {
             Ok(Top::Empty) => Ok(true),
             Ok(Top::Records) => {
-                while self.elements(rows)? {
+                while self.elements()? {
                     // What follows the list: usually the object's end.
                     let found = self.scan(|scanner, _| {
                         if scanner.entry_follows()? {
@@ -208,7 +203,7 @@ impl Reader<'_, '_, '_> {
                 // Held whole, because the look went from its beginning to its end.
                 self.at -= usize::try_from(self.consumed + self.at as u64 - start_of_text)
                     .unwrap_or(self.at);
-                self.element(rows)
+                self.element()
             }
             Err(error) => {
                 self.fail(error);
@@ -219,7 +214,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// Elements up to the `]` of their list; false when the list could not be read to its end.
-    fn elements<E: From<DecodeError>>(&mut self, rows: Rows<'_, E>) -> Result<bool, E> {
+    fn elements(&mut self) -> Result<bool, DecodeError> {
         loop {
             match self.token()? {
                 Some(b']') => {
@@ -228,7 +223,7 @@ impl Reader<'_, '_, '_> {
                 }
                 Some(b',') => self.at += 1,
                 Some(_) => {
-                    if !self.element(rows)? {
+                    if !self.element()? {
                         return Ok(false);
                     }
                 }
@@ -241,13 +236,13 @@ impl Reader<'_, '_, '_> {
     }
 
     /// One value where a record belongs; false when the text cannot be read beyond it.
-    fn element<E: From<DecodeError>>(&mut self, rows: Rows<'_, E>) -> Result<bool, E> {
+    fn element(&mut self) -> Result<bool, DecodeError> {
         let mut length = 0;
         let found = self.scan(|scanner, fields| {
             let start = scanner.at;
             let is_object = scanner.token()? == b'{';
             if is_object {
-                fields.read(scanner)?;
+                scanner.skim(|scanner| fields.read(scanner))?;
             } else {
                 scanner.value()?;
             }
@@ -256,7 +251,7 @@ impl Reader<'_, '_, '_> {
         })?;
         let is_object = match found {
             Ok(is_object) => is_object,
-            Err(error) => return Ok(self.pass_over(error)?),
+            Err(error) => return self.pass_over(error),
         };
         if length > self.limits.max_held_bytes {
             self.note(not_json(self.consumed + self.at as u64, TOO_LONG));
@@ -266,7 +261,6 @@ impl Reader<'_, '_, '_> {
             self.refuse(not_cloudtrail("a list of values that are no objects"));
         }
         self.index += 1;
-        rows(self.sink)?;
         Ok(true)
     }
 
@@ -298,7 +292,7 @@ impl Reader<'_, '_, '_> {
             Ok(json) => Taker {
                 fields: self.fields,
                 stack: self.stack,
-                origin: self.origin,
+                kind: self.kind,
                 sink: self.sink,
                 index: self.index,
             }
@@ -310,7 +304,7 @@ impl Reader<'_, '_, '_> {
                 Taker {
                     fields: self.fields,
                     stack: self.stack,
-                    origin: self.origin,
+                    kind: self.kind,
                     sink: self.sink,
                     index: self.index,
                 }
@@ -389,15 +383,15 @@ fn look_for_records(scanner: &mut Scanner<'_, '_>) -> Result<Top, ScanError> {
 }
 
 /// Makes a row of an object, if it is a record.
-struct Taker<'r, 'o> {
+struct Taker<'r> {
     fields: &'r mut Fields,
     stack: &'r mut Vec<u8>,
-    origin: &'r ObjectOrigin<'o>,
-    sink: &'r mut EventBuilders,
+    kind: TrailTable,
+    sink: &'r mut HeldRecords,
     index: u64,
 }
 
-impl Taker<'_, '_> {
+impl Taker<'_> {
     /// The same, of a text that was not read before.
     fn take_text(&mut self, json: &str, may_wrap: bool) -> Result<EventCategory, DecodeError> {
         let mut scanner = Scanner::new(json.as_bytes(), 0, self.stack);
@@ -423,15 +417,13 @@ impl Taker<'_, '_> {
         if is_wrapper || !is_record(&record)? {
             return self.unwrap_record(json, may_wrap);
         }
-        if let Some(found) = record.kind().filter(|kind| *kind != self.origin.kind) {
+        if let Some(found) = record.kind().filter(|kind| *kind != self.kind) {
             return Err(DecodeError::WrongKind {
                 found,
-                expected: self.origin.kind,
+                expected: self.kind,
             });
         }
-        Ok(self
-            .sink
-            .append(&record, self.origin, self.index, self.stack))
+        Ok(self.sink.hold(&record, self.index, self.stack))
     }
 
     /// An object that is no record: a wrapper of one, or what else it is.

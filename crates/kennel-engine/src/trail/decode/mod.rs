@@ -1,8 +1,8 @@
 //! From an object as delivered to rows: gzip, JSON, records.
 //!
 //! A record is first taken apart (`record`: where each field lies, nothing copied) and only then
-//! appended to the builders, so that a record that proves wrong leaves no trace in them. Nothing is parsed
-//! twice but the few objects that the typed columns look into.
+//! kept, so that a record that proves wrong leaves no trace. Nothing is parsed twice but the few objects that the
+//! typed columns look into.
 //!
 //! What is read besides `{"Records":[…]}`: lists of records, records one after another (a line each or not),
 //! what `lookup-events` prints (`Events[].CloudTrailEvent`), and envelopes of the event bus (`detail`).
@@ -18,17 +18,15 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-use datafusion::arrow::array::RecordBatch;
 use kennel_cache::{EventCategory, TrailTable};
 
 pub use gzip::GzipError;
 
-use super::builders::EventBuilders;
-use record::Fields;
+use super::held::HeldRecords;
 use window::{Buffers, Window};
 
 pub(crate) use derive::Record;
-pub(crate) use record::Unknown;
+pub(crate) use record::{Fields, Resource, SlotSet, Unknown};
 pub(crate) use scan::{Kind, Value};
 pub(crate) use text::{compact, for_each_entry, json, plain};
 
@@ -55,19 +53,16 @@ pub struct DecodeLimits {
     /// An object up to this is expanded into memory, a larger one is read in pieces; no single record may
     /// be larger.
     pub max_held_bytes: usize,
-    /// The builders are emptied when they hold more than this.
-    pub max_batch_bytes: usize,
     /// So many problems of one object are described; all are counted.
     pub max_problems: usize,
 }
 
 impl Default for DecodeLimits {
-    /// 1 GiB expanded, 64 MiB held (CloudTrail begins a new file at 50 MB), batches of 128 MiB, 20 problems.
+    /// 1 GiB expanded, 64 MiB held (CloudTrail begins a new file at 50 MB), 20 problems.
     fn default() -> Self {
         Self {
             max_expanded_bytes: 1 << 30,
             max_held_bytes: 64 << 20,
-            max_batch_bytes: 128 << 20,
             max_problems: 20,
         }
     }
@@ -162,12 +157,11 @@ impl std::fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// A decoder with these limits. What is held and what a batch takes is at most 128 MiB each: a column of
-    /// a batch cannot hold more than 2 GiB, and a text may grow sixfold when control characters become escapes.
+    /// A decoder with these limits. What is held is at most 128 MiB: a column of a batch cannot hold more than
+    /// 2 GiB, and a text may grow sixfold when control characters become escapes.
     pub fn new(mut limits: DecodeLimits) -> Self {
         const MOST_BYTES: usize = 128 << 20;
         limits.max_held_bytes = limits.max_held_bytes.min(MOST_BYTES);
-        limits.max_batch_bytes = limits.max_batch_bytes.min(MOST_BYTES);
         Self {
             limits,
             buffers: Buffers::new(),
@@ -176,39 +170,28 @@ impl Decoder {
         }
     }
 
-    /// Appends the records of an object to `sink`, a row each, in the object's order.
+    /// Adds the records of an object to `sink`, in the object's order.
     ///
-    /// `object` is gzip of any number of members, or text; nothing but its first bytes decides. When `sink` holds
-    /// more than [`DecodeLimits::max_batch_bytes`] its rows are handed to `full` (columns:
-    /// [`event_schema`](crate::trail::schema::event_schema)); what is left in it at the end is the caller's.
+    /// `object` is gzip of any number of members, or text; nothing but its first bytes decides.
     ///
     /// A record that is no JSON, no CloudTrail record, or of another kind than the folder's is counted with
-    /// its index and not loaded; the others are. An object without records makes no rows and no error.
+    /// its index and not loaded; the others are. An object without records adds none and is no error.
     ///
     /// # Errors
-    /// [`DecodeError`] when the object as a whole is refused; no row was appended then. And what `full` returns.
-    pub fn decode_object<E: From<DecodeError>>(
+    /// [`DecodeError`] when the object as a whole is refused; no record was added then.
+    pub fn decode_object(
         &mut self,
         object: &[u8],
         origin: &ObjectOrigin<'_>,
-        sink: &mut EventBuilders,
-        mut full: impl FnMut(RecordBatch) -> Result<(), E>,
-    ) -> Result<DecodeOutcome, E> {
-        let mut window =
-            Window::open(object, &self.limits, &mut self.buffers).map_err(DecodeError::from)?;
-        let limits = self.limits;
-        let mut rows = |sink: &mut EventBuilders| {
-            if sink.memory_bytes() > limits.max_batch_bytes {
-                full(sink.finish())
-            } else {
-                Ok(())
-            }
-        };
+        sink: &mut HeldRecords,
+    ) -> Result<DecodeOutcome, DecodeError> {
+        let mut window = Window::open(object, &self.limits, &mut self.buffers)?;
+        sink.begin(origin);
         let result = envelope::Reader {
             window: &mut window,
             fields: &mut self.fields,
             stack: &mut self.stack,
-            origin,
+            kind: origin.kind,
             sink,
             limits: &self.limits,
             at: 0,
@@ -217,7 +200,7 @@ impl Decoder {
             refusal: None,
             outcome: DecodeOutcome::default(),
         }
-        .read(&mut rows);
+        .read();
         window.close(&mut self.buffers);
         self.stack.clear();
         result

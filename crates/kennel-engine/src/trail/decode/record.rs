@@ -1,5 +1,7 @@
 //! One record, taken apart: where each known field lies, and which are unknown.
 
+use std::ops::RangeInclusive;
+
 use super::{
     scan::{Kind, ScanError, Scanner, Value},
     text::plain,
@@ -28,6 +30,8 @@ pub(crate) const RESOURCE_SLOTS: usize =
 #[derive(Debug)]
 pub(crate) struct Fields {
     slots: [Value; Slot::COUNT],
+    /// Which of them are there; those of an element of `resources` never are.
+    present: SlotSet,
     pub(crate) resources: Vec<Resource>,
     pub(crate) unknown: Vec<Unknown>,
 }
@@ -36,6 +40,7 @@ impl Fields {
     pub(crate) fn new() -> Self {
         Self {
             slots: [Value::default(); Slot::COUNT],
+            present: SlotSet::default(),
             resources: Vec::new(),
             unknown: Vec::new(),
         }
@@ -55,12 +60,51 @@ impl Fields {
         self.unknown.iter().rfind(is_it).map(|found| found.value)
     }
 
+    /// The fields that are there, and where each lies.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (usize, &Value)> {
+        self.present.iter().map(|index| (index, &self.slots[index]))
+    }
+
+    /// Which fields are there.
+    pub(crate) fn slots(&self) -> SlotSet {
+        self.present
+    }
+
+    /// Makes these the fields again: `values` are those of `slots`, in their order.
+    pub(crate) fn restore(
+        &mut self,
+        slots: SlotSet,
+        values: &[Value],
+        resources: &[Resource],
+        unknown: &[Unknown],
+    ) {
+        self.forget();
+        self.present = slots;
+        for (index, value) in slots.iter().zip(values) {
+            self.slots[index] = *value;
+        }
+        self.resources.extend_from_slice(resources);
+        self.unknown.extend_from_slice(unknown);
+    }
+
+    fn forget(&mut self) {
+        for index in self.present.iter() {
+            self.slots[index] = Value::default();
+        }
+        self.present = SlotSet::default();
+        self.resources.clear();
+        self.unknown.clear();
+    }
+
+    fn set(&mut self, slot: Slot, value: Value) {
+        self.slots[slot.index()] = value;
+        self.present.insert(slot.index());
+    }
+
     /// Takes the object apart at which the scanner stands; it stands after it then. Spans count from
     /// its `{`.
     pub(crate) fn read(&mut self, scanner: &mut Scanner<'_, '_>) -> Result<(), ScanError> {
-        self.slots = [Value::default(); Slot::COUNT];
-        self.resources.clear();
-        self.unknown.clear();
+        self.forget();
         self.object(scanner, RECORD, None)
     }
 
@@ -78,9 +122,23 @@ impl Fields {
         }
         let mut expected = 0;
         loop {
-            let key = scanner.key()?;
-            match find(fields, &mut expected, scanner, &key) {
-                Some(field) => self.known(scanner, field, key, parent)?,
+            // Records hold their fields nearly in the schema's order, written as it writes them.
+            let in_order = (expected..fields.len()).find_map(|position| {
+                let key = scanner.take_key(fields[position].name)?;
+                Some((position, key))
+            });
+            let (found, key) = match in_order {
+                Some((position, key)) => (Some(position), key),
+                None => {
+                    let key = scanner.key()?;
+                    (find(fields, scanner.inside(&key), key.is_escaped), key)
+                }
+            };
+            match found {
+                Some(position) => {
+                    expected = position + 1;
+                    self.known(scanner, &fields[position], key, parent)?;
+                }
                 None => {
                     let value = scanner.value()?;
                     self.note(parent, key, value);
@@ -104,13 +162,18 @@ impl Fields {
         let first = scanner.token()?;
         let start = scanner.at;
         match field.shape {
-            Shape::Text | Shape::Json => self.slots[field.slot.index()] = scanner.value()?,
+            Shape::Text | Shape::Json => {
+                let value = scanner.value()?;
+                self.set(field.slot, value);
+            }
             Shape::Object(fields) => {
                 self.clear(field);
                 if first == b'{' {
                     self.object(scanner, fields, Some(field.slot))?;
-                    self.slots[field.slot.index()] =
-                        scanner.spanned(start, Kind::Object, false, true);
+                    self.set(
+                        field.slot,
+                        scanner.spanned(start, Kind::Object, false, true),
+                    );
                 } else {
                     self.misfit(scanner, parent, key)?;
                 }
@@ -118,7 +181,8 @@ impl Fields {
             Shape::TextMap => {
                 self.clear(field);
                 if first == b'{' {
-                    self.slots[field.slot.index()] = scanner.value()?;
+                    let value = scanner.value()?;
+                    self.set(field.slot, value);
                 } else {
                     self.misfit(scanner, parent, key)?;
                 }
@@ -131,7 +195,7 @@ impl Fields {
                     b'{' => self.element(scanner, fields, field.slot)?,
                     _ => return self.misfit(scanner, parent, key),
                 }
-                self.slots[field.slot.index()] = scanner.spanned(start, Kind::Array, false, true);
+                self.set(field.slot, scanner.spanned(start, Kind::Array, false, true));
             }
         }
         Ok(())
@@ -186,9 +250,9 @@ impl Fields {
         let range = Slot::ResourceArn.index()..=Slot::ResourceArnPrefix.index();
         let mut resource = [Value::default(); RESOURCE_SLOTS];
         let is_some = if scanner.token()? == b'{' {
-            self.slots[range.clone()].fill(Value::default());
             self.object(scanner, fields, Some(slot))?;
-            resource.copy_from_slice(&self.slots[range]);
+            resource.copy_from_slice(&self.slots[range.clone()]);
+            self.remove(range);
             true
         } else {
             resource[0] = scanner.value()?;
@@ -204,9 +268,14 @@ impl Fields {
         if self.slots[field.slot.index()].kind == Kind::Absent {
             return;
         }
-        self.slots[range.clone()].fill(Value::default());
+        self.remove(range.clone());
         self.unknown
             .retain(|unknown| !unknown.parent.is_some_and(|p| range.contains(&p.index())));
+    }
+
+    fn remove(&mut self, range: RangeInclusive<usize>) {
+        self.slots[range.clone()].fill(Value::default());
+        range.for_each(|index| self.present.remove(index));
     }
 
     fn note(&mut self, parent: Option<Slot>, key: Value, value: Value) {
@@ -219,6 +288,37 @@ impl Fields {
     }
 }
 
+/// A set of slots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SlotSet(u128);
+
+impl SlotSet {
+    fn insert(&mut self, index: usize) {
+        self.0 |= 1 << index;
+    }
+
+    fn remove(&mut self, index: usize) {
+        self.0 &= !(1 << index);
+    }
+
+    /// How many there are.
+    pub(crate) fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Their numbers, ascending.
+    pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let index = (left != 0).then(|| left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(index)
+        })
+    }
+}
+
+const _: () = assert!(Slot::COUNT <= 128, "a set of slots has 128 bits");
+
 /// The highest slot of a field's struct.
 fn last_slot(field: &KnownField) -> usize {
     match field.shape {
@@ -229,22 +329,12 @@ fn last_slot(field: &KnownField) -> usize {
     }
 }
 
-/// The field of this name, letter case aside. Records hold their fields nearly in the schema's order, so
-/// the search begins after the field that was found last.
-#[inline]
-fn find(
-    fields: &'static [KnownField],
-    expected: &mut usize,
-    scanner: &Scanner<'_, '_>,
-    key: &Value,
-) -> Option<&'static KnownField> {
-    let written = scanner.inside(key);
-    let position = (*expected..fields.len())
-        .chain(0..*expected)
-        .find(|&index| fields[index].name.as_bytes() == written)
-        .or_else(|| find_slowly(fields, written, key.is_escaped))?;
-    *expected = position + 1;
-    Some(&fields[position])
+/// The field of this name, letter case aside.
+fn find(fields: &[KnownField], written: &[u8], is_escaped: bool) -> Option<usize> {
+    fields
+        .iter()
+        .position(|field| field.name.as_bytes() == written)
+        .or_else(|| find_slowly(fields, written, is_escaped))
 }
 
 /// A name in other letter case, or written with escapes.

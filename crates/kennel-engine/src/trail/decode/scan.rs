@@ -71,6 +71,8 @@ pub(crate) struct Scanner<'b, 's> {
     base: usize,
     /// What closes the open containers: kept outside, so that it is allocated once.
     stack: &'s mut Vec<u8>,
+    /// Whether control characters in strings are passed over without a look.
+    is_skimming: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -87,7 +89,29 @@ impl<'b, 's> Scanner<'b, 's> {
             at,
             base: at,
             stack,
+            is_skimming: false,
         }
+    }
+
+    /// Reads with `read`, quickly: once more and exactly if there are control characters, which are rare.
+    ///
+    /// All that they change is [`Value::is_loose`].
+    pub(crate) fn skim<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, ScanError>,
+    ) -> Result<T, ScanError> {
+        let start = self.at;
+        self.is_skimming = true;
+        let found = read(self);
+        self.is_skimming = false;
+        let found = found?;
+        // The least of all bytes: unlike a search, that takes many at a time.
+        let bytes = &self.bytes[start..self.at];
+        if bytes.iter().fold(u8::MAX, |a, b| a.min(*b)) < 0x20 {
+            self.at = start;
+            return read(self);
+        }
+        Ok(found)
     }
 
     /// Skips blanks; the byte that follows.
@@ -127,6 +151,26 @@ impl<'b, 's> Scanner<'b, 's> {
         self.at += 1;
         self.token()?;
         Ok(key)
+    }
+
+    /// The key here if it is this name as it stands, with its colon right behind it; stands at the value then, blanks
+    /// not skipped. Else nothing happened.
+    #[inline]
+    pub(crate) fn take_key(&mut self, name: &str) -> Option<Value> {
+        let (start, length) = (self.at, name.len());
+        let rest = self.bytes.get(start..)?.get(..length + 3)?;
+        // The quote behind it tells most names apart.
+        let is_it = rest[length + 1] == b'"'
+            && rest[length + 2] == b':'
+            && rest[0] == b'"'
+            && &rest[1..=length] == name.as_bytes();
+        if !is_it {
+            return None;
+        }
+        self.at = start + length + 2;
+        let key = self.spanned(start, Kind::String, false, false);
+        self.at += 1;
+        Some(key)
     }
 
     /// After an entry of an object: whether another follows. Stands at its key, or after the `}`.
@@ -265,7 +309,10 @@ impl<'b, 's> Scanner<'b, 's> {
         let mut flags = StringFlags::default();
         self.at += 1;
         loop {
-            self.at = next_special(self.bytes, self.at);
+            self.at = match self.is_skimming {
+                true => next_mark(self.bytes, self.at),
+                false => next_special(self.bytes, self.at),
+            };
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -474,15 +521,35 @@ pub(super) fn hex4(digits: &[u8]) -> Option<u32> {
     })
 }
 
+/// The position of the next quote or backslash at or after `at`, or the text's length.
+#[inline]
+fn next_mark(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    // Half of all strings are shorter than this.
+    if let Some(chunk) = rest.first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let hits =
+            (zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64))) & HIGHS;
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+    }
+    memchr::memchr2(b'"', b'\\', rest).map_or(bytes.len(), |offset| at + offset)
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of each byte that is zero; a borrow can only reach bytes above a true one, so the lowest is exact.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word
+}
+
 /// The position of the next quote, backslash or control character at or after `at`, or the text's length.
 ///
 /// Eight bytes at a time: of each byte the high bit of a word says whether it is one of them.
-/// A borrow can only reach bytes above a true hit, so the lowest is exact.
 #[inline]
 fn next_special(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*chunk);
         let quotes = zeros(word ^ (ONES * b'"' as u64));

@@ -6,13 +6,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::trail::{
     CompactionOutcome, CompactionPlan, TrailFileError, TrailWriteOptions, compact,
-    compact::compact_with_fan_in, plan_compaction, settle, write_sorted,
+    compact::compact_with_fan_in, plan_compaction, settle,
 };
 
 impl TestTables {
     fn run(&self, id: i64, rows: &[Row]) -> TrailTableFile {
         let options = TrailWriteOptions::run();
-        let files = write_sorted(&[batch(rows)], &self.stage, &options).unwrap();
+        let files = write_sorted(&batch(rows), &self.stage, &options);
         assert_eq!(files.len(), 1);
         files[0].named(id)
     }
@@ -206,9 +206,7 @@ fn a_column_that_older_files_lack_is_null_and_one_that_disagrees_is_refused() {
     };
     let write = |rows: RecordBatch| {
         let options = TrailWriteOptions::run();
-        write_sorted(&[rows], &tables.stage, &options)
-            .unwrap()
-            .remove(0)
+        write_sorted(&rows, &tables.stage, &options).remove(0)
     };
     let old = write(old).named(1);
     let text: ArrayRef = Arc::new(StringArray::from(vec!["new"]));
@@ -226,6 +224,34 @@ fn a_column_that_older_files_lack_is_null_and_one_that_disagrees_is_refused() {
     let options = TrailWriteOptions::default();
     let error = compact(&plan, &tables.root, &tables.stage, &options).unwrap_err();
     assert!(matches!(error, TrailFileError::OtherColumn { column, .. } if column == "eventid"));
+}
+
+#[test]
+fn a_file_without_a_key_column_is_refused_by_its_name() {
+    let tables = TestTables::new();
+    let mut rows = batch(&[row(None, "a", "111122223333", "k", 0)]);
+    rows.remove_column(rows.schema().index_of("account_id").unwrap());
+    let path = tables.root.join("narrow.parquet");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, rows.schema(), None).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
+    let mut file = tables.run(1, &[row(None, "a", "111122223333", "k", 0)]);
+    file.table_path = "narrow.parquet".into();
+    let plan = CompactionPlan {
+        rewrite: vec![file],
+        reference: vec![],
+    };
+    let options = TrailWriteOptions::default();
+    let error = compact(&plan, &tables.root, &tables.stage, &options).unwrap_err();
+    assert!(matches!(
+        error,
+        TrailFileError::MissingColumn {
+            column: "account_id",
+            ..
+        }
+    ));
+    assert_eq!(tables.staged_count(), 0);
 }
 
 #[test]

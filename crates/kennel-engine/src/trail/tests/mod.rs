@@ -1,6 +1,7 @@
-//! Table files written, merged and compacted, over a small schema with all kinds of columns.
+//! Records held and written; table files merged and compacted, over a small schema with all kinds of columns.
 
 mod compacting;
+mod holding;
 mod writing;
 
 use std::{path::PathBuf, sync::Arc};
@@ -8,17 +9,20 @@ use std::{path::PathBuf, sync::Arc};
 use datafusion::{
     arrow::{
         array::{
-            ArrayRef, AsArray, BooleanArray, Int64Array, ListBuilder, MapBuilder, RecordBatch,
-            StringArray, StringBuilder, StructArray, TimestampMicrosecondArray,
+            Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListBuilder, MapBuilder,
+            RecordBatch, StringArray, StringBuilder, StructArray, TimestampMicrosecondArray,
         },
-        compute::concat_batches,
+        compute::{concat_batches, interleave_record_batch},
         datatypes::{Int64Type, Schema, TimestampMicrosecondType},
     },
     parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
 };
 use kennel_cache::{CacheWriter, Stage};
 
-use super::{NewTrailFile, TrailTableFile};
+use super::{
+    NewTrailFile, TrailTableFile, TrailWriteOptions,
+    files::{CHUNK_ROWS, TrailWriter},
+};
 
 /// One event as the tests see it, in the order of table files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +101,7 @@ fn rows(batch: &RecordBatch) -> Vec<Row> {
     let (ids, accounts, keys) = (text("record_id"), text("account_id"), text("object_key"));
     let found = (0..batch.num_rows())
         .map(|at| Row {
-            time: times.iter().nth(at).flatten(),
+            time: times.is_valid(at).then(|| times.value(at)),
             id: ids.value(at).into(),
             account: accounts.value(at).into(),
             key: keys.value(at).into(),
@@ -111,6 +115,37 @@ fn rows(batch: &RecordBatch) -> Vec<Row> {
         assert_eq!(expected, found);
     }
     found
+}
+
+/// Writes rows as a sync writes records: sorted, repeated events flagged.
+fn write_sorted(
+    rows: &RecordBatch,
+    stage: &Stage,
+    options: &TrailWriteOptions,
+) -> Vec<NewTrailFile> {
+    let found = self::rows(rows);
+    let mut order = (0..found.len()).collect::<Vec<_>>();
+    order.sort_by_key(|row| &found[*row]);
+    let mut writer = TrailWriter::new(stage, rows.schema(), options, found.len() as u64);
+    let mut before = None;
+    let flag_column = rows.schema().index_of("is_duplicate").unwrap();
+    for chunk in order.chunks(CHUNK_ROWS) {
+        let flags = chunk.iter().map(|row| {
+            let row = &found[*row];
+            let event = Some((row.time, &row.id, &row.account));
+            let is_repeated = before == event;
+            before = event;
+            Some(row.is_duplicate || is_repeated)
+        });
+        let flags: ArrayRef = Arc::new(flags.collect::<BooleanArray>());
+        let places = chunk.iter().map(|row| (0, *row)).collect::<Vec<_>>();
+        let sorted = interleave_record_batch(&[rows], &places).unwrap();
+        let mut columns = sorted.columns().to_vec();
+        columns[flag_column] = flags;
+        let sorted = RecordBatch::try_new(rows.schema(), columns).unwrap();
+        writer.write(&sorted).unwrap();
+    }
+    writer.finish().unwrap()
 }
 
 /// A cache with a writer.

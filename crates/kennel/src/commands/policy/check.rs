@@ -4,16 +4,9 @@ use std::path::PathBuf;
 
 use kennel_policy::{Decision, Document, Finding};
 
-use super::{
-    observe::{self, WindowArgs},
-    rows::{self, Column},
-};
+use super::{inquiry::Inquiry, observe::WindowArgs, rows::Column};
 use crate::{
-    commands::questions::{OutputArgs, Verdict},
-    context::Context,
-    error::CliError,
-    exit::Exit,
-    text::grouped,
+    commands::questions::OutputArgs, context::Context, error::CliError, exit::Exit, text::grouped,
 };
 
 /// What a policy would have denied of what a principal did
@@ -60,12 +53,8 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             );
         }
     }
-    let engine = observe::engine(cx)?;
-    let mut verdict = Verdict::default();
-    let seen = observe::observe(&engine, &args.principal, &args.window, &mut verdict, cx).await?;
-    for line in observe::notes(&engine, &seen, &args.principal, cx).await? {
-        cx.printer.info(&line);
-    }
+    let mut inquiry = Inquiry::open(cx)?;
+    let seen = inquiry.observe(&args.principal, &args.window).await?;
     let replay = seen.usage.replay(&documents, |_| false);
     cx.printer.info(&format!(
         "replay: the policy allows {} of {} calls",
@@ -79,16 +68,9 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         ));
     }
     if !replay.findings.is_empty() {
-        verdict.findings();
+        inquiry.verdict.findings();
     }
-    rows::write(
-        columns(&replay.findings),
-        args.output.format,
-        args.output.output.as_deref(),
-        "check",
-        cx,
-    )?;
-    Ok(verdict.exit())
+    inquiry.answer(columns(&replay.findings), &args.output, "check")
 }
 
 fn columns(findings: &[Finding]) -> Vec<Column> {

@@ -3,19 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use kennel_engine::{Engine, ParamValues};
+use kennel_engine::ParamValues;
 use kennel_policy::{Status, Usage, capabilities, fold_names, knows_service};
 
 use super::{
+    inquiry::Inquiry,
     observe::{self, Observation, WindowArgs},
-    rows::{self, Column},
+    rows::Column,
 };
-use crate::{
-    commands::questions::{OutputArgs, Verdict},
-    context::Context,
-    error::CliError,
-    exit::Exit,
-};
+use crate::{commands::questions::OutputArgs, context::Context, error::CliError, exit::Exit};
 
 /// A window shorter than this says little about what an application needs.
 const SHORT_WINDOW_DAYS: i64 = 14;
@@ -49,31 +45,17 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
-    let engine = observe::engine(cx)?;
-    let mut verdict = Verdict::default();
-    let seen = observe::observe(&engine, &args.principal, &args.window, &mut verdict, cx).await?;
-    for line in observe::notes(&engine, &seen, &args.principal, cx).await? {
-        cx.printer.info(&line);
-    }
+    let mut inquiry = Inquiry::open(cx)?;
+    let seen = inquiry.observe(&args.principal, &args.window).await?;
     let columns = match &args.new {
         Some(new) => {
-            let newer = observe::observe(&engine, new, &args.window, &mut verdict, cx).await?;
-            for line in observe::notes(&engine, &newer, new, cx).await? {
-                cx.printer.info(&line);
-            }
+            let newer = inquiry.observe(new, &args.window).await?;
             warn_of_short_window(new, &newer, cx);
             identities(&seen.usage, &newer.usage, args.width)
         }
-        None => granted(&engine, &args.principal, &seen, &mut verdict, cx).await?,
+        None => granted(&mut inquiry, &args.principal, &seen).await?,
     };
-    rows::write(
-        columns,
-        args.output.format,
-        args.output.output.as_deref(),
-        "compare",
-        cx,
-    )?;
-    Ok(verdict.exit())
+    inquiry.answer(columns, &args.output, "compare")
 }
 
 fn warn_of_short_window(new: &str, newer: &Observation, cx: &Context) {
@@ -213,12 +195,15 @@ type Right = (String, String, String);
 
 /// k9's rights of the principal beside what it used.
 async fn granted(
-    engine: &Engine,
+    inquiry: &mut Inquiry<'_>,
     principal: &str,
     seen: &Observation,
-    verdict: &mut Verdict,
-    cx: &Context,
 ) -> Result<Vec<Column>, CliError> {
+    let Inquiry {
+        engine,
+        verdict,
+        cx,
+    } = inquiry;
     let query = engine.library().find("k9/principal-access")?;
     let mut granted: BTreeMap<Right, Option<String>> = BTreeMap::new();
     let mut has_reports = false;

@@ -5,14 +5,17 @@ use std::{
     path::PathBuf,
 };
 
+use kennel_engine::Engine;
 use kennel_policy::{
-    Document, Draft, DraftOptions, Frame, Outcome, ResourceLevel, Selection, Status, Trust, Usage,
-    cloudformation, draft, terraform,
+    Document, Draft, DraftOptions, Form, Frame, Outcome, ResourceLevel, Selection, Status, Trust,
+    Usage, cloudformation, draft, terraform,
 };
 
-use super::observe::{self, Observation, WindowArgs};
+use super::{
+    inquiry::Inquiry,
+    observe::{self, Observation, WindowArgs},
+};
 use crate::{
-    commands::questions::Verdict,
     context::Context,
     error::CliError,
     exit::Exit,
@@ -32,12 +35,14 @@ const NAMED: usize = 15;
 /// window and the logs behind it, what could not be mapped, what was called and failed, where the policy is wider than
 /// what was seen and why, and what probably belongs to it although it was not seen. Denied calls never become grants.
 ///
-/// Policies beyond IAM's 6,144 characters are split into several.
+/// Managed policies beyond IAM's 6,144 characters are split into several. With --inline the policy is one that stands inside
+/// its role (10,240 characters at most) or user (2,048); a longer one is refused, since IAM would refuse it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kennel policy draft arn:aws:iam::111122223333:role/app > policy.json
   kennel policy draft app --since 2026-01-01 --exclude 'iam:*' --resource-level exact
-  kennel policy draft olduser --and newrole --format cloudformation -o role.yaml")]
+  kennel policy draft olduser --and newrole --format cloudformation -o role.yaml
+  kennel policy draft arn:aws:iam::111122223333:role/app --inline --format terraform")]
 pub(super) struct Args {
     /// Whose calls: ARN, access key id, session name, or bare name
     #[arg(value_name = "PRINCIPAL")]
@@ -59,6 +64,9 @@ pub(super) struct Args {
     /// Also allow what was called and failed for another reason than lack of permission
     #[arg(long)]
     include_failed: bool,
+    /// Put the policy inside its role or user, in place of managed policies
+    #[arg(long)]
+    inline: bool,
     /// Form of the policy
     #[arg(short, long, value_name = "FORMAT", default_value = "json")]
     format: DraftFormat,
@@ -91,14 +99,13 @@ enum DraftFormat {
 }
 
 pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
-    let engine = observe::engine(cx)?;
+    let mut inquiry = Inquiry::open(cx)?;
     let mut target = Target::open(args.output.as_deref(), Format::Json, &["policy".to_owned()])?;
-    let mut verdict = Verdict::default();
     let mut notes = Vec::new();
     let mut all: Option<Observation> = None;
     for principal in std::iter::once(&args.principal).chain(&args.others) {
-        let seen = observe::observe(&engine, principal, &args.window, &mut verdict, cx).await?;
-        notes.extend(observe::notes(&engine, &seen, principal, cx).await?);
+        let (seen, told) = inquiry.observe_quietly(principal, &args.window).await?;
+        notes.extend(told);
         match &mut all {
             None => all = Some(seen),
             Some(all) => {
@@ -110,6 +117,7 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let Some(seen) = all else {
         return Ok(Exit::Failure);
     };
+    let form = form(args.inline, &seen)?;
     let options = DraftOptions {
         level: match args.resource_level {
             Level::Exact => ResourceLevel::Exact,
@@ -119,6 +127,7 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         width: args.width,
         exclude: args.exclude.clone(),
         include_failed: args.include_failed,
+        form,
     };
     let drafted = draft(&seen.usage, &options);
     if drafted.documents.is_empty() {
@@ -148,6 +157,9 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             format!("{} on {}: {:?}", f.action, f.resource, f.decision)
         })));
     }
+    if drafted.excess_chars(form) > 0 && args.inline {
+        return Err(too_long(&drafted, form));
+    }
     for line in &notes {
         cx.printer.info(line);
     }
@@ -155,7 +167,7 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let text = match args.format {
         DraftFormat::Json => json(&drafted),
         DraftFormat::Cloudformation | DraftFormat::Terraform => {
-            let frame = frame(&args, &engine, &seen, notes, cx).await?;
+            let frame = frame(&args, &inquiry.engine, &seen, form, notes, cx).await?;
             if args.format == DraftFormat::Terraform {
                 terraform(&drafted.documents, &frame)
             } else {
@@ -170,7 +182,54 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     for path in target.finish()? {
         cx.printer.info(&format!("wrote {}", path.display()));
     }
-    Ok(verdict.exit())
+    Ok(inquiry.verdict.exit())
+}
+
+/// Whether the policy stands alone, in a role, or in a user.
+fn form(is_inline: bool, seen: &Observation) -> Result<Form, CliError> {
+    if !is_inline {
+        return Ok(Form::Managed);
+    }
+    if role_of(seen).is_some() {
+        return Ok(Form::InlineRole);
+    }
+    if user_of(seen).is_some() {
+        return Ok(Form::InlineUser);
+    }
+    Err(CliError::new(
+        "a policy can stand inside a role or a user only, and this principal is neither",
+    )
+    .hint("leave `--inline` off for a managed policy"))
+}
+
+/// The first role among the principals that the name stood for.
+fn role_of(seen: &Observation) -> Option<&str> {
+    let mut named = seen.principals.iter();
+    let (arn, _) = named.find(|(arn, kind)| kind == "AssumedRole" && arn.contains(":role/"))?;
+    Some(arn)
+}
+
+/// The name of the first user among them.
+fn user_of(seen: &Observation) -> Option<&str> {
+    let mut named = seen.principals.iter();
+    let (arn, _) = named.find(|(arn, kind)| kind == "IAMUser" && arn.contains(":user/"))?;
+    arn.rsplit('/').next()
+}
+
+fn too_long(drafted: &Draft, form: Form) -> CliError {
+    let limit = form.limit_chars();
+    CliError::new(format!(
+        "the policy has {} characters; the policies inside a {} may have {} together",
+        grouped((limit + drafted.excess_chars(form)) as u64),
+        if form == Form::InlineUser {
+            "user"
+        } else {
+            "role"
+        },
+        grouped(limit as u64),
+    ))
+    .hint("`--width 3` folds more resources into prefixes")
+    .hint("without `--inline` the draft is split into managed policies")
 }
 
 /// The document; several in an array.
@@ -286,16 +345,13 @@ fn passes_any_role(documents: &[Document]) -> bool {
 /// What stands around the policies: the role's name and who was seen assuming it.
 async fn frame(
     args: &Args,
-    engine: &kennel_engine::Engine,
+    engine: &Engine,
     seen: &Observation,
+    form: Form,
     notes: Vec<String>,
     cx: &Context,
 ) -> Result<Frame, CliError> {
-    let role = seen
-        .principals
-        .iter()
-        .find(|(arn, kind)| kind == "AssumedRole" && arn.contains(":role/"))
-        .map(|(arn, _)| arn.clone());
+    let role = role_of(seen).map(str::to_owned);
     let last_part = |text: &str| text.rsplit(['/', ':']).next().unwrap_or(text).to_owned();
     let name = args.name.clone().unwrap_or_else(|| {
         let of = last_part(role.as_deref().unwrap_or(&args.principal));
@@ -312,28 +368,56 @@ async fn frame(
     });
     let mut frame = Frame {
         name,
-        role: None,
+        user: user_of(seen).map(str::to_owned),
+        form,
         notes,
+        ..Frame::default()
     };
     if let Some(role) = role {
-        let mut trust = Trust {
-            has_instance_profile: seen.sessions.iter().any(|name| is_instance(name)),
-            ..Trust::default()
-        };
-        let sql = "SELECT DISTINCT principal_type, coalesce(principal_arn, principal_name) AS caller, principal_account_id FROM cloudtrail.events WHERE service = 'sts' AND event_name = 'AssumeRole' AND NOT is_error AND (any_match(resources, r -> r.arn = $role) OR json_extract_scalar(request_parameters, '$.roleArn') = $role) ORDER BY 1, 2, 3";
-        for rows in observe::rows(engine, sql, &[("role", role.as_str())], cx).await? {
-            for row in 0..rows.row_count() {
-                let kind = rows.text("principal_type", row).unwrap_or_default();
-                match (kind.as_str(), rows.text("caller", row)) {
-                    ("AWSService", Some(service)) => trust.services.push(service),
-                    (_, Some(arn)) if arn.starts_with("arn:") => trust.principals.push(arn),
-                    _ => {}
-                }
-            }
-        }
-        frame.role = Some(trust);
+        frame.path = path_of(&role);
+        let has_instance_profile = seen.sessions.iter().any(|name| is_instance(name));
+        frame.role = Some(Trust {
+            has_instance_profile,
+            ..trust(engine, &role, cx).await?
+        });
     }
     Ok(frame)
+}
+
+/// Who was seen assuming a role, in every account that is mirrored.
+async fn trust(engine: &Engine, role: &str, cx: &Context) -> Result<Trust, CliError> {
+    let mut trust = Trust::default();
+    let sql = "SELECT DISTINCT principal_type, coalesce(principal_arn, principal_name) AS caller FROM cloudtrail.events WHERE service = 'sts' AND event_name = 'AssumeRole' AND NOT is_error AND (any_match(resources, r -> r.arn = $role) OR json_extract_scalar(request_parameters, '$.roleArn') = $role) ORDER BY 1, 2";
+    for rows in observe::rows(engine, sql, &[("role", role)], cx).await? {
+        for row in 0..rows.row_count() {
+            let kind = rows.text("principal_type", row).unwrap_or_default();
+            match (kind.as_str(), rows.text("caller", row)) {
+                ("AWSService", Some(service)) => trust.services.push(service),
+                (_, Some(arn)) if arn.starts_with("arn:") => trust.principals.push(arn),
+                _ => {}
+            }
+        }
+    }
+    let sql = "SELECT DISTINCT eventname, coalesce(json_extract_scalar(requestparameters, '$.principalArn'), useridentity.identityprovider) AS provider FROM cloudtrail.cloudtrail_logs WHERE eventsource = 'sts.amazonaws.com' AND eventname IN ('AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity') AND errorcode IS NULL AND json_extract_scalar(requestparameters, '$.roleArn') = $role ORDER BY 1, 2";
+    for rows in observe::rows(engine, sql, &[("role", role)], cx).await? {
+        for row in 0..rows.row_count() {
+            let Some(provider) = rows.text("provider", row) else {
+                continue;
+            };
+            match rows.text("eventname", row).as_deref() {
+                Some("AssumeRoleWithSAML") => trust.saml.push(provider),
+                _ => trust.web_identity.push(provider),
+            }
+        }
+    }
+    Ok(trust)
+}
+
+/// The path of a role: `/app/` of `arn:aws:iam::111122223333:role/app/worker`.
+fn path_of(role: &str) -> Option<String> {
+    let (_, named) = role.split_once(":role/")?;
+    let (path, _) = named.rsplit_once('/')?;
+    Some(format!("/{path}/"))
 }
 
 /// Whether a session is named as EC2 names those of instances.
@@ -346,6 +430,13 @@ fn is_instance(session: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_path_of_a_role_stands_between_its_kind_and_its_name() {
+        let path = |role: &str| path_of(&format!("arn:aws:iam::111122223333:role/{role}"));
+        assert_eq!(path("app"), None);
+        assert_eq!(path("team/app/worker").as_deref(), Some("/team/app/"));
+    }
 
     #[test]
     fn sessions_of_instances_are_known_by_their_name() {

@@ -177,7 +177,13 @@ fn in_order(fields: &[(&str, Value)]) -> String {
 /// What `jsonl` promises, format 1: fields are added, never changed.
 fn object(call: &Call, mapping: &Mapping) -> String {
     let grants = mapping.grants();
-    let actions: Vec<String> = grants.iter().map(|grant| grant.action.id()).collect();
+    let mut actions: Vec<String> = Vec::new();
+    for action in grants.iter().map(|grant| grant.action.id()) {
+        // A role handed to several services is several needs of one action.
+        if !actions.contains(&action) {
+            actions.push(action);
+        }
+    }
     let mut resources: Vec<&str> = Vec::new();
     for resource in grants.iter().flat_map(|grant| &grant.resources) {
         if !resources.contains(&resource.arn.as_str()) {
@@ -197,6 +203,7 @@ fn object(call: &Call, mapping: &Mapping) -> String {
                 "access_level": grant.action.level.as_str(),
                 "resources": resources,
                 "provenance": grant.provenance.as_str(),
+                "passed_to": grant.passed_to,
                 "why": grant.why,
             })
         })

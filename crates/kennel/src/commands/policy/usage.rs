@@ -2,16 +2,8 @@
 
 use kennel_policy::UsageRow;
 
-use super::{
-    observe::{self, WindowArgs},
-    rows::{self, Column},
-};
-use crate::{
-    commands::questions::{OutputArgs, Verdict},
-    context::Context,
-    error::CliError,
-    exit::Exit,
-};
+use super::{inquiry::Inquiry, observe::WindowArgs, rows::Column};
+use crate::{commands::questions::OutputArgs, context::Context, error::CliError, exit::Exit};
 
 /// IAM actions and resources that a principal used
 ///
@@ -38,21 +30,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
-    let engine = observe::engine(cx)?;
-    let mut verdict = Verdict::default();
-    let seen = observe::observe(&engine, &args.principal, &args.window, &mut verdict, cx).await?;
-    for line in observe::notes(&engine, &seen, &args.principal, cx).await? {
-        cx.printer.info(&line);
-    }
-    let found = seen.usage.rows();
-    rows::write(
-        columns(&found),
-        args.output.format,
-        args.output.output.as_deref(),
-        "usage",
-        cx,
-    )?;
-    Ok(verdict.exit())
+    let mut inquiry = Inquiry::open(cx)?;
+    let seen = inquiry.observe(&args.principal, &args.window).await?;
+    inquiry.answer(columns(&seen.usage.rows()), &args.output, "usage")
 }
 
 fn columns(found: &[UsageRow]) -> Vec<Column> {

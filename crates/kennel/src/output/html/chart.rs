@@ -98,8 +98,8 @@ impl Charts {
         }
     }
 
-    /// The charts that say something, as HTML.
-    pub(super) fn drawn(&self, row_count: u64) -> String {
+    /// The charts that say something, as HTML, behind one that is drawn already.
+    pub(super) fn drawn(&self, first: &str, row_count: u64) -> String {
         let noun = self
             .measure
             .as_ref()
@@ -108,9 +108,9 @@ impl Charts {
         let charts = charts
             .filter_map(|chart| chart.drawn(noun, row_count))
             .collect::<String>();
-        match charts.is_empty() {
+        match charts.is_empty() && first.is_empty() {
             true => String::new(),
-            false => format!("<div class=\"charts\">\n{charts}</div>\n"),
+            false => format!("<div class=\"charts\">\n{first}{charts}</div>\n"),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - Rows wait in a temporary file until what stands above them is known. The same results are the same bytes.
 
 mod chart;
+mod report;
 mod summary;
 
 use std::{
@@ -24,8 +25,8 @@ use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
 
 use self::chart::Charts;
-use super::{About, Document, value};
-use crate::text::{counted, visible};
+use super::{About, Document, report::Report, value};
+use crate::text::{counted, grouped, visible};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -41,13 +42,20 @@ pub(crate) struct HtmlDocument {
     spool: SpooledTempFile,
     written: u64,
     sections: Vec<Section>,
+    /// Rows of a result that the page shows; all without a limit.
+    most_rows: Option<u64>,
 }
 
 /// One result of a page.
 struct Section {
     about: About,
     columns: Vec<Column>,
+    /// Whether the first column says what became of each row.
+    has_marks: bool,
+    /// Whether its rows are the accepted ones of the result before it.
+    is_accepted: bool,
     row_count: u64,
+    shown_count: u64,
     charts: Charts,
     /// Where its rows lie in the spool.
     rows: Range<u64>,
@@ -90,7 +98,136 @@ impl HtmlDocument {
             spool: SpooledTempFile::new(IN_MEMORY_BYTES),
             written: 0,
             sections: Vec::new(),
+            most_rows: None,
         }
+    }
+
+    /// A page that a report is the header of; of each result it shows so many rows.
+    pub(crate) fn for_report(most_rows: u64) -> Self {
+        Self {
+            most_rows: Some(most_rows),
+            ..Self::new()
+        }
+    }
+
+    /// Before the first batch of a result of a report. With marks, the first column says what became of a row; accepted
+    /// rows follow the result that they are of.
+    pub(crate) fn begin_in_report(
+        &mut self,
+        about: &About,
+        schema: &SchemaRef,
+        has_marks: bool,
+        is_accepted: bool,
+    ) {
+        let mark = has_marks.then(|| Column {
+            name: "change".into(),
+            kind: Kind::Text,
+        });
+        let columns = schema.fields().iter().map(|field| Column {
+            name: field.name().clone(),
+            kind: Kind::of(field.data_type()),
+        });
+        self.sections.push(Section {
+            about: about.clone(),
+            columns: mark.into_iter().chain(columns).collect(),
+            has_marks,
+            is_accepted,
+            row_count: 0,
+            shown_count: 0,
+            charts: Charts::of(schema),
+            rows: self.written..self.written,
+        });
+    }
+
+    /// Rows, with what became of each (`new`, `changed`, nothing) where the result has marks.
+    pub(crate) fn marked(&mut self, batch: &RecordBatch, marks: &[&str]) -> io::Result<()> {
+        let Some(section) = self.sections.last_mut() else {
+            return Ok(());
+        };
+        section.row_count += batch.num_rows() as u64;
+        section.charts.count(batch);
+        let room = self
+            .most_rows
+            .map_or(u64::MAX, |most| most.saturating_sub(section.shown_count));
+        let shown = batch
+            .num_rows()
+            .min(usize::try_from(room).unwrap_or(usize::MAX));
+        section.shown_count += shown as u64;
+        let mut lines = String::new();
+        let mut cell = String::new();
+        for row in 0..shown {
+            let mark = marks.get(row).copied().unwrap_or_default();
+            let columns = match section.has_marks {
+                true => &section.columns[1..],
+                false => &section.columns,
+            };
+            match mark {
+                "" => lines.push_str("<tr>"),
+                mark => {
+                    let _infallible = write!(lines, "<tr class=\"{mark}\">");
+                }
+            }
+            if section.has_marks {
+                let _infallible =
+                    write!(lines, "<td class=\"short\">{}</td>", report::mark_of(mark));
+            }
+            for (column, array) in columns.iter().zip(batch.columns()) {
+                cell.clear();
+                let is_null = !value::write_text(array, row, &mut cell);
+                push_cell(&cell, is_null, column.kind, &mut lines);
+            }
+            lines.push_str("</tr>\n");
+            if lines.len() >= WRITTEN_AT_ONCE || row + 1 == shown {
+                self.spool.write_all(lines.as_bytes())?;
+                self.written += lines.len() as u64;
+                lines.clear();
+            }
+        }
+        section.rows.end = self.written;
+        Ok(())
+    }
+
+    /// Writes the page of a report, whose entries are the results in their order.
+    pub(crate) fn close_report(
+        &mut self,
+        report: &Report,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        out.write_all(self.head(&report.title()).as_bytes())?;
+        out.write_all(report::top(report).as_bytes())?;
+        let mut number = 0;
+        for index in 0..self.sections.len() {
+            let section = &self.sections[index];
+            number += usize::from(!section.is_accepted);
+            let entry = match section.is_accepted {
+                true => None,
+                false => report.entries.get(number - 1),
+            };
+            let trend = entry.map(|entry| report::trend_chart(&entry.trend));
+            let rows_file = entry.and_then(|entry| entry.rows_file.clone());
+            let place = Place {
+                number,
+                is_only: false,
+                trend: trend.unwrap_or_default(),
+                rows_file,
+            };
+            self.write_section(index, &place, out)?;
+        }
+        out.write_all(foot().as_bytes())
+    }
+
+    fn write_section(
+        &mut self,
+        index: usize,
+        place: &Place,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        let section = &self.sections[index];
+        out.write_all(section.above_rows(place).as_bytes())?;
+        self.spool.seek(SeekFrom::Start(section.rows.start))?;
+        let length = section.rows.end - section.rows.start;
+        io::copy(&mut BufReader::new((&mut self.spool).take(length)), out)?;
+        out.write_all(section.below_rows(place).as_bytes())
     }
 
     fn title(&self) -> String {
@@ -103,7 +240,7 @@ impl HtmlDocument {
         }
     }
 
-    fn head(&self) -> String {
+    fn head(&self, title: &str) -> String {
         let mut page =
             String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
         let _infallible = write!(
@@ -117,7 +254,7 @@ impl HtmlDocument {
             hash(STYLE),
             hash(SCRIPT),
             env!("CARGO_PKG_VERSION"),
-            escaped(&self.title()),
+            escaped(title),
             match self.sections.iter().any(Section::is_wide) {
                 true => " class=\"across\"",
                 false => "",
@@ -140,44 +277,12 @@ impl HtmlDocument {
 
 impl Document for HtmlDocument {
     fn begin(&mut self, about: &About, schema: &SchemaRef) -> io::Result<()> {
-        let columns = schema.fields().iter().map(|field| Column {
-            name: field.name().clone(),
-            kind: Kind::of(field.data_type()),
-        });
-        self.sections.push(Section {
-            about: about.clone(),
-            columns: columns.collect(),
-            row_count: 0,
-            charts: Charts::of(schema),
-            rows: self.written..self.written,
-        });
+        self.begin_in_report(about, schema, false, false);
         Ok(())
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        let Some(section) = self.sections.last_mut() else {
-            return Ok(());
-        };
-        section.row_count += batch.num_rows() as u64;
-        section.charts.count(batch);
-        let mut lines = String::new();
-        let mut cell = String::new();
-        for row in 0..batch.num_rows() {
-            lines.push_str("<tr>");
-            for (column, array) in section.columns.iter().zip(batch.columns()) {
-                cell.clear();
-                let is_null = !value::write_text(array, row, &mut cell);
-                push_cell(&cell, is_null, column.kind, &mut lines);
-            }
-            lines.push_str("</tr>\n");
-            if lines.len() >= WRITTEN_AT_ONCE || row + 1 == batch.num_rows() {
-                self.spool.write_all(lines.as_bytes())?;
-                self.written += lines.len() as u64;
-                lines.clear();
-            }
-        }
-        section.rows.end = self.written;
-        Ok(())
+        self.marked(batch, &[])
     }
 
     fn end(&mut self) -> io::Result<()> {
@@ -185,22 +290,37 @@ impl Document for HtmlDocument {
     }
 
     fn close(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(self.head().as_bytes())?;
+        out.write_all(self.head(&self.title()).as_bytes())?;
         out.write_all(self.top().as_bytes())?;
         let is_only = self.sections.len() == 1;
-        for (index, section) in self.sections.iter().enumerate() {
-            out.write_all(section.above_rows(index + 1, is_only).as_bytes())?;
-            self.spool.seek(SeekFrom::Start(section.rows.start))?;
-            let length = section.rows.end - section.rows.start;
-            io::copy(&mut BufReader::new((&mut self.spool).take(length)), out)?;
-            out.write_all(section.below_rows().as_bytes())?;
+        for index in 0..self.sections.len() {
+            let place = Place {
+                number: index + 1,
+                is_only,
+                trend: String::new(),
+                rows_file: None,
+            };
+            self.write_section(index, &place, out)?;
         }
-        let end = format!(
-            "</main>\n<footer>\n<p>Written by kennel {} from its local cache. Times are UTC.</p>\n</footer>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
-            env!("CARGO_PKG_VERSION")
-        );
-        out.write_all(end.as_bytes())
+        out.write_all(foot().as_bytes())
     }
+}
+
+/// Where a result stands on the page, and what else stands with it.
+struct Place {
+    number: usize,
+    is_only: bool,
+    /// A chart of its rows over time.
+    trend: String,
+    /// Where all its rows are.
+    rows_file: Option<String>,
+}
+
+fn foot() -> String {
+    format!(
+        "</main>\n<footer>\n<p>Written by kennel {} from its local cache. Times are UTC.</p>\n</footer>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 impl Section {
@@ -209,14 +329,19 @@ impl Section {
     }
 
     /// Everything up to the first row.
-    fn above_rows(&self, number: usize, is_only: bool) -> String {
+    fn above_rows(&self, place: &Place) -> String {
         let mut page = String::new();
-        let heading = summary::heading_of(self, number);
+        let heading = summary::heading_of(self, place.number);
+        // Accepted rows stand below the answer that they are of.
+        let (section, number) = match self.is_accepted {
+            true => ("", format!("accepted-{}", place.number)),
+            false => ("answer-", place.number.to_string()),
+        };
         let _infallible = writeln!(
             page,
-            "<section id=\"answer-{number}\" aria-labelledby=\"title-{number}\">"
+            "<section id=\"{section}{number}\" aria-labelledby=\"title-{number}\">"
         );
-        let title_class = match is_only {
+        let title_class = match place.is_only {
             // The page's heading says the same.
             true => " class=\"unseen\"",
             false => "",
@@ -227,12 +352,12 @@ impl Section {
             escaped(&heading)
         );
         page.push_str(&summary::facts(self));
-        page.push_str(&self.charts.drawn(self.row_count));
-        self.push_table_head(number, &heading, &mut page);
+        page.push_str(&self.charts.drawn(&place.trend, self.row_count));
+        self.push_table_head(&number, &heading, &mut page);
         page
     }
 
-    fn push_table_head(&self, number: usize, heading: &str, page: &mut String) {
+    fn push_table_head(&self, number: &str, heading: &str, page: &mut String) {
         let heading = escaped(heading);
         // The scrolling part can be reached by keyboard.
         let _infallible = write!(
@@ -251,12 +376,24 @@ impl Section {
         page.push_str("</tr>\n</thead>\n<tbody>\n");
     }
 
-    fn below_rows(&self) -> String {
-        let none = match self.row_count {
-            0 => "<p class=\"none\">No rows.</p>\n",
-            _ => "",
-        };
-        format!("</tbody>\n</table>\n</div>\n{none}</section>\n")
+    fn below_rows(&self, place: &Place) -> String {
+        let mut page = String::from("</tbody>\n</table>\n</div>\n");
+        if self.row_count == 0 {
+            page.push_str("<p class=\"none\">No rows.</p>\n");
+        } else if self.shown_count < self.row_count {
+            let _infallible = writeln!(
+                page,
+                "<p class=\"none\">The first {} of {}; {}.</p>",
+                grouped(self.shown_count),
+                counted(self.row_count, "row"),
+                match &place.rows_file {
+                    Some(path) => format!("all are in <a href=\"{0}\">{0}</a>", escaped(path)),
+                    None => "the others are in none of the files of this report".to_owned(),
+                }
+            );
+        }
+        page.push_str("</section>\n");
+        page
     }
 }
 

@@ -135,10 +135,18 @@
 
   document.querySelectorAll('table.data').forEach(set);
 
+  // How old the data is for whoever reads this: the page itself knows no clock.
+  for (const time of document.querySelectorAll('time.age')) {
+    const hours = Math.floor((Date.now() - Date.parse(time.dateTime)) / 3600000);
+    if (!(hours >= 0)) continue;
+    const [count, unit] = hours < 48 ? [hours, 'hour'] : [Math.floor(hours / 24), 'day'];
+    time.textContent = '(' + count.toLocaleString('en') + ' ' + unit + (count === 1 ? '' : 's') + ' ago)';
+  }
+
   // On paper nothing can be opened: print what is behind the summaries, too.
   const opened = [];
   addEventListener('beforeprint', () => {
-    for (const details of document.querySelectorAll('main details:not([open])')) {
+    for (const details of document.querySelectorAll('main details:not([open]), header details:not([open])')) {
       if (details.closest('.tools')) continue;
       details.open = true;
       opened.push(details);

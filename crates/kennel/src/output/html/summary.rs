@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use kennel_engine::{CaveatKind, ReportUsed};
 
 use super::{Section, escaped};
+use crate::output::About;
 use crate::text::{counted, grouped, minute};
 
 /// The heading of a result; it is never empty.
@@ -56,8 +57,12 @@ pub(super) fn overview(sections: &[Section]) -> String {
 }
 
 fn severity(section: &Section) -> String {
-    section
-        .about
+    severity_of(&section.about)
+}
+
+/// How bad a row is, where rows are findings.
+pub(super) fn severity_of(about: &About) -> String {
+    about
         .severity
         .map(|severity| format!("<span class=\"severity {severity}\">{severity}</span>"))
         .unwrap_or_default()

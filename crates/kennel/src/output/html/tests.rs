@@ -167,7 +167,7 @@ fn charts_count_rows_or_what_rows_stand_for() {
     let rows = RecordBatch::try_from_iter([("account_id", ArrayRef::clone(&accounts))]).unwrap();
     let mut charts = Charts::of(&rows.schema());
     charts.count(&rows);
-    let drawn = charts.drawn(4);
+    let drawn = charts.drawn("", 4);
     assert!(
         drawn.contains("<caption>Rows by account</caption>"),
         "{drawn}"
@@ -178,7 +178,7 @@ fn charts_count_rows_or_what_rows_stand_for() {
     let rows = RecordBatch::try_from_iter([("account_id", accounts), ("calls", calls)]).unwrap();
     let mut charts = Charts::of(&rows.schema());
     charts.count(&rows);
-    let drawn = charts.drawn(4);
+    let drawn = charts.drawn("", 4);
     assert!(
         drawn.contains("<caption>Calls by account</caption>"),
         "{drawn}"
@@ -195,7 +195,7 @@ fn a_chart_that_says_nothing_is_not_drawn() {
         let rows = RecordBatch::try_from_iter([("account_id", column(values))]).unwrap();
         let mut charts = Charts::of(&rows.schema());
         charts.count(&rows);
-        charts.drawn(values.len() as u64)
+        charts.drawn("", values.len() as u64)
     };
     assert_eq!(drawn(&["1", "1", "1", "1", "1"]), "", "one value");
     assert_eq!(drawn(&["1", "2", "3", "4", "5"]), "", "a row each");
@@ -231,4 +231,83 @@ fn a_long_result_waits_in_a_file_and_comes_out_whole() {
     let page = String::from_utf8(out).unwrap();
     assert_eq!(page.matches("<td class=\"short\">x</td>").count(), 600_001);
     assert!(page.contains("600,000 rows"));
+}
+
+#[test]
+fn a_reports_page_is_well_formed_whatever_the_data_says_and_changes_come_first() {
+    use crate::output::report::{Changed, Entry, Lack, Report, Sample, SuppressionLine};
+    let rows = RecordBatch::try_from_iter([("name", column(&["a", EVIL, "c"]))]).unwrap();
+    let about = About {
+        severity: Some("high"),
+        title: Some(EVIL.into()),
+        caveats: vec![Caveat {
+            kind: CaveatKind::Partial,
+            message: EVIL.into(),
+            hint: None,
+        }],
+        ..About::named("k9/x")
+    };
+    let mut document = HtmlDocument::for_report(2);
+    document.begin_in_report(&about, &rows.schema(), true, false);
+    document.marked(&rows, &["new", "", "changed"]).unwrap();
+    document.begin_in_report(&About::named(EVIL), &rows.schema(), false, true);
+    document.marked(&rows, &[]).unwrap();
+    let entry = Entry {
+        about,
+        row_count: 3,
+        suppressed_count: 3,
+        changes: Some(Changed {
+            new_count: 1,
+            unknown_count: 2,
+            key: vec![EVIL.into()],
+            samples: vec![Sample {
+                change: "new",
+                key: vec![EVIL.into()],
+            }],
+            ..Changed::default()
+        }),
+        not_compared: Some(EVIL.into()),
+        trend: vec![(EVIL.into(), 0), ("s2".into(), u64::MAX)],
+        rows_file: Some("csv/a.csv".into()),
+    };
+    let report = Report {
+        since: Some(EVIL.into()),
+        state: EVIL.into(),
+        lacks: vec![Lack {
+            kind: CaveatKind::Partial,
+            message: EVIL.into(),
+            hint: None,
+            answer_count: 2,
+        }],
+        stale: vec![EVIL.into()],
+        left_out: vec![(EVIL.into(), EVIL.into())],
+        snapshots: vec![(EVIL.into(), EVIL.into(), DateTime::default(), false)],
+        suppressions: vec![SuppressionLine {
+            name: EVIL.into(),
+            owner: EVIL.into(),
+            reason: EVIL.into(),
+            expires: None,
+            standing: "expired".into(),
+            row_count: 1,
+        }],
+        entries: vec![entry],
+        ..Report::default()
+    };
+    let mut out = Vec::new();
+    document.close_report(&report, &mut out).unwrap();
+    let page = String::from_utf8(out).unwrap();
+    assert_well_formed(&page);
+    assert_eq!(page.matches("<script>").count(), 1, "the page's own alone");
+    assert!(!page.contains("onload='"));
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(at("class=\"verdict\"") < at("id=\"changes\""));
+    assert!(at("id=\"changes\"") < at("id=\"questions\""));
+    assert!(at("id=\"questions\"") < at("<section id=\"answer-1\""));
+    assert!(at("<section id=\"answer-1\"") < at("<section id=\"accepted-1\""));
+    assert!(
+        page.contains("The first 2 of 3 rows; all are in <a href=\"csv/a.csv\">csv/a.csv</a>.")
+    );
+    assert!(page.contains(
+        "<tr class=\"new\"><td class=\"short\"><span class=\"mark new\">new</span></td>"
+    ));
 }

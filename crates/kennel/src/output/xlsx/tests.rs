@@ -162,3 +162,50 @@ fn cells_of_every_kind_are_written() {
     assert!(bytes.len() > 1000);
     assert!(workbook.notes().is_empty());
 }
+
+#[test]
+fn a_reports_workbook_has_a_summary_first_and_the_same_bytes_again() {
+    use crate::output::report::{Changed, Entry, Sample};
+    let rows = batch(vec![(
+        "n",
+        Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef,
+    )]);
+    let saved = || {
+        let mut workbook = Workbook::for_report(Some(1)).unwrap();
+        let about = About::named("summary");
+        workbook
+            .begin_in_report(&about, &rows.schema(), true)
+            .unwrap();
+        workbook.marked(&rows, &["new", ""]).unwrap();
+        workbook.end().unwrap();
+        let report = Report {
+            at: "2026-03-02T04:10:00Z".parse().unwrap(),
+            since: Some("s1".into()),
+            entries: vec![Entry {
+                about,
+                row_count: 2,
+                changes: Some(Changed {
+                    new_count: 1,
+                    key: vec!["n".into()],
+                    samples: vec![Sample {
+                        change: "new",
+                        key: vec!["=1+1".into()],
+                    }],
+                    ..Changed::default()
+                }),
+                ..Entry::default()
+            }],
+            ..Report::default()
+        };
+        let mut out = Vec::new();
+        workbook.close_report(&report, &mut out).unwrap();
+        assert_eq!(workbook.sheets[0].left_out, 1);
+        let names = workbook.book.worksheets().iter();
+        let names = names.map(|sheet| sheet.name()).collect::<Vec<_>>();
+        (out, names)
+    };
+    let (first, names) = saved();
+    // A question of the same name does not take the summary's.
+    assert_eq!(names, ["summary", "summary-2", "changes"]);
+    assert!(first == saved().0);
+}

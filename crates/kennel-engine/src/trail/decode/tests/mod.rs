@@ -8,14 +8,24 @@ mod values;
 
 use std::{io::Write, sync::Arc};
 
-use datafusion::arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, cast::as_string_array},
-    datatypes::{DataType, Int64Type, TimestampMicrosecondType},
+use bytes::Bytes;
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef, AsArray, RecordBatch, cast::as_string_array},
+        compute::concat_batches,
+        datatypes::{DataType, Int64Type, TimestampMicrosecondType},
+    },
+    parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
 };
 use flate2::{Compression, write::GzEncoder};
 
 use super::{DecodeError, DecodeLimits, DecodeOutcome, Decoder, ObjectOrigin, TrailTable};
-use crate::trail::builders::EventBuilders;
+use crate::trail::{
+    TrailWriteOptions,
+    files::EventFile,
+    held::{HeldRecords, Scratch},
+    schema::event_schema,
+};
 
 const KEY: &str = "AWSLogs/012345678901/CloudTrail/us-east-1/2023/07/10/012345678901_CloudTrail_us-east-1_20230710T1145Z_7xgocspSowgK0Gto.json.gz";
 
@@ -29,34 +39,39 @@ fn origin(kind: TrailTable) -> ObjectOrigin<'static> {
     }
 }
 
+/// The rows as they came, written and read back.
+fn rows_of(held: &HeldRecords) -> RecordBatch {
+    let options = TrailWriteOptions::default();
+    let mut file = EventFile::create(Vec::new(), &options, held.len() as u64).unwrap();
+    let mut scratch = Scratch::new();
+    (0..held.len() as u32).for_each(|at| file.append(held, at, false, &mut scratch).unwrap());
+    let (bytes, _) = file.finish().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
+    let batches = reader.build().unwrap().map(|batch| {
+        let batch = batch.unwrap();
+        batch.with_schema(event_schema()).unwrap()
+    });
+    concat_batches(&event_schema(), &batches.collect::<Vec<_>>()).unwrap()
+}
+
 /// Decodes one object with given limits.
 fn decode_within(
     object: &[u8],
     kind: TrailTable,
     limits: DecodeLimits,
-) -> Result<(Vec<RecordBatch>, DecodeOutcome), DecodeError> {
-    let mut batches = Vec::new();
-    let mut sink = EventBuilders::new();
-    let outcome = Decoder::new(limits).decode_object::<DecodeError>(
-        object,
-        &origin(kind),
-        &mut sink,
-        |batch| {
-            batches.push(batch);
-            Ok(())
-        },
-    );
+) -> Result<(RecordBatch, DecodeOutcome), DecodeError> {
+    let mut sink = HeldRecords::default();
+    let outcome = Decoder::new(limits).decode_object(object, &origin(kind), &mut sink);
     if outcome.is_err() {
-        assert!(sink.is_empty() && batches.is_empty(), "an error left rows");
+        assert!(sink.is_empty(), "an error left rows");
     }
-    batches.push(sink.finish());
-    Ok((batches, outcome?))
+    Ok((rows_of(&sink), outcome?))
 }
 
 fn try_decode(object: impl AsRef<[u8]>) -> Result<(Rows, DecodeOutcome), DecodeError> {
-    let (mut batches, outcome) =
+    let (rows, outcome) =
         decode_within(object.as_ref(), TrailTable::Events, DecodeLimits::default())?;
-    Ok((Rows(batches.remove(0)), outcome))
+    Ok((Rows(rows), outcome))
 }
 
 /// Decodes an object without problems.

@@ -340,17 +340,13 @@ fn a_large_object_is_read_in_pieces_and_in_bounded_memory() {
     );
     let limits = DecodeLimits {
         max_held_bytes: 10_000,
-        max_batch_bytes: 1 << 20,
         ..DecodeLimits::default()
     };
-    let (batches, outcome) = decode_within(&gzip(&text), TrailTable::Events, limits).unwrap();
+    let (rows, outcome) = decode_within(&gzip(&text), TrailTable::Events, limits).unwrap();
     assert_eq!(outcome.record_count, 20_000);
     assert_eq!(outcome.expanded_bytes, text.len() as u64);
     assert_eq!(outcome.problems, []);
-    assert!(batches.len() > 10, "{} batches", batches.len());
-    let names = batches
-        .into_iter()
-        .flat_map(|batch| Rows(batch).texts("eventname"));
+    let names = Rows(rows).texts("eventname").into_iter();
     assert!(names.eq((0..20_000).map(|n| format!("n{n}"))));
     // Text that is not compressed has the same limits.
     let small = DecodeLimits {
@@ -371,23 +367,23 @@ fn a_large_object_is_read_in_pieces_and_in_bounded_memory() {
         "y".repeat(100_000),
         record_named("b")
     );
-    let (batches, outcome) = decode_within(&gzip(&huge), TrailTable::Events, limits).unwrap();
-    assert_eq!(batches[0].num_rows(), 1);
+    let (rows, outcome) = decode_within(&gzip(&huge), TrailTable::Events, limits).unwrap();
+    assert_eq!(rows.num_rows(), 1);
     assert_eq!((outcome.problem_count, outcome.problems[0].index), (1, 1));
     assert!(outcome.problems[0].what.ends_with("than what may be held"));
     // In a text that is in memory anyway, the records behind it are read.
-    let (batches, outcome) = decode_within(huge.as_bytes(), TrailTable::Events, limits).unwrap();
-    assert_eq!(batches[0].num_rows(), 2);
+    let (rows, outcome) = decode_within(huge.as_bytes(), TrailTable::Events, limits).unwrap();
+    assert_eq!(rows.num_rows(), 2);
     assert_eq!((outcome.problem_count, outcome.problems[0].index), (1, 1));
 }
 
 #[test]
 fn other_kinds_have_the_same_columns() {
     let decode_kind = |kind, text: &str| {
-        let (mut batches, outcome) =
+        let (rows, outcome) =
             decode_within(text.as_bytes(), kind, DecodeLimits::default()).unwrap();
         assert_eq!(outcome.problems, []);
-        (Rows(batches.remove(0)), outcome)
+        (Rows(rows), outcome)
     };
     let (rows, outcome) = decode_kind(
         TrailTable::Insights,
@@ -425,12 +421,9 @@ fn other_kinds_have_the_same_columns() {
 #[test]
 fn one_decoder_and_one_sink_serve_many_objects() {
     let mut decoder = Decoder::new(DecodeLimits::default());
-    let mut sink = EventBuilders::new();
-    let mut read = |object: &[u8]| {
-        decoder.decode_object::<DecodeError>(object, &origin(TrailTable::Events), &mut sink, |_| {
-            Ok(())
-        })
-    };
+    let mut sink = HeldRecords::default();
+    let mut read =
+        |object: &[u8]| decoder.decode_object(object, &origin(TrailTable::Events), &mut sink);
     let good = gzip(format!(r#"{{"Records":[{}]}}"#, record_named("a")));
     assert!(read(&good).is_ok());
     assert!(read(&good[..30]).is_err());
@@ -438,10 +431,11 @@ fn one_decoder_and_one_sink_serve_many_objects() {
     assert!(read(&good).is_ok());
     assert_eq!(sink.len(), 2);
     assert!(sink.memory_bytes() > 0);
-    let rows = Rows(sink.finish());
+    let rows = Rows(rows_of(&sink));
     assert_eq!(rows.texts("eventname"), ["a", "a"]);
+    sink.clear();
     assert!(sink.is_empty() && sink.memory_bytes() == 0);
-    assert_eq!(sink.finish().num_rows(), 0);
+    assert_eq!(rows_of(&sink).num_rows(), 0);
 }
 
 #[test]
@@ -453,11 +447,11 @@ fn a_key_without_account_region_and_day_leaves_those_columns_null() {
         day: None,
         kind: TrailTable::Events,
     };
-    let mut sink = EventBuilders::new();
+    let mut sink = HeldRecords::default();
     Decoder::new(DecodeLimits::default())
-        .decode_object::<DecodeError>(record_named("a").as_bytes(), &origin, &mut sink, |_| Ok(()))
+        .decode_object(record_named("a").as_bytes(), &origin, &mut sink)
         .unwrap();
-    let rows = Rows(sink.finish());
+    let rows = Rows(rows_of(&sink));
     for column in [
         "account",
         "region",

@@ -1,0 +1,350 @@
+//! The list of Trino's functions, with what became of each here.
+//!
+//! The names are written down; their states follow from what is registered, so that the list cannot say
+//! that something is there which is not. `docs/athena.md` and `SHOW FUNCTIONS` are made from it.
+//!
+//! Source: Trino manual, "List of functions by topic".
+
+use std::collections::BTreeSet;
+
+use datafusion::execution::SessionStateDefaults;
+
+use crate::rewrite::REWRITTEN;
+
+/// How a function of Trino is had here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FunctionState {
+    /// DataFusion's own, which means the same.
+    Same,
+    /// Written in other words before planning, or DataFusion's under another name.
+    Adapted,
+    /// Written here.
+    Own,
+    /// Not there.
+    Missing,
+}
+
+impl FunctionState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Adapted => "adapted",
+            Self::Own => "own",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// A function of Trino.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// The page of Trino's manual that describes it.
+    pub family: &'static str,
+    /// How it is had here.
+    pub state: FunctionState,
+    /// What to use instead of a missing one, or what differs; empty where there is nothing to say.
+    pub note: &'static str,
+}
+
+/// All functions, by family and name.
+pub fn functions() -> Vec<FunctionInfo> {
+    let own: BTreeSet<String> = registered().into_iter().collect();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for function in SessionStateDefaults::default_scalar_functions() {
+        known.insert(function.name().to_owned());
+        known.extend(function.aliases().iter().cloned());
+    }
+    for function in SessionStateDefaults::default_aggregate_functions() {
+        known.insert(function.name().to_owned());
+        known.extend(function.aliases().iter().cloned());
+    }
+    for function in SessionStateDefaults::default_window_functions() {
+        known.insert(function.name().to_owned());
+        known.extend(function.aliases().iter().cloned());
+    }
+    for function in SessionStateDefaults::default_higher_order_functions() {
+        known.insert(function.name().to_owned());
+        known.extend(function.aliases().iter().cloned());
+    }
+    let state = |name: &str| {
+        if own.contains(name) {
+            FunctionState::Own
+        } else if REWRITTEN.contains(&name) {
+            FunctionState::Adapted
+        } else if known.contains(name) {
+            FunctionState::Same
+        } else {
+            FunctionState::Missing
+        }
+    };
+    let mut list: Vec<_> = FAMILIES
+        .iter()
+        .flat_map(|(family, names)| {
+            names.split_whitespace().map(|name| {
+                let note = NOTES.iter().find(|(known, _)| *known == name);
+                FunctionInfo {
+                    name,
+                    family,
+                    state: state(name),
+                    note: note.map_or("", |(_, note)| note),
+                }
+            })
+        })
+        .collect();
+    list.sort_by_key(|function| (function.family, function.name));
+    list
+}
+
+/// The names under which this crate registers functions that users write.
+fn registered() -> Vec<String> {
+    let mut names = Vec::new();
+    for function in super::scalar() {
+        names.push(function.name().to_owned());
+        names.extend(function.aliases().iter().cloned());
+    }
+    for function in super::aggregate() {
+        names.push(function.name().to_owned());
+        names.extend(function.aliases().iter().cloned());
+    }
+    for function in super::higher_order() {
+        names.push(function.name().to_owned());
+        names.extend(function.aliases().iter().cloned());
+    }
+    names.retain(|name| !name.starts_with("__"));
+    names
+}
+
+/// Families and the names of their functions.
+const FAMILIES: &[(&str, &str)] = &[
+    (
+        "Aggregate",
+        "any_value approx_distinct approx_most_frequent approx_percentile arbitrary array_agg avg \
+         bitwise_and_agg bitwise_or_agg bitwise_xor_agg bool_and bool_or checksum corr count count_if \
+         covar_pop covar_samp entropy every geometric_mean histogram kurtosis listagg map_agg map_union max \
+         max_by min min_by multimap_agg numeric_histogram reduce_agg regr_intercept regr_slope skewness \
+         stddev stddev_pop stddev_samp sum var_pop var_samp variance",
+    ),
+    (
+        "Array",
+        "all_match any_match array_distinct array_except array_first array_histogram array_intersect \
+         array_join array_last array_max array_min array_position array_remove array_sort array_union \
+         arrays_overlap cardinality combinations contains contains_sequence cosine_distance dot_product \
+         element_at euclidean_distance filter flatten ngrams none_match reduce repeat sequence shuffle slice \
+         transform trim_array zip zip_with",
+    ),
+    (
+        "Binary",
+        "crc32 from_base32 from_base64 from_base64url from_big_endian_32 from_big_endian_64 from_hex \
+         from_ieee754_32 from_ieee754_64 hmac_md5 hmac_sha1 hmac_sha256 hmac_sha512 md5 murmur3 sha1 sha256 \
+         sha512 spooky_hash_v2_32 spooky_hash_v2_64 to_base32 to_base64 to_base64url to_big_endian_32 \
+         to_big_endian_64 to_hex to_ieee754_32 to_ieee754_64 xxhash64",
+    ),
+    (
+        "Bitwise",
+        "bit_count bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift \
+         bitwise_right_shift_arithmetic bitwise_xor",
+    ),
+    ("Color", "bar color render rgb"),
+    ("Comparison", "greatest least"),
+    ("Conditional", "coalesce if nullif try"),
+    ("Conversion", "format format_number parse_data_size typeof"),
+    (
+        "Date and time",
+        "at_timezone current_date current_time current_timestamp current_timezone date date_add date_diff \
+         date_format date_parse date_trunc day day_of_month day_of_week day_of_year dow doy extract \
+         format_datetime from_iso8601_date from_iso8601_timestamp from_iso8601_timestamp_nanos from_unixtime \
+         from_unixtime_nanos hour human_readable_seconds last_day_of_month localtime localtimestamp \
+         millisecond minute month now parse_datetime parse_duration quarter second timezone timezone_hour \
+         timezone_minute to_iso8601 to_milliseconds to_unixtime week week_of_year with_timezone year \
+         year_of_week yow",
+    ),
+    (
+        "Geospatial",
+        "bing_tile bing_tile_at great_circle_distance st_area st_astext st_contains st_distance \
+         st_geometryfromtext st_intersects st_point st_within st_x st_y to_geometry",
+    ),
+    ("HyperLogLog", "approx_set empty_approx_set merge"),
+    (
+        "IP address",
+        "ip_prefix ip_subnet_max ip_subnet_min ip_subnet_range is_subnet_of",
+    ),
+    (
+        "JSON",
+        "is_json_scalar json_array json_array_contains json_array_get json_array_length json_exists \
+         json_extract json_extract_scalar json_format json_object json_parse json_query json_size json_value",
+    ),
+    (
+        "Map",
+        "map map_concat map_entries map_filter map_from_entries map_keys map_values map_zip_with \
+         multimap_from_entries transform_keys transform_values",
+    ),
+    (
+        "Math",
+        "abs acos asin atan atan2 beta_cdf cbrt ceil ceiling cos cosh cosine_similarity degrees e exp floor \
+         from_base infinity inverse_beta_cdf inverse_normal_cdf is_finite is_infinite is_nan ln log log10 \
+         log2 mod nan normal_cdf pi pow power radians rand random round sign sin sinh sqrt tan tanh to_base \
+         truncate width_bucket wilson_interval_lower wilson_interval_upper",
+    ),
+    (
+        "Machine learning",
+        "classify features learn_classifier learn_regressor regress",
+    ),
+    (
+        "Quantile digest",
+        "qdigest_agg value_at_quantile values_at_quantiles",
+    ),
+    (
+        "Regular expression",
+        "regexp_count regexp_extract regexp_extract_all regexp_like regexp_position regexp_replace \
+         regexp_split",
+    ),
+    ("Session", "current_catalog current_schema current_user"),
+    (
+        "Set digest",
+        "hash_counts intersection_cardinality jaccard_index make_set_digest merge_set_digest",
+    ),
+    (
+        "String",
+        "btrim char_length character_length chr codepoint concat concat_ws ends_with from_utf8 \
+         hamming_distance length levenshtein_distance lower lpad ltrim luhn_check normalize position replace \
+         reverse rpad rtrim soundex split split_part split_to_map split_to_multimap starts_with strpos substr \
+         substring to_utf8 translate trim upper word_stem",
+    ),
+    ("System", "version"),
+    ("T-digest", "tdigest_agg"),
+    (
+        "URL",
+        "url_decode url_encode url_extract_fragment url_extract_host url_extract_parameter url_extract_path \
+         url_extract_port url_extract_protocol url_extract_query",
+    ),
+    ("UUID", "uuid"),
+    (
+        "Window",
+        "cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number",
+    ),
+];
+
+/// What is to be said about some of them.
+const NOTES: &[(&str, &str)] = &[
+    (
+        "approx_set",
+        "approx_distinct counts at once; sketches cannot be kept",
+    ),
+    (
+        "at_timezone",
+        "the zone stays where it is a constant; one from a column gives UTC",
+    ),
+    ("bing_tile", "there are no geospatial functions"),
+    ("btrim", "not in Trino; the same as trim"),
+    ("char_length", "not in Trino; DataFusion's"),
+    ("character_length", "not in Trino; DataFusion's"),
+    ("classify", "there are no models"),
+    ("current_time", "without time zone"),
+    (
+        "empty_approx_set",
+        "approx_distinct counts at once; sketches cannot be kept",
+    ),
+    (
+        "from_iso8601_timestamp",
+        "the zone of a constant stays; columns give UTC",
+    ),
+    ("great_circle_distance", "there are no geospatial functions"),
+    (
+        "hash_counts",
+        "approx_distinct and count(DISTINCT …) count at once",
+    ),
+    (
+        "make_set_digest",
+        "approx_distinct and count(DISTINCT …) count at once",
+    ),
+    (
+        "merge",
+        "approx_distinct counts at once; sketches cannot be kept",
+    ),
+    (
+        "parse_datetime",
+        "the zone of a constant stays; columns give UTC",
+    ),
+    ("qdigest_agg", "approx_percentile takes quantiles at once"),
+    (
+        "regexp_like",
+        "look-around and back references are slower than the rest",
+    ),
+    ("render", "colours are for terminals of another kind"),
+    ("spooky_hash_v2_32", "xxhash64 and murmur3 are there"),
+    ("spooky_hash_v2_64", "xxhash64 and murmur3 are there"),
+    ("st_contains", "there are no geospatial functions"),
+    ("tdigest_agg", "approx_percentile takes quantiles at once"),
+    (
+        "value_at_quantile",
+        "approx_percentile takes quantiles at once",
+    ),
+    ("version", "the version of the engine here"),
+    (
+        "with_timezone",
+        "the zone stays where it is a constant; one from a column gives UTC",
+    ),
+    ("word_stem", "regexp_like and lower find forms of a word"),
+];
+
+#[cfg(test)]
+mod tests {
+    use datafusion::{
+        execution::{SessionStateBuilder, context::SessionContext},
+        sql::parser::Statement,
+    };
+
+    use super::*;
+
+    #[test]
+    fn every_registered_function_is_listed_once() {
+        let list = functions();
+        let names: BTreeSet<_> = list.iter().map(|function| function.name).collect();
+        assert_eq!(names.len(), list.len(), "a name stands in the list twice");
+        let unlisted: Vec<_> = registered()
+            .into_iter()
+            .filter(|name| !names.contains(name.as_str()))
+            .collect();
+        assert_eq!(unlisted, Vec::<String>::new());
+        for (name, _) in NOTES {
+            assert!(
+                names.contains(name),
+                "a note on {name}, which is not listed"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn every_listed_function_is_known_to_the_planner() {
+        let builder = SessionStateBuilder::new().with_default_features();
+        let context = SessionContext::new_with_state(crate::session(builder).build());
+        for function in functions() {
+            if function.state == FunctionState::Missing {
+                continue;
+            }
+            // Syntax of its own, without brackets or with words in them.
+            if ["extract", "position"].contains(&function.name) {
+                continue;
+            }
+            let over = match function.family {
+                "Window" => " OVER ()",
+                _ => "",
+            };
+            let Ok(statement) = crate::parse(&format!("SELECT {}(1){over}", function.name)) else {
+                continue;
+            };
+            let statement = Statement::Statement(Box::new(statement));
+            if let Err(error) = context.state().statement_to_plan(statement).await {
+                let error = error.strip_backtrace();
+                assert!(
+                    !error.contains("Invalid function"),
+                    "{}: {error}",
+                    function.name
+                );
+            }
+        }
+    }
+}

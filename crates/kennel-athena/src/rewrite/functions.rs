@@ -1,0 +1,284 @@
+//! Functions that are another form of syntax, another name, or not to be had.
+
+use datafusion::sql::sqlparser::{
+    ast::{
+        BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+        FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ListAggOnOverflow,
+        ObjectName, Spanned, TimezoneInfo,
+    },
+    tokenizer::Span,
+};
+
+use super::{
+    build::{call, case, ident_at, lambda, null, plain_args, plain_cast, text},
+    literals,
+};
+use crate::ParseError;
+
+/// Trino's names for functions that are registered under another one, with the same meaning.
+const RENAMED: [(&str, &str); 9] = [
+    ("arbitrary", "any_value"),
+    ("bitwise_and_agg", "bit_and"),
+    ("bitwise_or_agg", "bit_or"),
+    ("bitwise_xor_agg", "bit_xor"),
+    ("every", "bool_and"),
+    ("map", "__map"),
+    ("row", "struct"),
+    ("stddev_samp", "stddev"),
+    ("variance", "var_samp"),
+];
+
+/// Functions over types that do not exist here, and what to use instead.
+const MISSING: [(&str, &str); 15] = [
+    ("approx_set", APPROX_DISTINCT),
+    ("empty_approx_set", APPROX_DISTINCT),
+    ("hash_counts", APPROX_DISTINCT),
+    (
+        "intersection_cardinality",
+        "array_intersect and cardinality",
+    ),
+    (
+        "jaccard_index",
+        "array_intersect, array_union and cardinality",
+    ),
+    ("make_set_digest", APPROX_DISTINCT),
+    ("merge", APPROX_DISTINCT),
+    ("merge_set_digest", APPROX_DISTINCT),
+    ("qdigest_agg", APPROX_PERCENTILE),
+    ("quantile_at_value", APPROX_PERCENTILE),
+    ("tdigest_agg", APPROX_PERCENTILE),
+    ("trim_qdigest", APPROX_PERCENTILE),
+    ("value_at_quantile", APPROX_PERCENTILE),
+    ("values_at_quantiles", APPROX_PERCENTILE),
+    ("learn_classifier", "another tool"),
+];
+
+const APPROX_DISTINCT: &str = "approx_distinct over the rows themselves";
+const APPROX_PERCENTILE: &str = "approx_percentile over the rows themselves";
+
+/// Standard errors that `approx_distinct` takes, as in Trino.
+const ERRORS: std::ops::RangeInclusive<f64> = 0.004_062_5..=0.26;
+
+pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
+    let span = expr.span();
+    let Expr::Function(function) = expr else {
+        return Ok(());
+    };
+    let [part] = function.name.0.as_slice() else {
+        return Ok(());
+    };
+    let Some(ident) = part.as_ident() else {
+        return Ok(());
+    };
+    let name = ident.value.to_lowercase();
+    if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
+        rename(function, ours);
+        return Ok(());
+    }
+    if let Some((_, instead)) = MISSING.iter().find(|(trino, _)| *trino == name) {
+        let message = format!("`{name}` is not available here; use {instead}");
+        return Err(ParseError::at(span, message));
+    }
+    match name.as_str() {
+        "current_timestamp" | "now" => {
+            let zoned = DataType::Timestamp(Some(3), TimezoneInfo::WithTimeZone);
+            *expr = plain_cast(call("now", vec![]), zoned);
+        }
+        "localtimestamp" => {
+            let plain = DataType::Timestamp(Some(3), TimezoneInfo::None);
+            *expr = plain_cast(call("now", vec![]), plain);
+        }
+        "count_if" => count_if(function, span)?,
+        "array_sort" => {
+            if let Some([_, Expr::Lambda(_)]) = plain_args(function).as_deref() {
+                rename(function, "__array_sort_by");
+            }
+        }
+        "max" | "min" if plain_args(function).is_some_and(|args| args.len() == 2) => {
+            rename(function, if name == "max" { "__max_n" } else { "__min_n" });
+        }
+        "approx_distinct" => approx_distinct(expr, span)?,
+        "grouping" => {
+            let grouping = std::mem::replace(expr, null());
+            *expr = plain_cast(grouping, DataType::BigInt(None));
+        }
+        "listagg" => *expr = listagg(function, span)?,
+        "reduce_agg" => *expr = reduce_agg(function, span)?,
+        "if" => *expr = conditional(function, span)?,
+        "try" => {
+            let args = plain_args(function).unwrap_or_default();
+            let [tried] = args.as_slice() else {
+                return Err(ParseError::at(span, "`try` takes one expression"));
+            };
+            *expr = call("__try", vec![lambda(Ident::new("__row"), (*tried).clone())]);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn rename(function: &mut Function, name: &str) {
+    let span = function.name.span();
+    function.name = ObjectName::from(vec![ident_at(name, span)]);
+}
+
+fn conditional(function: &Function, span: Span) -> Result<Expr, ParseError> {
+    match plain_args(function).unwrap_or_default().as_slice() {
+        [condition, result] => Ok(case((*condition).clone(), (*result).clone(), None)),
+        [condition, result, otherwise] => Ok(case(
+            (*condition).clone(),
+            (*result).clone(),
+            Some((*otherwise).clone()),
+        )),
+        _ => {
+            let message = "`if` takes a condition and one or two values";
+            Err(ParseError::at(span, message))
+        }
+    }
+}
+
+fn and(filter: Option<Box<Expr>>, condition: Expr) -> Expr {
+    let condition = Expr::Nested(Box::new(condition));
+    match filter {
+        None => condition,
+        Some(filter) => Expr::BinaryOp {
+            left: Box::new(Expr::Nested(filter)),
+            op: BinaryOperator::And,
+            right: Box::new(condition),
+        },
+    }
+}
+
+/// `count_if(x)` as `count(*) FILTER (WHERE x)`.
+fn count_if(function: &mut Function, span: Span) -> Result<(), ParseError> {
+    let condition = match plain_args(function).as_deref() {
+        Some([condition]) => (*condition).clone(),
+        _ => return Err(ParseError::at(span, "`count_if` takes one condition")),
+    };
+    function.filter = Some(Box::new(and(function.filter.take(), condition)));
+    function.name = ObjectName::from(vec![ident_at("count", span)]);
+    function.args = FunctionArguments::List(FunctionArgumentList {
+        duplicate_treatment: None,
+        args: vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)],
+        clauses: vec![],
+    });
+    Ok(())
+}
+
+/// `approx_distinct(x, e)` as a bigint; DataFusion's error is smaller than any `e` that is allowed.
+fn approx_distinct(expr: &mut Expr, span: Span) -> Result<(), ParseError> {
+    let Expr::Function(function) = expr else {
+        return Ok(());
+    };
+    if let FunctionArguments::List(list) = &mut function.args
+        && list.args.len() == 2
+    {
+        if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(error))) = list.args.last()
+            && let Some(error) = literals::written(error)
+            && error
+                .parse()
+                .is_ok_and(|error: f64| !ERRORS.contains(&error))
+        {
+            let message = format!(
+                "the error must be from {} to {}",
+                ERRORS.start(),
+                ERRORS.end()
+            );
+            return Err(ParseError::at(span, message));
+        }
+        list.args.truncate(1);
+    }
+    let function = std::mem::replace(expr, null());
+    *expr = plain_cast(function, DataType::BigInt(None));
+    Ok(())
+}
+
+/// `array_agg(x …) FILTER (WHERE x IS NOT NULL …)` with the order, filter and window of a function.
+fn gathered(
+    function: &Function,
+    value: &Expr,
+    duplicates: Option<DuplicateTreatment>,
+    order: FunctionArgumentClause,
+) -> Expr {
+    let is_there = Expr::IsNotNull(Box::new(value.clone()));
+    let has_order = !matches!(&order, FunctionArgumentClause::OrderBy(keys) if keys.is_empty());
+    let mut gathering = function.clone();
+    gathering.name = ObjectName::from(vec![Ident::new("array_agg")]);
+    gathering.within_group = vec![];
+    gathering.filter = Some(Box::new(and(gathering.filter.take(), is_there)));
+    gathering.args = FunctionArguments::List(FunctionArgumentList {
+        duplicate_treatment: duplicates,
+        args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value.clone()))],
+        clauses: if has_order { vec![order] } else { vec![] },
+    });
+    Expr::Function(gathering)
+}
+
+/// `listagg(x, s ON OVERFLOW …) WITHIN GROUP (ORDER BY y)` as
+/// `__listagg(array_agg(x ORDER BY y) FILTER (WHERE x IS NOT NULL), s, …)`.
+fn listagg(function: &Function, span: Span) -> Result<Expr, ParseError> {
+    let wrong = || ParseError::at(span, "`listagg` takes a text and a separator");
+    let FunctionArguments::List(list) = &function.args else {
+        return Err(wrong());
+    };
+    if function.over.is_some() {
+        let message =
+            "`listagg` has no window frames; array_join(array_agg(…) OVER (…), …) does that";
+        return Err(ParseError::at(span, message));
+    }
+    if function.within_group.is_empty() {
+        let message = "`listagg` needs WITHIN GROUP (ORDER BY …)";
+        return Err(ParseError::at(span, message));
+    }
+    let args = list.args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    let args: Vec<&Expr> = args.collect::<Option<_>>().ok_or_else(wrong)?;
+    let (value, separator) = match args.as_slice() {
+        [value] => (*value, text("")),
+        [value, separator] => (*value, (*separator).clone()),
+        _ => return Err(wrong()),
+    };
+    let (mut filler, mut on_overflow) = (text("..."), "error");
+    for clause in &list.clauses {
+        if let FunctionArgumentClause::OnOverflow(ListAggOnOverflow::Truncate {
+            filler: given,
+            with_count,
+        }) = clause
+        {
+            on_overflow = if *with_count {
+                "with count"
+            } else {
+                "without count"
+            };
+            if let Some(given) = given {
+                filler = given.as_ref().clone();
+            }
+        }
+    }
+    let order = FunctionArgumentClause::OrderBy(function.within_group.clone());
+    let gathered = gathered(function, value, list.duplicate_treatment, order);
+    Ok(call(
+        "__listagg",
+        vec![gathered, separator, text(on_overflow), filler],
+    ))
+}
+
+/// `reduce_agg(x, s, f, g)` as `reduce(array_agg(x) FILTER (WHERE x IS NOT NULL), s, f, s -> s)`:
+/// states are never combined, as all values of a group are in one place.
+fn reduce_agg(function: &Function, span: Span) -> Result<Expr, ParseError> {
+    let args = plain_args(function).unwrap_or_default();
+    let [value, initial, step, Expr::Lambda(_)] = args.as_slice() else {
+        let message = "`reduce_agg` takes a value, an initial state and two lambdas";
+        return Err(ParseError::at(span, message));
+    };
+    let order = FunctionArgumentClause::OrderBy(vec![]);
+    let gathered = gathered(function, value, None, order);
+    let state = Ident::new("__state");
+    let same = lambda(state.clone(), Expr::Identifier(state));
+    Ok(call(
+        "reduce",
+        vec![gathered, (*initial).clone(), (*step).clone(), same],
+    ))
+}

@@ -1,0 +1,583 @@
+//! `CREATE TABLE … AS`, `INSERT INTO`, `UNLOAD`: rows of queries that are kept, or leave.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use chrono::{DateTime, Utc};
+use datafusion::{
+    arrow::datatypes::{DataType, SchemaRef},
+    common::ScalarValue,
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, expr_fn::cast, lit},
+};
+use kennel_athena::statement::{
+    Column, Embedded, HiveTable, Piece, Properties, Property, TableName, hive_type,
+};
+use kennel_cache::{Put, UserTable};
+
+use super::{done, parts, refused};
+use crate::{
+    Answer, Engine, EngineError, Outcome, ParamValues,
+    catalog::{
+        columns_text, is_built_in,
+        user::{
+            self, Definition,
+            rows::{self, COLUMNS_PROPERTY},
+        },
+    },
+    session,
+};
+
+/// Properties of a CTAS that say how files lie on S3: here they say nothing.
+const STORAGE_PROPERTIES: [&str; 9] = [
+    "bucketed_by",
+    "bucket_count",
+    "compression_level",
+    "field_delimiter",
+    "is_external",
+    "orc_compression",
+    "parquet_compression",
+    "vacuum_max_snapshots_to_keep",
+    "write_compression",
+];
+
+/// The table that a `CREATE TABLE … AS` wants.
+pub(super) struct NewTable<'a> {
+    pub(super) name: &'a TableName,
+    pub(super) if_not_exists: bool,
+    pub(super) properties: &'a Properties,
+    pub(super) with_data: bool,
+}
+
+/// The rows of an `UNLOAD`, and where they go.
+pub struct Unload {
+    /// The rows.
+    pub answer: Answer,
+    /// The folder.
+    pub folder: PathBuf,
+    /// The form of the files.
+    pub format: UnloadFormat,
+    /// What to know.
+    pub notes: Vec<String>,
+}
+
+/// The form of an unloaded file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnloadFormat {
+    /// Parquet.
+    Parquet,
+    /// One JSON object a line.
+    Json,
+    /// Hive's text: no header, no quotes, null as `\N`.
+    Text {
+        /// What stands between the values.
+        delimiter: char,
+    },
+}
+
+impl Engine {
+    /// Plans a query that is a part of a statement; its errors point into the statement.
+    pub(super) async fn plan_in(
+        &self,
+        query: &Embedded,
+        piece: &Piece,
+        values: &ParamValues,
+    ) -> Result<LogicalPlan, EngineError> {
+        let text = query.in_place(&piece.text);
+        session::plan(
+            &self.context,
+            &self.shared,
+            &text,
+            &self.bound(values),
+            None,
+        )
+        .await
+        .map_err(|error| error.within(&text, &piece.text, (1, 1)))
+    }
+
+    async fn start_in(
+        &self,
+        plan: LogicalPlan,
+        query: &Embedded,
+        piece: &Piece,
+    ) -> Result<Answer, EngineError> {
+        let text = query.in_place(&piece.text);
+        session::start(&self.context, &self.shared, &text, plan)
+            .await
+            .map_err(|error| error.within(&text, &piece.text, (1, 1)))
+    }
+
+    pub(super) async fn create_table_as(
+        &self,
+        wanted: NewTable<'_>,
+        query: &Embedded,
+        piece: &Piece,
+        values: &ParamValues,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, EngineError> {
+        let (schema, name) = parts(wanted.name)?;
+        let form = Form::read(wanted.properties)?;
+        if is_built_in(&schema, &name) {
+            return Err(refused(
+                format!("{schema}.{name} is built in"),
+                "give the table another name, or another database",
+            ));
+        }
+        let is_there = user::find(&self.shared, &schema, &name).map_err(|e| self.told(e))?;
+        if is_there.is_some() {
+            return match wanted.if_not_exists {
+                true => Ok(done(
+                    format!("table {schema}.{name} is there"),
+                    vec!["it exists: nothing was changed".into()],
+                )),
+                false => Err(exists(&schema, &name)),
+            };
+        }
+        let mut catalog = self.catalog()?;
+        let plan = self.plan_in(query, piece, values).await?;
+        let answer = self.start_in(plan, query, piece).await?;
+        let stored = rows::stored_schema(&answer.schema);
+        distinct_columns(&stored)?;
+        let partitions = form.partition_columns(&stored)?;
+        let stage = catalog.stage()?;
+        let caveats = answer.caveats;
+        let files = match wanted.with_data {
+            true => rows::write(answer.stream, &stored, &stage)
+                .await
+                .map_err(|e| EngineError::from_datafusion(e, &piece.text, &[]))?,
+            false => vec![],
+        };
+        let row_count: u64 = files.iter().map(|file| file.row_count).sum();
+        let kept = UserTable {
+            definition: definition_of(&schema, &name, &stored, &partitions, &form),
+            created_at: now,
+            schema: schema.clone(),
+            name: name.clone(),
+        };
+        if !catalog.put_table(&kept, &files, Put::New, Some(&stage))? {
+            return Err(exists(&schema, &name));
+        }
+        Ok(Outcome::Done {
+            message: format!("created table {schema}.{name} with {row_count} rows"),
+            notes: form.notes,
+            caveats,
+        })
+    }
+
+    pub(super) async fn insert(
+        &self,
+        table: &TableName,
+        columns: &[String],
+        query: &Embedded,
+        piece: &Piece,
+        values: &ParamValues,
+    ) -> Result<Outcome, EngineError> {
+        self.must_exist(table).await?;
+        let (schema, name) = self.kept_name(table)?;
+        let kept = user::find(&self.shared, &schema, &name).map_err(|e| self.told(e))?;
+        let (Some(Definition::Rows(_)), Some(kept)) = (self.definition(&schema, &name)?, kept)
+        else {
+            return Err(refused(
+                format!("{table} is read from the mirror: nothing can be inserted"),
+                "CREATE TABLE … AS SELECT makes a table that takes rows",
+            ));
+        };
+        let Some(target) = self
+            .provider(&schema, &name)
+            .await
+            .map(|table| table.schema())
+        else {
+            return Err(refused(
+                format!("table `{table}` not found"),
+                "SHOW TABLES lists them",
+            ));
+        };
+        let plan = self.plan_in(query, piece, values).await?;
+        let plan = fitted(plan, &target, columns).map_err(|message| EngineError::Table {
+            message,
+            hint: Some(format!("DESCRIBE {schema}.{name} shows its columns")),
+        })?;
+        let mut catalog = self.catalog()?;
+        let stage = catalog.stage()?;
+        let answer = self.start_in(plan, query, piece).await?;
+        let files = rows::write(answer.stream, &target, &stage)
+            .await
+            .map_err(|e| EngineError::from_datafusion(e, &piece.text, &[]))?;
+        let row_count: u64 = files.iter().map(|file| file.row_count).sum();
+        if !catalog.add_files(&kept, &files, &stage)? {
+            return Err(refused(
+                format!("table {schema}.{name} was dropped meanwhile"),
+                "create it anew",
+            ));
+        }
+        Ok(Outcome::Done {
+            message: format!("inserted {row_count} rows into {schema}.{name}"),
+            notes: vec![],
+            caveats: answer.caveats,
+        })
+    }
+
+    pub(super) async fn unload(
+        &self,
+        query: &Embedded,
+        to: &str,
+        properties: &Properties,
+        piece: &Piece,
+        values: &ParamValues,
+    ) -> Result<Outcome, EngineError> {
+        let folder = local_folder(to)?;
+        let (format, notes) = unload_format(properties)?;
+        let plan = self.plan_in(query, piece, values).await?;
+        distinct_columns(&plan.schema().as_arrow().clone().into())?;
+        let answer = self.start_in(plan, query, piece).await?;
+        Ok(Outcome::Unload(Unload {
+            answer,
+            folder,
+            format,
+            notes,
+        }))
+    }
+}
+
+fn exists(schema: &str, name: &str) -> EngineError {
+    refused(
+        format!("table {schema}.{name} exists already"),
+        "CREATE TABLE IF NOT EXISTS leaves it, DROP TABLE takes it away",
+    )
+}
+
+/// How a CTAS wants its rows kept.
+struct Form {
+    format: String,
+    partitioned_by: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Form {
+    fn read(properties: &Properties) -> Result<Self, EngineError> {
+        let mut form = Self {
+            format: "PARQUET".into(),
+            partitioned_by: vec![],
+            notes: vec![],
+        };
+        for (name, value) in properties {
+            match (name.as_str(), value) {
+                ("format", Property::Text(format)) => {
+                    form.format = format.to_ascii_uppercase();
+                    let known = ["PARQUET", "ORC", "AVRO", "JSON", "TEXTFILE", "ION"];
+                    if !known.contains(&form.format.as_str()) {
+                        return Err(refused(
+                            format!("`{format}` is no format of a table"),
+                            "PARQUET, ORC, AVRO, JSON and TEXTFILE are",
+                        ));
+                    }
+                    if form.format != "PARQUET" {
+                        let note = format!(
+                            "its rows lie in Parquet, not in {}; queries see no difference",
+                            form.format
+                        );
+                        form.notes.push(note);
+                    }
+                }
+                ("partitioned_by", Property::List(columns)) => {
+                    form.partitioned_by = columns.iter().map(|name| name.to_lowercase()).collect();
+                }
+                ("external_location", Property::Text(location)) => form.notes.push(format!(
+                    "its rows lie in the cache, not in {location}: nothing is written to S3"
+                )),
+                ("table_type", Property::Text(kind)) if kind.eq_ignore_ascii_case("HIVE") => {}
+                ("table_type" | "partitioning" | "location", _) => {
+                    return Err(EngineError::Unsupported {
+                        what: format!("CREATE TABLE … AS with `{name}`"),
+                        hint: "tables of Hive can be made, tables of Iceberg cannot: leave table_type, location and partitioning out".into(),
+                    });
+                }
+                (name, _) if STORAGE_PROPERTIES.contains(&name) => {}
+                (name, _) => {
+                    let known = STORAGE_PROPERTIES.iter().chain(&[
+                        "format",
+                        "partitioned_by",
+                        "external_location",
+                        "table_type",
+                    ]);
+                    let known = known.map(|name| (*name).to_owned()).collect::<Vec<_>>();
+                    return Err(EngineError::Table {
+                        message: format!("a table has no property `{name}`, or not of this form"),
+                        hint: crate::error::nearest(name, &known)
+                            .map(|name| format!("did you mean `{name}`?")),
+                    });
+                }
+            }
+        }
+        Ok(form)
+    }
+
+    /// The partition columns: the last ones of the query, in its order.
+    fn partition_columns(&self, schema: &SchemaRef) -> Result<Vec<String>, EngineError> {
+        let names = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().to_lowercase());
+        let names = names.collect::<Vec<_>>();
+        let wanted = &self.partitioned_by;
+        if names.len() <= wanted.len() || !names.ends_with(wanted) {
+            return match wanted.is_empty() {
+                true => Ok(vec![]),
+                false => Err(refused(
+                    format!(
+                        "the partition columns {} are not the last of the query",
+                        wanted.join(", ")
+                    ),
+                    "select them last, in the same order, after at least one other column",
+                )),
+            };
+        }
+        Ok(wanted.clone())
+    }
+}
+
+/// The definition of a table of rows: Hive's DDL, and the exact types beside it.
+fn definition_of(
+    schema: &str,
+    name: &str,
+    stored: &SchemaRef,
+    partitions: &[String],
+    form: &Form,
+) -> String {
+    let (partition_columns, columns) = stored
+        .fields()
+        .iter()
+        .map(|field| Column {
+            name: field.name().to_lowercase(),
+            data_type: field.data_type().clone(),
+            comment: None,
+        })
+        .partition(|column: &Column| partitions.contains(&column.name));
+    let properties = BTreeMap::from([
+        (COLUMNS_PROPERTY.to_owned(), columns_text(stored)),
+        (
+            "classification".to_owned(),
+            form.format.to_ascii_lowercase(),
+        ),
+    ]);
+    HiveTable {
+        name: TableName::new(Some(schema), name),
+        if_not_exists: false,
+        columns,
+        partition_columns,
+        comment: None,
+        clustering: None,
+        row_format: None,
+        stored_as: None,
+        location: None,
+        properties,
+    }
+    .to_ddl()
+}
+
+/// Refuses columns that no table or view can have.
+pub(super) fn distinct_columns(schema: &SchemaRef) -> Result<(), EngineError> {
+    let mut names = BTreeSet::new();
+    for field in schema.fields() {
+        // What Trino allows twice in a result is marked.
+        let name = field
+            .name()
+            .split('\u{1}')
+            .next()
+            .unwrap_or_default()
+            .to_lowercase();
+        if field.data_type() == &DataType::Null {
+            return Err(refused(
+                format!("column `{name}` has no type"),
+                "CAST(NULL AS varchar) gives it one",
+            ));
+        }
+        if !names.insert(name.clone()) {
+            return Err(refused(
+                format!("column `{name}` is given twice"),
+                "AS gives one of them another name",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a query in the columns of a table: by position; what is not given is null.
+fn fitted(
+    plan: LogicalPlan,
+    target: &SchemaRef,
+    columns: &[String],
+) -> Result<LogicalPlan, String> {
+    let names = match columns.is_empty() {
+        true => target
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect(),
+        false => columns.to_vec(),
+    };
+    let given = plan
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), field.data_type().clone()));
+    let given = given.collect::<Vec<_>>();
+    if given.len() != names.len() {
+        return Err(format!(
+            "the query gives {} columns, {} are wanted",
+            given.len(),
+            names.len()
+        ));
+    }
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| target.column_with_name(name).is_none())
+    {
+        return Err(format!("the table has no column `{unknown}`"));
+    }
+    let qualified = plan.schema().columns();
+    let mut exprs: Vec<Expr> = Vec::new();
+    for field in target.fields() {
+        let data_type = field.data_type();
+        let value = match names.iter().position(|name| name == field.name()) {
+            None => lit(ScalarValue::try_from(data_type).map_err(|e| e.strip_backtrace())?),
+            Some(index) => {
+                let from = &given[index].1;
+                if !goes_into(from, data_type) {
+                    return Err(format!(
+                        "column `{}` is {}, the query gives {}",
+                        field.name(),
+                        hive_type(data_type),
+                        hive_type(from)
+                    ));
+                }
+                let value = Expr::Column(qualified[index].clone());
+                if from == data_type {
+                    value
+                } else {
+                    cast(value, data_type.clone())
+                }
+            }
+        };
+        exprs.push(value.alias(field.name()));
+    }
+    let plan = LogicalPlanBuilder::from(plan).project(exprs);
+    plan.and_then(LogicalPlanBuilder::build)
+        .map_err(|e| e.strip_backtrace())
+}
+
+/// Whether values of one type go into a column of another without a cast that is written down.
+fn goes_into(from: &DataType, to: &DataType) -> bool {
+    let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View);
+    from == to
+        || from == &DataType::Null
+        || from.is_numeric() && to.is_numeric()
+        || is_text(from) && is_text(to)
+        || matches!(
+            (from, to),
+            (
+                DataType::Timestamp(..) | DataType::Date32,
+                DataType::Timestamp(..)
+            )
+        )
+        || from.is_nested()
+            && to.is_nested()
+            && datafusion::arrow::compute::can_cast_types(from, to)
+}
+
+/// The folder that a location names.
+fn local_folder(to: &str) -> Result<PathBuf, EngineError> {
+    let hint = "give a folder of this machine: TO 'file:///path/to/folder/'; another program copies it to S3";
+    let path = match to.split_once("://") {
+        Some(("file", path)) => path,
+        Some(("s3" | "s3a" | "s3n", _)) => {
+            return Err(EngineError::Unsupported {
+                what: "UNLOAD into S3".into(),
+                hint: hint.into(),
+            });
+        }
+        Some((scheme, _)) => {
+            return Err(EngineError::Unsupported {
+                what: format!("UNLOAD to `{scheme}://`"),
+                hint: hint.into(),
+            });
+        }
+        None => to,
+    };
+    match path.trim().is_empty() {
+        true => Err(refused("UNLOAD … TO names no folder".into(), hint)),
+        false => Ok(PathBuf::from(path)),
+    }
+}
+
+fn unload_format(properties: &Properties) -> Result<(UnloadFormat, Vec<String>), EngineError> {
+    let mut notes = Vec::new();
+    let text = |name: &str| match properties.get(name) {
+        Some(Property::Text(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let delimiter = match text("field_delimiter") {
+        None => '\u{1}',
+        Some(text) => {
+            let mut chars = text.chars();
+            match (chars.next(), chars.next()) {
+                (Some(one), None) => one,
+                (Some('\\'), Some('t')) => '\t',
+                _ => {
+                    return Err(refused(
+                        "field_delimiter is one character".into(),
+                        "field_delimiter = ','",
+                    ));
+                }
+            }
+        }
+    };
+    if properties.contains_key("partitioned_by") {
+        return Err(EngineError::Unsupported {
+            what: "UNLOAD with partitioned_by".into(),
+            hint: "unload the rows of each value into a folder of its own, with WHERE".into(),
+        });
+    }
+    let known = [
+        "format",
+        "compression",
+        "compression_level",
+        "field_delimiter",
+    ];
+    if let Some(unknown) = properties
+        .keys()
+        .find(|name| !known.contains(&name.as_str()))
+    {
+        return Err(refused(
+            format!("UNLOAD has no property `{unknown}`"),
+            "it has format, compression, compression_level and field_delimiter",
+        ));
+    }
+    let name = text("format").unwrap_or_default().to_ascii_uppercase();
+    let format = match name.as_str() {
+        "PARQUET" => UnloadFormat::Parquet,
+        "JSON" => UnloadFormat::Json,
+        "TEXTFILE" => UnloadFormat::Text { delimiter },
+        "" => {
+            return Err(refused(
+                "UNLOAD has no format".into(),
+                "WITH (format = 'PARQUET') gives it one",
+            ));
+        }
+        _ => {
+            return Err(EngineError::Unsupported {
+                what: format!("UNLOAD in {name}"),
+                hint: "PARQUET, JSON and TEXTFILE can be written; `-o FILE.xlsx` and others write a result, too".into(),
+            });
+        }
+    };
+    let wants_none = text("compression").is_some_and(|text| text.eq_ignore_ascii_case("none"));
+    if format != UnloadFormat::Parquet && !wants_none {
+        notes.push("the file is not compressed".into());
+    }
+    Ok((format, notes))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! The pages of one column in one row group, as they lie in a file, and what the footer says of them.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use datafusion::parquet::{
+    basic::{Compression, Encoding},
+    bloom_filter::Sbbf,
+    column::{
+        page::{CompressedPage, Page, PageWriter},
+        writer::ColumnCloseResult,
+    },
+    errors::ParquetError,
+    file::{
+        metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder},
+        statistics::Statistics,
+        writer::{SerializedPageWriter, TrackedWrite},
+    },
+    schema::types::ColumnDescPtr,
+};
+
+use super::dictionary::Dictionary;
+
+/// The compressors of a file: one for all columns, which are compressed page by page.
+pub(crate) struct Codecs {
+    snappy: snap::raw::Encoder,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    compressed: Vec<u8>,
+}
+
+impl Codecs {
+    /// With zstd at a level, if there is one.
+    pub(crate) fn try_new(zstd_level: Option<i32>) -> Result<Self, ParquetError> {
+        let zstd = zstd_level.map(zstd::bulk::Compressor::new).transpose()?;
+        Ok(Self {
+            snappy: snap::raw::Encoder::new(),
+            zstd,
+            compressed: Vec::new(),
+        })
+    }
+
+    fn compress(&mut self, compression: Compression, bytes: &[u8]) -> Result<&[u8], ParquetError> {
+        let room = match compression {
+            Compression::ZSTD(_) => zstd::zstd_safe::compress_bound(bytes.len()),
+            _ => snap::raw::max_compress_len(bytes.len()),
+        };
+        if self.compressed.len() < room {
+            self.compressed.resize(room, 0);
+        }
+        let length = match (compression, &mut self.zstd) {
+            (Compression::ZSTD(_), Some(zstd)) => {
+                zstd.compress_to_buffer(bytes, &mut self.compressed[..])?
+            }
+            (Compression::SNAPPY, _) => self
+                .snappy
+                .compress(bytes, &mut self.compressed)
+                .map_err(|error| ParquetError::External(Box::new(error)))?,
+            (other, _) => {
+                return Err(ParquetError::NYI(format!("no compressor for {other}")));
+            }
+        };
+        Ok(&self.compressed[..length])
+    }
+}
+
+/// One page of values.
+pub(super) struct DataPage<'p> {
+    /// Encoded; empty in a column without lists.
+    pub(super) repetition_levels: &'p [u8],
+    /// Encoded.
+    pub(super) definition_levels: &'p [u8],
+    /// Encoded.
+    pub(super) values: &'p [u8],
+    pub(super) encoding: Encoding,
+    /// Levels: as many as rows, but for lists.
+    pub(super) level_count: usize,
+    pub(super) null_count: usize,
+    pub(super) row_count: usize,
+    /// Least and greatest value, as the column index holds them; `None` when all are null, or nobody counts.
+    pub(super) bounds: Option<(Vec<u8>, Vec<u8>)>,
+    /// Bytes of its texts.
+    pub(super) text_bytes: Option<i64>,
+}
+
+/// The pages so far.
+pub(super) struct Chunk {
+    descr: ColumnDescPtr,
+    compression: Compression,
+    pages: TrackedWrite<Vec<u8>>,
+    encodings: Vec<Encoding>,
+    uncompressed_bytes: usize,
+    level_count: usize,
+    row_count: usize,
+    null_count: usize,
+    text_bytes: Option<i64>,
+    offsets: OffsetIndexBuilder,
+    index: Option<ColumnIndexBuilder>,
+    page: Vec<u8>,
+}
+
+impl Chunk {
+    /// Without pages; `has_bounds` says whether the column index gets bounds.
+    pub(super) fn new(descr: ColumnDescPtr, compression: Compression, has_bounds: bool) -> Self {
+        Self {
+            index: has_bounds.then(|| ColumnIndexBuilder::new(descr.physical_type())),
+            descr,
+            compression,
+            pages: TrackedWrite::new(Vec::new()),
+            encodings: vec![Encoding::RLE],
+            uncompressed_bytes: 0,
+            level_count: 0,
+            row_count: 0,
+            null_count: 0,
+            text_bytes: None,
+            offsets: OffsetIndexBuilder::new(),
+            page: Vec::new(),
+        }
+    }
+
+    pub(super) fn descr(&self) -> &ColumnDescPtr {
+        &self.descr
+    }
+
+    pub(super) fn null_count(&self) -> u64 {
+        self.null_count as u64
+    }
+
+    /// Bytes of the pages so far.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.pages.bytes_written()
+    }
+
+    pub(super) fn add(
+        &mut self,
+        page: DataPage<'_>,
+        codecs: &mut Codecs,
+    ) -> Result<(), ParquetError> {
+        let buffer = &mut self.page;
+        buffer.clear();
+        buffer.extend_from_slice(page.repetition_levels);
+        buffer.extend_from_slice(page.definition_levels);
+        let level_bytes = buffer.len();
+        let compressed = codecs.compress(self.compression, page.values)?;
+        let is_compressed = compressed.len() < page.values.len();
+        buffer.extend_from_slice(if is_compressed {
+            compressed
+        } else {
+            page.values
+        });
+        let data = Page::DataPageV2 {
+            buf: Bytes::copy_from_slice(buffer),
+            num_values: page.level_count as u32,
+            encoding: page.encoding,
+            num_nulls: page.null_count as u32,
+            num_rows: page.row_count as u32,
+            def_levels_byte_len: page.definition_levels.len() as u32,
+            rep_levels_byte_len: page.repetition_levels.len() as u32,
+            is_compressed,
+            statistics: None,
+        };
+        let data = CompressedPage::new(data, level_bytes + page.values.len());
+        let written = SerializedPageWriter::new(&mut self.pages).write_page(data)?;
+        if !self.encodings.contains(&page.encoding) {
+            self.encodings.push(page.encoding);
+        }
+        self.uncompressed_bytes += written.uncompressed_size;
+        self.level_count += page.level_count;
+        self.row_count += page.row_count;
+        self.null_count += page.null_count;
+        if let Some(bytes) = page.text_bytes {
+            *self.text_bytes.get_or_insert_default() += bytes;
+        }
+        self.offsets
+            .append_offset_and_size(written.offset as i64, written.compressed_size as i32);
+        self.offsets.append_row_count(page.row_count as i64);
+        self.offsets
+            .append_unencoded_byte_array_data_bytes(page.text_bytes);
+        if let Some(index) = &mut self.index {
+            let is_null = page.bounds.is_none();
+            let (least, greatest) = page.bounds.unwrap_or_default();
+            index.append(is_null, least, greatest, page.null_count as i64);
+        }
+        Ok(())
+    }
+
+    /// The chunk with its dictionary, if it has one, and its entry in the footer.
+    pub(super) fn close(
+        mut self,
+        dictionary: Option<&Dictionary>,
+        statistics: Option<Statistics>,
+        bloom_filter: Option<Sbbf>,
+        codecs: &mut Codecs,
+    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+        let mut dictionary_bytes = 0;
+        let mut bytes = Vec::new();
+        if let Some(dictionary) = dictionary {
+            let page = Page::DictionaryPage {
+                buf: Bytes::copy_from_slice(codecs.compress(self.compression, dictionary.page())?),
+                num_values: dictionary.len() as u32,
+                encoding: Encoding::PLAIN,
+                is_sorted: false,
+            };
+            let page = CompressedPage::new(page, dictionary.page().len());
+            let mut sink = TrackedWrite::new(bytes);
+            let written = SerializedPageWriter::new(&mut sink).write_page(page)?;
+            dictionary_bytes = written.compressed_size;
+            self.uncompressed_bytes += written.uncompressed_size;
+            if !self.encodings.contains(&Encoding::PLAIN) {
+                self.encodings.push(Encoding::PLAIN);
+            }
+            bytes = sink.into_inner()?;
+        }
+        self.pages.flush()?;
+        bytes.extend_from_slice(self.pages.inner());
+        let mut metadata = ColumnChunkMetaData::builder(self.descr)
+            .set_compression(self.compression)
+            .set_encodings(self.encodings)
+            .set_total_compressed_size(bytes.len() as i64)
+            .set_total_uncompressed_size(self.uncompressed_bytes as i64)
+            .set_num_values(self.level_count as i64)
+            .set_unencoded_byte_array_data_bytes(self.text_bytes)
+            .set_data_page_offset(0);
+        if let Some(statistics) = statistics {
+            metadata = metadata.set_statistics(statistics);
+        }
+        let close = ColumnCloseResult {
+            bytes_written: bytes.len() as u64,
+            rows_written: self.row_count as u64,
+            metadata: metadata.build()?,
+            bloom_filter,
+            column_index: self.index.map(ColumnIndexBuilder::build).transpose()?,
+            offset_index: Some(self.offsets.build()),
+        };
+        let close = close.update_dictionary_location(dictionary_bytes)?;
+        Ok((bytes.into(), close))
+    }
+}

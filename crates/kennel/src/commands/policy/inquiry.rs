@@ -1,0 +1,76 @@
+//! What the questions about principals have in common: they observe, say what they rest on, and answer with rows.
+
+use kennel_engine::Engine;
+
+use super::{
+    observe::{self, Observation, WindowArgs},
+    rows::{self, Column},
+};
+use crate::{
+    commands::questions::{OutputArgs, Verdict},
+    context::Context,
+    error::CliError,
+    exit::Exit,
+};
+
+/// A question about principals, from the first look at the cache to the exit code.
+pub(super) struct Inquiry<'c> {
+    /// Over the whole cache.
+    pub(super) engine: Engine,
+    /// What the answer lacks, so far.
+    pub(super) verdict: Verdict,
+    /// Terminal and cache.
+    pub(super) cx: &'c Context,
+}
+
+impl<'c> Inquiry<'c> {
+    pub(super) fn open(cx: &'c Context) -> Result<Self, CliError> {
+        Ok(Self {
+            engine: observe::engine(cx)?,
+            verdict: Verdict::default(),
+            cx,
+        })
+    }
+
+    /// Reads the calls of a principal, and says what was looked at.
+    pub(super) async fn observe(
+        &mut self,
+        principal: &str,
+        window: &WindowArgs,
+    ) -> Result<Observation, CliError> {
+        let (seen, notes) = self.observe_quietly(principal, window).await?;
+        for line in notes {
+            self.cx.printer.info(&line);
+        }
+        Ok(seen)
+    }
+
+    /// Reads the calls of a principal; what was looked at is for the caller to say.
+    pub(super) async fn observe_quietly(
+        &mut self,
+        principal: &str,
+        window: &WindowArgs,
+    ) -> Result<(Observation, Vec<String>), CliError> {
+        let seen =
+            observe::observe(&self.engine, principal, window, &mut self.verdict, self.cx).await?;
+        let notes = observe::notes(&self.engine, &seen, principal, self.cx).await?;
+        Ok((seen, notes))
+    }
+
+    /// Writes the rows; the exit code tells what they lack or found.
+    pub(super) fn answer(
+        self,
+        columns: Vec<Column>,
+        output: &OutputArgs,
+        name: &str,
+    ) -> Result<Exit, CliError> {
+        rows::write(
+            columns,
+            output.format,
+            output.output.as_deref(),
+            name,
+            self.cx,
+        )?;
+        Ok(self.verdict.exit())
+    }
+}

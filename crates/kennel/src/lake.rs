@@ -1,0 +1,110 @@
+//! CloudTrail Lake's SQL, pasted here: what is the same question in Athena's.
+//!
+//! Source: CloudTrail user guide, "CloudTrail Lake SQL constraints" and its sample queries: an event data store's id is
+//! the table, eventTime is a timestamp, and requestParameters and its like are maps.
+
+/// Fields that are maps there and JSON text here.
+const MAPS: [&str; 5] = [
+    "requestparameters",
+    "responseelements",
+    "additionaleventdata",
+    "serviceeventdetails",
+    "eventdata",
+];
+
+/// What to write instead, for a statement that failed.
+pub(crate) fn hints(sql: &str, message: &str) -> Vec<String> {
+    let text = sql.to_lowercase();
+    let mut hints = Vec::new();
+    if reads_event_data_store(&text) {
+        hints.push("an event data store is the table of CloudTrail Lake; here the events are in cloudtrail.cloudtrail_logs, and typed in cloudtrail.events".to_owned());
+    }
+    if let Some(field) = MAPS.iter().find(|field| is_taken_as_map(&text, field)) {
+        let (whole, key) = match *field {
+            "eventdata" => ("requestparameters", "key"),
+            field => (field, "key"),
+        };
+        hints.push(format!("`{field}` is a map in CloudTrail Lake and JSON text here: json_extract_scalar({whole}, '$.{key}')"));
+    }
+    let compares_time = text.contains("eventtime")
+        && (message.contains("timestamp") || message.contains("date"))
+        && message.contains("varchar");
+    if compares_time {
+        hints.push("`eventtime` is a timestamp in CloudTrail Lake and text here: eventtime > '2026-03-01T00:00:00Z', from_iso8601_timestamp(eventtime), or `event_time` of cloudtrail.events".to_owned());
+    }
+    hints
+}
+
+/// `FROM 12345678-1234-…`, `FROM $EDS_ID`, `FROM event_data_store_id`.
+fn reads_event_data_store(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    let mut names = Vec::new();
+    while let Some(word) = words.next() {
+        if matches!(word, "from" | "join") {
+            names.extend(words.next());
+        }
+    }
+    names.iter().any(|name| {
+        let name = name.trim_matches(['"', '`', '(', ')', ',', ';', '<', '>', '$', '{', '}']);
+        is_uuid(name) || name.contains("eds_id") || name.contains("event_data_store")
+    })
+}
+
+fn is_uuid(name: &str) -> bool {
+    let parts = name.split('-').collect::<Vec<_>>();
+    let lengths = parts.iter().map(|part| part.len()).collect::<Vec<_>>();
+    lengths == [8, 4, 4, 4, 12] && name.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+/// `element_at(requestParameters, 'x')`, `requestParameters['x']`.
+fn is_taken_as_map(text: &str, field: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(field).any(|(at, _)| {
+        let before = text[..at]
+            .trim_end_matches(|c: char| is_word(c) || c == '.')
+            .trim_end();
+        let after = text[at + field.len()..].trim_start();
+        let is_argument = before
+            .strip_suffix('(')
+            .is_some_and(|before| before.trim_end().ends_with("element_at"));
+        after.starts_with('[') || is_argument && after.starts_with(',')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lakes_sql_gets_hints_and_athenas_none() {
+        let store = "SELECT eventName FROM 0a1b2c3d-1234-5678-9abc-0123456789ab WHERE eventTime > '2026-01-01'";
+        assert!(hints(store, "expected an identifier")[0].contains("event data store"));
+        for sql in [
+            "SELECT 1 FROM $EDS_ID",
+            "SELECT 1\nFROM <event_data_store_ID> LIMIT 1",
+        ] {
+            assert_eq!(hints(sql, "").len(), 1, "{sql}");
+        }
+        for sql in [
+            "SELECT element_at(requestParameters, 'bucketName') FROM cloudtrail_logs",
+            "SELECT element_at ( e.responseElements , 'x') FROM t e",
+            "SELECT requestParameters['a'] FROM t",
+        ] {
+            let hints = hints(sql, "no such function");
+            assert!(
+                hints[0].contains("json_extract_scalar("),
+                "{sql}: {hints:?}"
+            );
+        }
+        let message = "these types do not go together: varchar and timestamp";
+        assert!(
+            hints(
+                "SELECT 1 FROM t WHERE eventTime > current_timestamp",
+                message
+            )[0]
+            .contains("from_iso8601_timestamp")
+        );
+        let plain = "SELECT json_extract_scalar(requestparameters, '$.x'), element_at(m, 'y') FROM cloudtrail_logs WHERE eventtime > 'x'";
+        assert!(hints(plain, "column not found").is_empty());
+    }
+}

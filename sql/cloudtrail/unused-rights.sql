@@ -1,0 +1,192 @@
+-- +++
+-- title  = "Rights that a principal has and did not use"
+-- reads  = ["cloudtrail.events", "k9.principal_access_summaries_latest"]
+-- key    = ["customer_id", "account_id", "principal_arn", "service_name", "access_capability", "resource_arn"]
+-- tags   = ["cloudtrail", "least-privilege"]
+-- [params.account_id]
+-- type = "text"
+-- help = "limit to principals of one AWS account"
+-- [params.principal]
+-- type = "text"
+-- required = true
+-- help = "name or ARN of a principal, exactly"
+-- [params.since]
+-- type = "timestamp"
+-- help = "only calls at or after this time count as use"
+-- [params.include_used]
+-- type = "boolean"
+-- default = false
+-- help = "also rights that were used"
+-- +++
+-- One row per right of the principal in k9's newest reports: a capability on a service (blank resource_arn) or on one
+-- of its resources, of services that k9's map of actions knows. The riskiest come first: what administers, then what
+-- deletes data, then what reaches resources tagged Confidential or Restricted. cloudtrail/unused-privilege ranks the
+-- principals.
+--
+-- status is unused; used (only with include_used); or unknown, where nobody can say: the cache has no CloudTrail of the
+-- account, the right works through data events that are not logged there, or the capability was used by calls that name
+-- no resource. calls and last_used count successful calls; calls of a role's sessions are the role's. A capability is
+-- used by the calls that kennel.capabilities lists for it. A resource is found by its ARN in the record, else by its
+-- name in the request. What was not called yet may be needed once a year. kennel policy compare PRINCIPAL shows the
+-- same beside what was used and is not granted.
+WITH granted AS (
+  SELECT
+    customer_id,
+    account_id,
+    principal_arn,
+    max(principal_name) AS principal_name,
+    service_name,
+    access_capability,
+    resource_arn,
+    -- What requests call the resource: the last part of its ARN.
+    reverse(split_part(reverse(replace(resource_arn, ':', '/')), '/', 1)) AS resource_name,
+    max(resource_tag_confidentiality) AS resource_tag_confidentiality
+  FROM k9.principal_access_summaries_latest
+  WHERE ($account_id IS NULL OR account_id = $account_id)
+    AND (principal_name = $principal OR principal_arn = $principal)
+    AND service_name IN (SELECT service_name FROM kennel.capabilities)
+  GROUP BY customer_id, account_id, principal_arn, service_name, access_capability, resource_arn
+),
+calls AS (
+  SELECT
+    principal_arn,
+    service,
+    event_name,
+    event_time,
+    -- Objects are use of their bucket, indexes and streams of their table.
+    CASE
+      WHEN NOT cardinality(resources) > 0 THEN NULL
+      WHEN service = 's3' THEN split_part(resources[1].arn, '/', 1)
+      WHEN service = 'dynamodb'
+        THEN concat(split_part(resources[1].arn, '/', 1), '/', split_part(resources[1].arn, '/', 2))
+      ELSE resources[1].arn
+    END AS target_arn,
+    CASE
+      WHEN cardinality(resources) > 0 THEN NULL
+      WHEN service = 's3' THEN json_extract_scalar(request_parameters, '$.bucketName')
+      WHEN service = 'dynamodb' THEN json_extract_scalar(request_parameters, '$.tableName')
+      WHEN service = 'iam' THEN coalesce(
+        json_extract_scalar(request_parameters, '$.roleName'),
+        json_extract_scalar(request_parameters, '$.userName'),
+        json_extract_scalar(request_parameters, '$.groupName'))
+      WHEN service = 'rds' THEN coalesce(
+        json_extract_scalar(request_parameters, '$.dBInstanceIdentifier'),
+        json_extract_scalar(request_parameters, '$.dBClusterIdentifier'),
+        json_extract_scalar(request_parameters, '$.dBSnapshotIdentifier'))
+      WHEN service = 'redshift' THEN json_extract_scalar(request_parameters, '$.clusterIdentifier')
+      WHEN service = 'sqs'
+        THEN reverse(split_part(reverse(json_extract_scalar(request_parameters, '$.queueUrl')), '/', 1))
+    END AS target_name
+  FROM cloudtrail.events
+  WHERE NOT is_error
+    AND principal_arn IN (SELECT principal_arn FROM granted)
+    AND service IN (SELECT service FROM kennel.capabilities)
+    AND ($since IS NULL OR event_time >= $since)
+),
+used AS (
+  SELECT
+    calls.principal_arn,
+    capabilities.service_name,
+    capabilities.access_capability,
+    calls.target_arn,
+    calls.target_name,
+    count(*) AS calls,
+    max(calls.event_time) AS last_used
+  FROM calls
+  JOIN (SELECT DISTINCT service_name, access_capability, service, event_name FROM kennel.capabilities) AS capabilities
+    ON capabilities.service = calls.service
+   AND capabilities.event_name = calls.event_name
+  GROUP BY
+    calls.principal_arn, capabilities.service_name, capabilities.access_capability, calls.target_arn, calls.target_name
+),
+used_on_service AS (
+  SELECT
+    principal_arn, service_name, access_capability,
+    sum(calls) AS calls,
+    max(last_used) AS last_used,
+    max(CASE WHEN target_arn IS NULL AND target_name IS NULL THEN 1 ELSE 0 END) AS names_nothing
+  FROM used
+  GROUP BY principal_arn, service_name, access_capability
+),
+used_on_arn AS (
+  SELECT principal_arn, service_name, access_capability, target_arn, sum(calls) AS calls, max(last_used) AS last_used
+  FROM used
+  WHERE target_arn IS NOT NULL
+  GROUP BY principal_arn, service_name, access_capability, target_arn
+),
+used_on_name AS (
+  SELECT principal_arn, service_name, access_capability, target_name, sum(calls) AS calls, max(last_used) AS last_used
+  FROM used
+  WHERE target_name IS NOT NULL
+  GROUP BY principal_arn, service_name, access_capability, target_name
+),
+covered AS (
+  SELECT account_id FROM cloudtrail.events GROUP BY account_id
+),
+logged AS (
+  SELECT account_id, service FROM cloudtrail.events WHERE event_category = 'Data' GROUP BY account_id, service
+),
+judged AS (
+  SELECT
+    granted.customer_id,
+    granted.account_id,
+    granted.principal_arn,
+    granted.principal_name,
+    granted.service_name,
+    granted.access_capability,
+    granted.resource_arn,
+    granted.resource_tag_confidentiality,
+    granted.access_capability = 'administer-resource' AS is_administer,
+    granted.access_capability = 'delete-data' AS is_delete,
+    coalesce(granted.resource_tag_confidentiality IN ('Confidential', 'Restricted'), false) AS is_sensitive,
+    covered.account_id IS NOT NULL AS is_covered,
+    CASE
+      WHEN granted.resource_arn IS NULL AND used_on_service.principal_arn IS NOT NULL THEN 'used'
+      WHEN used_on_arn.principal_arn IS NOT NULL OR used_on_name.principal_arn IS NOT NULL THEN 'used'
+      WHEN covered.account_id IS NULL THEN 'unknown'
+      WHEN used_on_service.names_nothing = 1 THEN 'unknown'
+      WHEN granted.service_name IN ('S3', 'DynamoDB', 'DynamoDB Streams', 'SQS', 'RDS Data')
+        AND granted.access_capability IN ('read-data', 'write-data', 'delete-data')
+        AND logged.account_id IS NULL THEN 'unknown'
+      ELSE 'unused'
+    END AS status,
+    CASE
+      WHEN granted.resource_arn IS NULL THEN used_on_service.calls
+      ELSE coalesce(used_on_arn.calls, 0) + coalesce(used_on_name.calls, 0)
+    END AS calls,
+    CASE
+      WHEN granted.resource_arn IS NULL THEN used_on_service.last_used
+      ELSE greatest(
+        coalesce(used_on_arn.last_used, used_on_name.last_used),
+        coalesce(used_on_name.last_used, used_on_arn.last_used))
+    END AS last_used
+  FROM granted
+  LEFT JOIN used_on_service
+    ON used_on_service.principal_arn = granted.principal_arn
+   AND used_on_service.service_name = granted.service_name
+   AND used_on_service.access_capability = granted.access_capability
+  LEFT JOIN used_on_arn
+    ON used_on_arn.principal_arn = granted.principal_arn
+   AND used_on_arn.service_name = granted.service_name
+   AND used_on_arn.access_capability = granted.access_capability
+   AND used_on_arn.target_arn = granted.resource_arn
+  LEFT JOIN used_on_name
+    ON used_on_name.principal_arn = granted.principal_arn
+   AND used_on_name.service_name = granted.service_name
+   AND used_on_name.access_capability = granted.access_capability
+   AND used_on_name.target_name = granted.resource_name
+  LEFT JOIN covered ON covered.account_id = granted.account_id
+  LEFT JOIN logged
+    ON logged.account_id = granted.account_id
+   AND logged.service = CASE granted.service_name
+         WHEN 'S3' THEN 's3' WHEN 'SQS' THEN 'sqs' WHEN 'RDS Data' THEN 'rdsdata' ELSE 'dynamodb' END
+)
+SELECT
+  customer_id, account_id, principal_arn, principal_name, service_name, access_capability, resource_arn,
+  resource_tag_confidentiality, status, is_administer, is_delete, is_sensitive,
+  coalesce(calls, 0) AS calls, last_used
+FROM judged
+WHERE $include_used OR status <> 'used'
+ORDER BY
+  is_administer DESC, is_delete DESC, is_sensitive DESC, status DESC,
+  customer_id, account_id, principal_arn, service_name, access_capability, resource_arn;
