@@ -1,13 +1,16 @@
-"""Reads what kennel writes with readers that are not kennel's: csv, json and html of Python's library, openpyxl, pyarrow, duckdb.
+"""Reads what kennel writes, its answers and CloudTrail's table files, with readers that are not kennel's: csv, json and html
+of Python's library, openpyxl, pyarrow, duckdb.
 
 usage: readers.py KENNEL FOLDER
 """
 
 import csv
 import datetime
+import gzip
 import html.parser
 import json
 import pathlib
+import sqlite3
 import subprocess
 import sys
 
@@ -146,7 +149,89 @@ def main(program, folder):
         assert pyarrow.parquet.read_table(folder / "c.parquet").num_rows == count > 0
         rows = kennel(program, command, "--home", demo, "-f", "csv").decode().splitlines()
         assert len(list(csv.reader(rows))) == count + 1
-    print("csv, json, jsonl, html, xlsx and parquet read back as they were meant")
+    cloudtrail(program, folder)
+    print("csv, json, jsonl, html, xlsx and parquet read back as they were meant, and CloudTrail's table files")
+
+
+def record(number):
+    """An event; every tenth is of a user without a session, and what is optional comes and goes."""
+    event = {
+        "eventVersion": "1.11",
+        "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::123456789012:user/u{number % 7}", "userName": f"u{number % 7}"},
+        "eventTime": f"2026-03-02T{number // 60 % 24:02}:{number % 60:02}:00Z",
+        "eventSource": "s3.amazonaws.com",
+        "eventName": ["GetObject", "PutObject", "ListObjects"][number % 3],
+        "awsRegion": "eu-west-1",
+        "sourceIPAddress": f"203.0.113.{number % 250}",
+        "requestParameters": {"bucketName": "b", "key": f"é/{number}", "size": 2**53 + number, "ratio": 0.5},
+        "responseElements": None,
+        "eventID": f"00000000-0000-4000-8000-{number:012}",
+        "readOnly": number % 3 != 1,
+        "resources": [{"type": "AWS::S3::Object", "ARN": f"arn:aws:s3:::b/{number}"}, {"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::b"}],
+        "eventType": "AwsApiCall",
+        "recipientAccountId": "123456789012",
+        "eventCategory": "Data",
+    }
+    if number % 10:
+        event["userIdentity"] |= {
+            "type": "AssumedRole",
+            "sessionContext": {"attributes": {"mfaAuthenticated": "false"}, "sessionIssuer": {"arn": f"arn:aws:iam::123456789012:role/r{number % 3}"}},
+        }
+    if number % 4 == 0:
+        event |= {"errorCode": "AccessDenied", "errorMessage": 'no "way"\n'}
+    return event
+
+
+def cloudtrail(program, folder):
+    """Records in, Parquet out: what pyarrow and duckdb read in the cache's tables is what Python's json wrote."""
+    count, files = 3000, 60
+    events = [record(number) for number in range(count)]
+    day = folder / "trail/AWSLogs/123456789012/CloudTrail/eu-west-1/2026/03/02"
+    day.mkdir(parents=True)
+    for number in range(files):
+        name = f"123456789012_CloudTrail_eu-west-1_20260302T{number // 60:02}{number % 60:02}Z_{number:016}.json.gz"
+        (day / name).write_bytes(gzip.compress(json.dumps({"Records": events[number::files]}).encode()))
+    home = folder / "trail-home"
+    config = folder / "trail.toml"
+    config.write_text(f'[[source]]\nname = "trail"\nkind = "cloudtrail"\nurl = "file://{folder}/trail"\n')
+    kennel(program, "sync", "--home", str(home), "--config", str(config), "--progress", "never")
+
+    # What a compaction has replaced may still lie beside what took its place: the manifest says what readers see.
+    manifest = sqlite3.connect(f"file:{home}/manifest.sqlite?mode=ro", uri=True)
+    paths = [str(home / "tables" / path) for (path,) in manifest.execute("SELECT table_path FROM trail_file ORDER BY id")]
+    rows = [row for path in paths for row in pyarrow.parquet.read_table(path).to_pylist()]
+    rows.sort(key=lambda row: row["eventid"])
+    assert len(rows) == count, len(rows)
+    for event, row in zip(events, rows):
+        identity = event["userIdentity"]
+        found = row["useridentity"]
+        issuer = (found["sessioncontext"] or {}).get("sessionissuer") or {}
+        wanted = identity.get("sessionContext", {}).get("sessionIssuer", {})
+        pairs = [
+            (row["eventid"], event["eventID"]),
+            (row["eventname"], event["eventName"]),
+            (row["eventtime"], event["eventTime"]),
+            (row["event_time"].strftime("%Y-%m-%dT%H:%M:%SZ"), event["eventTime"]),
+            (row["sourceipaddress"], event["sourceIPAddress"]),
+            (json.loads(row["requestparameters"]), event["requestParameters"]),
+            (row["responseelements"], None),
+            (row["readonly"], str(event["readOnly"]).lower()),
+            (row["errorcode"], event.get("errorCode")),
+            (row["errormessage"], event.get("errorMessage")),
+            ([(one["arn"], one["type"]) for one in row["resources"]], [(one["ARN"], one["type"]) for one in event["resources"]]),
+            ((found["type"], found["arn"], found["username"]), (identity["type"], identity["arn"], identity["userName"])),
+            (issuer.get("arn"), wanted.get("arn")),
+            ((row["region"], row["year"], row["month"], row["day"]), ("eu-west-1", "2026", "03", "02")),
+        ]
+        for got, meant in pairs:
+            assert got == meant, (row["eventid"], got, meant)
+
+    sql = """SELECT eventname, count(*) AS events, count(errorcode) AS errors, count(DISTINCT useridentity.arn) AS users,
+        min(eventtime) AS first, count(resources[2].arn) AS buckets FROM {} GROUP BY eventname ORDER BY eventname"""
+    read = duckdb.sql(sql.format(f"read_parquet({paths})")).fetchall()
+    answer = kennel(program, "sql", "-c", sql.format("cloudtrail.cloudtrail_logs"), "--home", str(home), "-f", "json")
+    answer = [list(row.values()) for row in json.loads(answer)]
+    assert [list(row) for row in read] == answer, (read, answer)
 
 
 main(*sys.argv[1:])
