@@ -42,10 +42,10 @@ pub use report_key::{ReportKey, ReportType};
 pub use snapshot::{CacheWriter, CommitOutcome, FetchedObject, NewReport, SyncCommit};
 pub use stage::{Stage, StageFile};
 pub use trail::{
-    CountedDay, CoveragePlace, EventCategory, KnownTrailObjects, KnownTrailPrefix, NewTrailFile,
-    NewTrailObject, RereadObject, TrailBatch, TrailBatchOutcome, TrailCoverage, TrailFile,
-    TrailFinish, TrailFlags, TrailListed, TrailObject, TrailObjects, TrailPlace, TrailRebuild,
-    TrailTable,
+    CountedDay, CoveragePlace, Days, EventCategory, KnownTrailObjects, KnownTrailPrefix,
+    NewTrailFile, NewTrailObject, RereadObject, TrailBatch, TrailBatchOutcome, TrailCoverage,
+    TrailFile, TrailFinish, TrailFlags, TrailHeld, TrailListed, TrailObject, TrailObjects,
+    TrailPlace, TrailRebuild, TrailTable,
 };
 pub use trail_key::{DeliveryDay, TrailFolder, TrailKey, TrailPrefix, is_account, is_organisation};
 pub use user::{Put, UserCatalog, UserFile, UserPartition};

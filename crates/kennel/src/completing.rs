@@ -182,9 +182,9 @@ fn accounts(known: &Known, _current: &str) -> Vec<CompletionCandidate> {
         .iter()
         .map(|report| report.account_id.to_string())
         .collect::<BTreeSet<_>>();
-    let coverage = known.cache().and_then(|cache| cache.trail_coverage().ok());
-    let covered = coverage.into_iter().flatten();
-    ids.extend(covered.map(|row| row.place.account_id.to_string()));
+    let held = known.cache().and_then(|cache| cache.trail_held().ok());
+    let held = held.into_iter().flatten();
+    ids.extend(held.map(|held| held.place.account_id.to_string()));
     ids.iter().map(|id| candidate(id, "")).collect()
 }
 

@@ -40,3 +40,11 @@ CREATE TABLE IF NOT EXISTS user_file (
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS user_file_by_table ON user_file (schema, name);
+
+-- Days and classes of events that `trail_day` has of a prefix, for readers that want those of all prefixes. A prefix
+-- without a row is counted.
+CREATE TABLE IF NOT EXISTS trail_held (
+    prefix_id   INTEGER PRIMARY KEY REFERENCES trail_prefix (id),
+    days        BLOB NOT NULL, -- number of the first and the last day of each run, 4 bytes each, little-endian
+    categories  INTEGER NOT NULL -- bits: Management, Data, Insight, NetworkActivity, Aggregated, Unknown
+) STRICT;

@@ -18,7 +18,7 @@ const APPLICATION_ID: i64 = 0x4b4e_4e4c;
 /// Tables and indexes that older manifests of the same format lack.
 const ADDITIONS: &str = include_str!("additions.sql");
 /// The table of them that came last: where it is, all are.
-const NEWEST_ADDITION: &str = "user_file";
+const NEWEST_ADDITION: &str = "trail_held";
 /// How long a look-up waits for a transaction of the writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{
     TrailFinish, TrailFlags, TrailListed,
     batch::{ensure_prefix, failed, insert_files},
+    held,
     range::Covered,
 };
 use crate::{
@@ -129,6 +130,7 @@ fn show_coverage(db: &Transaction<'_>, source_id: i64) -> rusqlite::Result<()> {
          ON CONFLICT DO UPDATE SET object_count = object_count + excluded.object_count, event_count = event_count + excluded.event_count",
         [source_id],
     )?;
+    held::add_pending(db, source_id)?;
     db.execute(
         "DELETE FROM trail_day WHERE is_pending = 1 AND prefix_id IN (SELECT id FROM trail_prefix WHERE source_id = ?1)",
         [source_id],

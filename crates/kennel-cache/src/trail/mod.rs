@@ -6,6 +6,7 @@
 
 mod batch;
 mod finish;
+mod held;
 mod range;
 mod read;
 mod rebuild;
@@ -21,6 +22,7 @@ use crate::{
     TrailPrefix,
 };
 
+pub use held::{Days, TrailHeld};
 pub use read::{KnownTrailObjects, TrailObjects};
 pub use rebuild::{CountedDay, RereadObject, TrailRebuild};
 

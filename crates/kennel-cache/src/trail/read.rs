@@ -135,6 +135,17 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Manifest`].
     pub fn trail_coverage(&self) -> Result<Vec<TrailCoverage>, CacheError> {
+        self.trail_coverage_of(|_| true)
+    }
+
+    /// [`Cache::trail_coverage`] of the places that are admitted: no others are read.
+    ///
+    /// # Errors
+    /// [`CacheError::Manifest`].
+    pub fn trail_coverage_of(
+        &self,
+        admits: impl Fn(&CoveragePlace) -> bool,
+    ) -> Result<Vec<TrailCoverage>, CacheError> {
         let places = self.select(
             "SELECT p.id, s.name, p.account_id, p.region FROM trail_prefix p JOIN source s ON s.id = p.source_id",
             [],
@@ -144,31 +155,29 @@ impl Cache {
                     account_id: AccountId::new(row.get::<_, String>(2)?),
                     region: row.get(3)?,
                 };
-                Ok((row.get::<_, i64>(0)?, Arc::new(place)))
+                Ok((row.get::<_, i64>(0)?, place))
             },
         )?;
-        let places = places.into_iter().collect::<HashMap<_, _>>();
-        // In the order of the table: there is a row for each day, which a join or a sort would make expensive.
-        let mut coverage = self
-            .select(
-                "SELECT prefix_id, day, category, object_count, event_count FROM trail_day WHERE is_pending = 0",
-                [],
+        let mut coverage = Vec::new();
+        for (prefix_id, place) in places {
+            if !admits(&place) {
+                continue;
+            }
+            let place = Arc::new(place);
+            coverage.extend(self.select(
+                "SELECT day, category, object_count, event_count FROM trail_day WHERE prefix_id = ?1 AND is_pending = 0",
+                [prefix_id],
                 |row| {
-                    let Some(place) = places.get(&row.get(0)?) else {
-                        return Ok(None);
-                    };
-                    Ok(Some(TrailCoverage {
-                        place: Arc::clone(place),
-                        day: day(row, 1)?,
-                        category: EventCategory::from_name(text(row, 2)?),
-                        object_count: row.get(3)?,
-                        event_count: row.get(4)?,
-                    }))
+                    Ok(TrailCoverage {
+                        place: Arc::clone(&place),
+                        day: day(row, 0)?,
+                        category: EventCategory::from_name(text(row, 1)?),
+                        object_count: row.get(2)?,
+                        event_count: row.get(3)?,
+                    })
                 },
-            )?
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>();
+            )?);
+        }
         // Rows of one prefix are in order already.
         coverage.sort_by(|a, b| {
             let place = match Arc::ptr_eq(&a.place, &b.place) {
@@ -417,11 +426,11 @@ const OBJECTS: &str = "SELECT p.prefix, o.name, o.etag, o.size_bytes, o.modified
     FROM trail_object o JOIN trail_prefix p ON p.id = o.prefix_id JOIN source s ON s.id = p.source_id JOIN word v ON v.id = o.verified_by
     LEFT JOIN word c ON c.id = o.storage_class LEFT JOIN pack k ON k.id = o.pack_id";
 
-fn wrong(index: usize, what: String) -> rusqlite::Error {
+pub(super) fn wrong(index: usize, what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, Type::Text, what.into())
 }
 
-fn text<'r>(row: &'r Row<'_>, index: usize) -> rusqlite::Result<&'r str> {
+pub(super) fn text<'r>(row: &'r Row<'_>, index: usize) -> rusqlite::Result<&'r str> {
     Ok(row.get_ref(index)?.as_str()?)
 }
 
@@ -432,7 +441,7 @@ fn etag(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
     }
 }
 
-fn day(row: &Row<'_>, index: usize) -> rusqlite::Result<DeliveryDay> {
+pub(super) fn day(row: &Row<'_>, index: usize) -> rusqlite::Result<DeliveryDay> {
     let text = text(row, index)?;
     DeliveryDay::parse(text).ok_or_else(|| wrong(index, format!("`{text}` is no day")))
 }

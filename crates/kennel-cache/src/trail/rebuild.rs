@@ -9,6 +9,7 @@ use rusqlite::{Transaction, params};
 use super::{
     EventCategory, NewTrailFile, TrailFlags,
     batch::{ensure_prefix, failed, insert_files},
+    held::Held,
 };
 use crate::{
     Cache, CacheError, CacheWriter, DeliveryDay, FailureStage, SourceName, TrailKey, TrailObjects,
@@ -167,10 +168,13 @@ fn write(
 }
 
 fn write_days(db: &Transaction<'_>, source_id: i64, days: &[CountedDay]) -> rusqlite::Result<()> {
-    db.execute(
-        "DELETE FROM trail_day WHERE prefix_id IN (SELECT id FROM trail_prefix WHERE source_id = ?1)",
-        [source_id],
-    )?;
+    for table in ["trail_day", "trail_held"] {
+        db.execute(
+            &format!("DELETE FROM {table} WHERE prefix_id IN (SELECT id FROM trail_prefix WHERE source_id = ?1)"),
+            [source_id],
+        )?;
+    }
+    let mut held = HashMap::<i64, Held>::new();
     for counted in days {
         let prefix_id = ensure_prefix(db, source_id, &counted.prefix)?;
         db.prepare_cached(
@@ -184,8 +188,12 @@ fn write_days(db: &Transaction<'_>, source_id: i64, days: &[CountedDay]) -> rusq
             counted.object_count,
             counted.event_count
         ])?;
+        held.entry(prefix_id)
+            .or_default()
+            .add(counted.day, counted.category, counted.event_count);
     }
-    Ok(())
+    held.iter()
+        .try_for_each(|(prefix_id, held)| held.write(db, *prefix_id))
 }
 
 /// What could not be read is known anew; what could not be listed or fetched is as before.

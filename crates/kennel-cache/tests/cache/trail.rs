@@ -1,12 +1,17 @@
 //! CloudTrail in the cache: batches, the end of a sync, kills in between, packs.
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Write,
+    path::Path,
+};
 
 use kennel_cache::{
-    Cache, CacheError, CacheWriter, CountedDay, DeliveryDay, EventCategory, FailureStage,
-    FetchedObject, NewTrailFile, NewTrailObject, RereadObject, Retention, Sha256, SourceKind,
-    SourceName, TrailBatch, TrailFinish, TrailFlags, TrailListed, TrailPrefix, TrailRebuild,
-    TrailTable,
+    Cache, CacheError, CacheWriter, CountedDay, CoveragePlace, Days, DeliveryDay, EventCategory,
+    FailureStage, FetchedObject, NewTrailFile, NewTrailObject, RereadObject, Retention, Sha256,
+    SourceKind, SourceName, TrailBatch, TrailFinish, TrailFlags, TrailListed, TrailPrefix,
+    TrailRebuild, TrailTable,
 };
 
 use crate::at;
@@ -135,6 +140,25 @@ fn events(cache: &Cache) -> Vec<String> {
     files.into_iter().map(|f| f.file.table_path).collect()
 }
 
+/// What is said of places as a whole is what is said of them day by day.
+fn held_agrees_with_coverage(cache: &Cache) -> usize {
+    let mut expected = BTreeMap::<CoveragePlace, (Days, BTreeSet<EventCategory>)>::new();
+    for row in cache.trail_coverage().unwrap() {
+        let (days, categories) = expected.entry((*row.place).clone()).or_default();
+        days.insert(row.day.date().unwrap());
+        if row.event_count > 0 {
+            categories.insert(row.category);
+        }
+    }
+    let held = cache.trail_held().unwrap();
+    let held = held
+        .into_iter()
+        .map(|held| (held.place, (held.days, held.categories)));
+    let held = held.collect::<BTreeMap<_, _>>();
+    assert_eq!(held, expected);
+    held.len()
+}
+
 /// Files below a folder of the cache.
 fn count_files(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, |entries| {
@@ -159,6 +183,7 @@ fn what_a_sync_commits_is_seen_at_its_end_and_all_at_once() {
     let cache = Cache::open(dir.path()).unwrap();
     assert!(events(&cache).is_empty());
     assert!(cache.trail_coverage().unwrap().is_empty());
+    assert_eq!(held_agrees_with_coverage(&cache), 0);
     assert_eq!(cache.pending_trail_files(&trail()).unwrap().len(), 2);
     assert_eq!(known(&cache, None), [a.clone(), b.clone()]);
 
@@ -184,6 +209,7 @@ fn what_a_sync_commits_is_seen_at_its_end_and_all_at_once() {
         ]
     );
     assert_eq!(coverage[0].place.account_id.as_str(), "012345678901");
+    assert_eq!(held_agrees_with_coverage(&cache), 1);
     let prefixes = cache.trail_prefixes(&trail()).unwrap();
     assert_eq!(prefixes.len(), 1);
     assert_eq!(prefixes[0].checkpoint_day, Some(day(2)));
@@ -524,6 +550,37 @@ fn known_objects_begin_after_a_name_and_span_pages() {
 }
 
 #[test]
+fn a_manifest_of_before_there_were_sums_of_days_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(dir.path(), 0);
+    let sync = |writer: &mut CacheWriter, number: u32| {
+        let key = key(number, "a");
+        let objects = batch(writer, &[(&key, b"one")]);
+        writer.commit_trail_batch(&objects).unwrap();
+        writer.finish_trail_sync(&finish(number.into())).unwrap();
+    };
+    sync(&mut writer, 1);
+    sync(&mut writer, 2);
+    let manifest = writer.cache().home().manifest();
+    drop(writer);
+    let db = rusqlite::Connection::open(manifest).unwrap();
+    db.execute_batch("DROP TABLE trail_held").unwrap();
+    drop(db);
+    assert_eq!(
+        held_agrees_with_coverage(&Cache::open(dir.path()).unwrap()),
+        1
+    );
+    let mut writer = self::writer(dir.path(), 5);
+    assert_eq!(held_agrees_with_coverage(writer.cache()), 1);
+    sync(&mut writer, 9);
+    assert_eq!(held_agrees_with_coverage(writer.cache()), 1);
+    let held = writer.cache().trail_held().unwrap();
+    assert_eq!(held[0].days.count(), 3);
+    let gap = (day(3).date().unwrap(), day(8).date().unwrap());
+    assert_eq!(held[0].days.gaps().collect::<Vec<_>>(), [gap]);
+}
+
+#[test]
 fn tables_made_anew_take_the_place_of_all_others_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = writer(dir.path(), 0);
@@ -578,6 +635,7 @@ fn tables_made_anew_take_the_place_of_all_others_at_once() {
     let coverage = cache.trail_coverage().unwrap();
     let days = coverage.iter().map(|c| (c.day, c.event_count));
     assert_eq!(days.collect::<Vec<_>>(), [(day(1), 7), (day(3), 2)]);
+    assert_eq!(held_agrees_with_coverage(&cache), 1);
     let prefix = &cache.trail_prefixes(&trail()).unwrap()[0];
     assert_eq!(
         (prefix.object_count, prefix.size_bytes, prefix.record_count),

@@ -14,7 +14,7 @@ use datafusion::{
     datasource::MemTable,
     error::Result as DataFusionResult,
 };
-use kennel_cache::{ReportType, View};
+use kennel_cache::{CoveragePlace, ReportType, View};
 
 use super::{Shared, external, objects};
 
@@ -163,12 +163,12 @@ fn coverage(shared: &Shared) -> DataFusionResult<RecordBatch> {
         for report_type in ReportType::ALL {
             reports.extend(cache.reports(report_type, shared.view).map_err(external)?);
         }
-        trail = cache.trail_coverage().map_err(external)?;
+        let admits = |place: &CoveragePlace| {
+            shared.accounts.is_empty() || shared.accounts.contains(&place.account_id)
+        };
+        trail = cache.trail_coverage_of(admits).map_err(external)?;
     }
     reports.retain(|row| shared.admits(&row.customer_id, &row.account_id));
-    trail.retain(|row| {
-        shared.accounts.is_empty() || shared.accounts.contains(&row.place.account_id)
-    });
     let (reports, trail) = (&reports, &trail);
     let no_text = || trail.iter().map(|_| None::<&str>);
     let no_instant = || trail.iter().map(|_| None);

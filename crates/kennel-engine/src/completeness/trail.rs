@@ -1,13 +1,16 @@
 //! What an answer over CloudTrail rests on: which accounts, regions, days and classes of events the cache holds.
 //! CloudTrail says nothing of what it was not told to log, so every answer says what there was to be found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::NaiveDate;
 use datafusion::{error::Result as DataFusionResult, logical_expr::Expr};
 use kennel_cache::{
-    AccountId, Cache, CoveragePlace, DeliveryDay, EventCategory, Failure, SourceKind, SourceName,
-    TrailCoverage, TrailFolder, TrailTable as TrailKind, View,
+    AccountId, Cache, CoveragePlace, Days, DeliveryDay, EventCategory, Failure, SourceKind,
+    SourceName, TrailFolder, TrailHeld, TrailTable as TrailKind, View,
 };
 
 use super::{Caveat, CaveatKind, asked::Asked};
@@ -15,7 +18,7 @@ use crate::catalog::{Shared, TrailTable, external};
 
 /// A place whose days are fewer than so many percent of those between its first and last is one where
 /// little happens: days without an object are no gaps there.
-const BUSY_PERCENT: usize = 50;
+const BUSY_PERCENT: u64 = 50;
 
 /// A scan of one of CloudTrail's tables.
 #[derive(Debug)]
@@ -47,31 +50,33 @@ impl TrailScan {
             TrailKind::NetworkActivity => TrailFolder::NetworkActivity,
             TrailKind::Aggregated => TrailFolder::Aggregated,
         };
-        let mut sizes: BTreeMap<(SourceName, AccountId, String), u64> = BTreeMap::new();
+        let mut sizes: BTreeMap<CoveragePlace, u64> = BTreeMap::new();
         for source in trails(cache)? {
             for known in cache.trail_prefixes(&source).map_err(external)? {
-                if known.prefix.folder == folder {
-                    let place = (source.clone(), known.prefix.account_id, known.prefix.region);
+                let place = CoveragePlace {
+                    source: source.clone(),
+                    account_id: known.prefix.account_id,
+                    region: known.prefix.region,
+                };
+                if known.prefix.folder == folder && self.asked.lets_through(&place, None) {
                     *sizes.entry(place).or_default() += known.size_bytes;
                 }
             }
         }
+        if self.asked.days().is_none() {
+            return Ok(sizes.values().sum());
+        }
+        let admits = |place: &CoveragePlace| sizes.contains_key(place);
         let mut counts: BTreeMap<_, (u64, u64)> = BTreeMap::new();
-        for row in cache.trail_coverage().map_err(external)? {
-            let place = row.place.as_ref();
-            let key = (
-                place.source.clone(),
-                place.account_id.clone(),
-                place.region.clone(),
-            );
-            let (asked, all) = counts.entry(key).or_default();
+        for row in cache.trail_coverage_of(admits).map_err(external)? {
+            let (asked, all) = counts.entry(Arc::clone(&row.place)).or_default();
             *all += row.object_count;
-            if self.asked.lets_through(place, row.day.date()) {
+            if self.asked.lets_through(&row.place, row.day.date()) {
                 *asked += row.object_count;
             }
         }
         let bytes = counts.into_iter().map(|(place, (asked, all))| {
-            let size = sizes.get(&place).copied().unwrap_or_default();
+            let size = sizes.get(place.as_ref()).copied().unwrap_or_default();
             let part = u128::from(size) * u128::from(asked) / u128::from(all.max(1));
             u64::try_from(part).unwrap_or(size)
         });
@@ -89,7 +94,7 @@ pub(super) fn examine(scans: &[TrailScan], shared: &Shared) -> DataFusionResult<
         return Ok(caveats);
     };
     let trails = trails(&cache)?;
-    let coverage = cache.trail_coverage().map_err(external)?;
+    let held = cache.trail_held().map_err(external)?;
     let begins = beginnings(&cache, &trails)?;
     let failures = cache.failures().map_err(external)?.into_iter();
     let failures = failures
@@ -97,7 +102,7 @@ pub(super) fn examine(scans: &[TrailScan], shared: &Shared) -> DataFusionResult<
         .collect::<Vec<_>>();
     drop(cache);
     caveats.extend(failed(&failures));
-    caveats.extend(unknown_accounts(&coverage, shared));
+    caveats.extend(unknown_accounts(&held, shared));
     caveats.extend(customers_do_not_count(shared));
     let scans = scans
         .iter()
@@ -109,8 +114,8 @@ pub(super) fn examine(scans: &[TrailScan], shared: &Shared) -> DataFusionResult<
         if let View::At(at) = scan.view {
             asked.within(None, Some(at.date_naive()));
         }
-        caveats.extend(unknown_names(&coverage, &asked, shared));
-        let found = Found::of(&coverage, &asked);
+        caveats.extend(unknown_names(&held, &asked, shared));
+        let found = Found::of(&held, &asked);
         caveats.extend(found.outside(&asked, &begins));
         caveats.extend(found.unlogged(&asked));
         if asked.accounts.is_some() || !names_accounts {
@@ -170,9 +175,9 @@ pub(super) fn unknown_scope(shared: &Shared) -> DataFusionResult<Vec<Caveat>> {
     let Some(cache) = shared.cache() else {
         return Ok(vec![]);
     };
-    let coverage = cache.trail_coverage().map_err(external)?;
+    let held = cache.trail_held().map_err(external)?;
     drop(cache);
-    let mut caveats = unknown_accounts(&coverage, shared);
+    let mut caveats = unknown_accounts(&held, shared);
     caveats.extend(customers_do_not_count(shared));
     Ok(caveats)
 }
@@ -186,10 +191,10 @@ fn customers_do_not_count(shared: &Shared) -> Option<Caveat> {
 }
 
 /// Accounts that flags ask for and of which no event was delivered.
-fn unknown_accounts(coverage: &[TrailCoverage], shared: &Shared) -> Vec<Caveat> {
-    let known = coverage
+fn unknown_accounts(held: &[TrailHeld], shared: &Shared) -> Vec<Caveat> {
+    let known = held
         .iter()
-        .map(|row| &row.place.account_id)
+        .map(|held| &held.place.account_id)
         .collect::<BTreeSet<_>>();
     let unknown = shared.accounts.iter().filter(|id| !known.contains(id));
     unknown
@@ -203,14 +208,10 @@ fn absent_account(id: &str, kind: CaveatKind) -> Caveat {
 }
 
 /// Accounts and regions that filters name and of which nothing was delivered.
-fn unknown_names(coverage: &[TrailCoverage], asked: &Asked, shared: &Shared) -> Vec<Caveat> {
+fn unknown_names(held: &[TrailHeld], asked: &Asked, shared: &Shared) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     if let Some(accounts) = &asked.accounts {
-        let known = |id: &String| {
-            coverage
-                .iter()
-                .any(|row| row.place.account_id.as_str() == id)
-        };
+        let known = |id: &String| held.iter().any(|held| held.place.account_id.as_str() == id);
         // Some of those named have answered.
         let kind = match accounts.iter().any(known) {
             true => CaveatKind::Partial,
@@ -221,7 +222,7 @@ fn unknown_names(coverage: &[TrailCoverage], asked: &Asked, shared: &Shared) -> 
         caveats.extend(unknown.map(|id| absent_account(id, kind)));
     }
     if let Some(regions) = &asked.regions {
-        let known = |name: &String| coverage.iter().any(|row| row.place.region == *name);
+        let known = |name: &String| held.iter().any(|held| held.place.region == *name);
         let kind = match regions.iter().any(known) {
             true => CaveatKind::Partial,
             false => CaveatKind::Absent,
@@ -237,39 +238,34 @@ fn unknown_names(coverage: &[TrailCoverage], asked: &Asked, shared: &Shared) -> 
 
 /// The coverage of the places that are asked for.
 struct Found<'a> {
-    days: BTreeMap<&'a CoveragePlace, BTreeSet<DeliveryDay>>,
+    days: BTreeMap<&'a CoveragePlace, &'a Days>,
     categories: BTreeSet<EventCategory>,
     /// First and last day of each account.
     accounts: BTreeMap<&'a AccountId, (NaiveDate, NaiveDate)>,
 }
 
 impl<'a> Found<'a> {
-    fn of(coverage: &'a [TrailCoverage], asked: &Asked) -> Self {
+    fn of(held: &'a [TrailHeld], asked: &Asked) -> Self {
         let mut found = Self {
             days: BTreeMap::new(),
             categories: BTreeSet::new(),
             accounts: BTreeMap::new(),
         };
-        for row in coverage {
-            let place = row.place.as_ref();
-            let is_asked = |names: &Option<BTreeSet<String>>, name: &str| {
-                names.as_ref().is_none_or(|names| names.contains(name))
-            };
-            if !is_asked(&asked.accounts, place.account_id.as_str())
-                || !is_asked(&asked.regions, &place.region)
-            {
+        for TrailHeld {
+            place,
+            days,
+            categories,
+        } in held
+        {
+            if !asked.lets_through(place, None) {
                 continue;
             }
-            found.days.entry(place).or_default().insert(row.day);
-            if row.event_count > 0 {
-                found.categories.insert(row.category);
-            }
-            if let Some(day) = row.day.date() {
-                let (first, last) = found
-                    .accounts
-                    .entry(&place.account_id)
-                    .or_insert((day, day));
-                (*first, *last) = ((*first).min(day), (*last).max(day));
+            found.days.insert(place, days);
+            found.categories.extend(categories);
+            if let Some((first, last)) = days.bounds() {
+                let bounds = found.accounts.entry(&place.account_id);
+                let bounds = bounds.or_insert((first, last));
+                *bounds = (bounds.0.min(first), bounds.1.max(last));
             }
         }
         found
@@ -389,19 +385,22 @@ impl<'a> Found<'a> {
 
     /// The days among those asked for that lack where their neighbours have some.
     fn gaps(&self, asked: &Asked) -> Option<Caveat> {
-        let mut gaps = Vec::new();
+        let (mut number, mut first) = (0, None);
         for (place, days) in &self.days {
-            gaps.extend(missing(days).into_iter().map(|day| (*place, day)));
+            for gap in missing(days) {
+                let from = asked.from.map_or(gap.0, |from| from.max(gap.0));
+                let until = asked.until.map_or(gap.1, |until| until.min(gap.1));
+                if from <= until {
+                    number += (until - from).num_days() + 1;
+                    first.get_or_insert((*place, from));
+                }
+            }
         }
-        gaps.retain(|(_, day)| {
-            asked.from.is_none_or(|from| from <= *day)
-                && asked.until.is_none_or(|until| *day <= until)
-        });
-        let (place, day) = gaps.first()?;
+        let (place, day) = first?;
         let text = format!(
             "trails have {} without any object between days that have some: the first is {} in {} of account {}",
-            count(gaps.len(), "day"),
-            shown(*day),
+            count(usize::try_from(number).unwrap_or_default(), "day"),
+            shown(day),
             place.region,
             place.account_id
         );
@@ -415,20 +414,13 @@ const REACH: &str =
 
 const REFRESH: &str = "`kennel sync` fetches what was delivered since";
 
-/// Days between a place's first and last that it has no object of, if it has one of most days.
-fn missing(days: &BTreeSet<DeliveryDay>) -> Vec<NaiveDate> {
-    let dates = days.iter().filter_map(|day| day.date()).collect::<Vec<_>>();
-    let (Some(first), Some(last)) = (dates.first(), dates.last()) else {
-        return vec![];
-    };
-    let span = usize::try_from((*last - *first).num_days() + 1).unwrap_or(usize::MAX);
-    if dates.len() < span / 100 * BUSY_PERCENT + span % 100 * BUSY_PERCENT / 100 {
-        return vec![];
-    }
-    let next = |day: &NaiveDate| day.succ_opt();
-    let days = std::iter::successors(Some(*first), next).take_while(|day| day < last);
-    days.filter(|day| dates.binary_search(day).is_err())
-        .collect()
+/// Runs of days between a place's first and last that it has no object of, if it has one of most days.
+fn missing(days: &Days) -> impl Iterator<Item = (NaiveDate, NaiveDate)> {
+    let is_busy = days.bounds().is_some_and(|(first, last)| {
+        let span = u64::try_from((last - first).num_days() + 1).unwrap_or(u64::MAX);
+        days.count() * 100 >= span.saturating_mul(BUSY_PERCENT)
+    });
+    is_busy.then(|| days.gaps()).into_iter().flatten()
 }
 
 fn shown(day: NaiveDate) -> DeliveryDay {

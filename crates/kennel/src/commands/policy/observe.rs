@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
     compute::cast,
     datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType},
 };
 use futures::StreamExt;
-use kennel_cache::{AccountId, EventCategory};
+use kennel_cache::{AccountId, Days, DeliveryDay, EventCategory};
 use kennel_engine::{Engine, EngineSettings, Outcome, ParamValues};
 use kennel_policy::{Call, Context as PolicyContext, NamedResource, Observed, Status, Usage};
 
@@ -342,31 +342,29 @@ fn coverage(observation: &Observation, cx: &Context) -> Result<Vec<String>, CliE
     let Some(cache) = cx.cache()? else {
         return Ok(Vec::new());
     };
-    let mut days: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut regions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for row in cache.trail_coverage()? {
-        let account = row.place.account_id.to_string();
+    let mut accounts = BTreeMap::<String, (Days, BTreeSet<String>)>::new();
+    for held in cache.trail_held()? {
+        let account = held.place.account_id.to_string();
         if observation.accounts.is_empty() || observation.accounts.contains(&account) {
-            days.entry(account.clone())
-                .or_default()
-                .insert(row.day.to_string());
-            regions
-                .entry(account)
-                .or_default()
-                .insert(row.place.region.clone());
+            let (days, regions) = accounts.entry(account).or_default();
+            days.extend(&held.days);
+            regions.insert(held.place.region);
         }
     }
-    let line = |(account, days): (String, BTreeSet<String>)| {
-        let regions = regions.get(&account).map_or(0, BTreeSet::len);
+    let shown = |day: Option<NaiveDate>| {
+        day.map_or("?".into(), |day| DeliveryDay::from_date(day).to_string())
+    };
+    let line = |(account, (days, regions)): (String, (Days, BTreeSet<String>))| {
+        let (first, last) = days.bounds().unzip();
         format!(
             "logs of account {account}: {} from {} to {}, {}",
-            counted(days.len() as u64, "day"),
-            days.first().map_or("?", String::as_str),
-            days.last().map_or("?", String::as_str),
-            counted(regions as u64, "region"),
+            counted(days.count(), "day"),
+            shown(first),
+            shown(last),
+            counted(regions.len() as u64, "region"),
         )
     };
-    Ok(days.into_iter().map(line).collect())
+    Ok(accounts.into_iter().map(line).collect())
 }
 
 /// Services of which the cache holds data events.
@@ -376,9 +374,9 @@ pub(super) async fn data_services(
 ) -> Result<BTreeSet<String>, CliError> {
     let has_data = match cx.cache()? {
         Some(cache) => cache
-            .trail_coverage()?
+            .trail_held()?
             .iter()
-            .any(|row| row.category == EventCategory::Data && row.event_count > 0),
+            .any(|held| held.categories.contains(&EventCategory::Data)),
         None => false,
     };
     if !has_data {
