@@ -17,6 +17,7 @@ mod origins;
 mod params;
 mod past;
 mod reading;
+mod same;
 mod session;
 mod shell;
 mod statements;

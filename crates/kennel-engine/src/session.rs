@@ -371,6 +371,10 @@ fn context(
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
+    // Rights are mostly grouped by what identifies them: after so many rows it shows that grouping each part first saves nothing.
+    options
+        .execution
+        .skip_partial_aggregation_probe_rows_threshold = 10_000;
     // Of some expressions the logical plan says "never null" and the physical one "perhaps": no reason to refuse a GROUP BY.
     options.execution.skip_physical_aggregate_schema_check = true;
     let runtime = RuntimeEnvBuilder::new().build_arc()?;
