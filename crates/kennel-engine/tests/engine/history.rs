@@ -548,7 +548,8 @@ async fn every_canned_query_can_be_compared() {
 
 #[tokio::test]
 async fn without_its_order_an_earlier_answer_has_the_same_rows() {
-    let engine = two_nights().engine();
+    let cache = two_nights();
+    let engine = cache.engine();
     let past = engine.past(analysis_time() + TimeDelta::hours(1)).unwrap();
     let values = ParamValues::default();
     let mut row_count = 0;

@@ -273,11 +273,12 @@ async fn rows_of_past(
     };
     let mut known = Known::new();
     let mut row_count = 0;
+    let mut spare = Vec::new();
     let mut stream = answer.stream;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(CliError::from_execution)?;
         row_count += batch.num_rows() as u64;
-        add(&columns, &shape.rows(batch)?.kept, &mut known)?;
+        add(&columns, &shape.rows(batch)?.kept, &mut spare, &mut known)?;
     }
     Ok(Loaded::Rows {
         known,
@@ -286,19 +287,24 @@ async fn rows_of_past(
     })
 }
 
-/// Adds the rows of a batch.
-fn add(columns: &KeyColumns, batch: &RecordBatch, known: &mut Known) -> Result<(), CliError> {
+/// Adds the rows of a batch; `spare` is for the work.
+fn add(
+    columns: &KeyColumns,
+    batch: &RecordBatch,
+    spare: &mut Vec<Keyed>,
+    known: &mut Known,
+) -> Result<(), CliError> {
     let slices = slices(batch);
-    let mut keyed = slices.iter().map(|_| Keyed::default()).collect::<Vec<_>>();
-    let made = slices.iter().zip(&mut keyed).map(|(slice, keyed)| {
+    spare.resize_with(slices.len(), Keyed::default);
+    let made = slices.iter().zip(spare.iter_mut()).map(|(slice, keyed)| {
         let task: Task<'_> = Box::new(move || {
-            *keyed = columns.keyed(slice);
+            columns.keyed(slice, keyed);
             Ok(())
         });
         task
     });
     together(made.collect(), slices.len() < 2)?;
-    for keyed in &keyed {
+    for keyed in spare {
         known.add(keyed)?;
     }
     Ok(())
@@ -413,9 +419,11 @@ fn rows_of_parquet(path: &PathBuf, query: &CannedQuery) -> Result<Known, String>
     let columns = KeyColumns::find(reader.schema(), &query.key, &query.noise);
     let columns = columns.map_err(|column| no_column(&column))?;
     let mut known = Known::new();
+    let mut keyed = Keyed::default();
     for batch in reader.build().map_err(|e| failed(&e))? {
         let batch = batch.map_err(|e| failed(&e))?;
-        known.add(&columns.keyed(&batch)).map_err(|e| failed(&e))?;
+        columns.keyed(&batch, &mut keyed);
+        known.add(&keyed).map_err(|e| failed(&e))?;
     }
     Ok(known)
 }

@@ -105,10 +105,11 @@ impl KeyColumns {
         }
     }
 
-    /// The rows of a batch, with their keys.
-    pub(crate) fn keyed(&self, batch: &RecordBatch) -> Keyed {
+    /// The rows of a batch with their keys, in the place of those that `keyed` has.
+    pub(crate) fn keyed(&self, batch: &RecordBatch, keyed: &mut Keyed) {
         let columns = Cells::all(batch);
-        let mut keyed = Keyed::default();
+        keyed.keys.clear();
+        keyed.rows.clear();
         let mut rest = String::new();
         for row in 0..batch.num_rows() {
             let start = keyed.keys.len();
@@ -117,7 +118,6 @@ impl KeyColumns {
             push(&self.compared_at, &columns, row, &mut rest);
             keyed.push(start, &rest);
         }
-        keyed
     }
 
     /// Adds the row of a line, by its values as JSON.
@@ -363,7 +363,7 @@ mod tests {
     use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
 
     use super::*;
-    use crate::output::JsonWriter;
+    use crate::output::{JsonRows, JsonWriter};
 
     fn batch(rows: &[(&str, i64)]) -> RecordBatch {
         let columns: [(&str, ArrayRef); 2] = [
@@ -386,10 +386,13 @@ mod tests {
         let columns = KeyColumns::find(&rows.schema(), &key, &[]).unwrap();
         // In pieces, as they come.
         for row in 0..rows.num_rows() {
-            known.add(&columns.keyed(&rows.slice(row, 1))).unwrap();
+            let mut keyed = Keyed::default();
+            columns.keyed(&rows.slice(row, 1), &mut keyed);
+            known.add(&keyed).unwrap();
         }
         let rows = batch(after);
-        let objects = JsonWriter::lines(&rows.schema()).rows(&rows);
+        let mut objects = JsonRows::default();
+        JsonWriter::lines(&rows.schema()).rows(&rows, &mut objects);
         let mut text = String::new();
         let marks = (0..rows.num_rows())
             .map(|row| known.meet(columns.print_of(|column| objects.cell(row, column), &mut text)));
@@ -482,7 +485,8 @@ mod tests {
         let of_names = KeyColumns::among(&names, &key, &[]).unwrap();
         let mut again = Keyed::default();
         of_names.add_line(&values, &mut String::new(), &mut again);
-        let keyed = columns.keyed(&rows);
+        let mut keyed = Keyed::default();
+        columns.keyed(&rows, &mut keyed);
         assert_eq!((keyed.keys, keyed.rows), (again.keys, again.rows));
     }
 }

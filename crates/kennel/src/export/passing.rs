@@ -41,10 +41,13 @@ pub(super) struct Passing<'q> {
     pub(super) accepted: Vec<RecordBatch>,
     /// Rows for a later question that comes to this one.
     pub(super) kept: Option<Kept>,
+    /// Used again for all rows: fresh memory costs more than what is written into it.
+    pub(super) ready: Vec<Ready>,
 }
 
 /// Rows made ready for all that becomes of them.
-struct Ready {
+#[derive(Default)]
+pub(super) struct Ready {
     rows: JsonRows,
     /// None where no earlier row is known.
     prints: Vec<Print>,
@@ -70,7 +73,8 @@ impl Passing<'_> {
         let Some(writer) = sinks.lines() else {
             return Ok(());
         };
-        let ready = self.ready(batch, writer)?;
+        let mut ready = std::mem::take(&mut self.ready);
+        self.make_ready(batch, writer, &mut ready)?;
         let rows = ready.iter().map(|ready| &ready.rows).collect::<Vec<_>>();
         let (people, writing) = sinks.writing(batch, &rows);
         // The longest first.
@@ -82,30 +86,37 @@ impl Passing<'_> {
             people.rows(batch, &marks)
         })];
         tasks.extend(writing);
-        together(tasks, batch.num_rows() < WORTH_A_THREAD)
+        together(tasks, batch.num_rows() < WORTH_A_THREAD)?;
+        self.ready = ready;
+        Ok(())
     }
 
     /// Makes rows JSON, and looks at them.
-    fn ready(&self, batch: &RecordBatch, writer: &JsonWriter) -> Result<Vec<Ready>, CliError> {
+    fn make_ready(
+        &self,
+        batch: &RecordBatch,
+        writer: &JsonWriter,
+        ready: &mut Vec<Ready>,
+    ) -> Result<(), CliError> {
         let needs_prints = self.page.is_possible() || self.last.is_some();
         let slices = slices(batch);
-        let mut ready = slices.iter().map(|_| None).collect::<Vec<_>>();
-        let tasks = slices.iter().zip(&mut ready).map(|(slice, ready)| {
+        ready.resize_with(slices.len(), Ready::default);
+        let tasks = slices.iter().zip(ready).map(|(slice, ready)| {
             let task: Task<'_> = Box::new(move || {
-                let rows = writer.rows(slice);
+                let Ready { rows, prints } = ready;
+                writer.rows(slice, rows);
                 let mut text = String::new();
-                let prints = (0..rows.len()).filter(|_| needs_prints).map(|row| {
+                let printed = (0..rows.len()).filter(|_| needs_prints).map(|row| {
                     let cell = |column| rows.cell(row, column);
                     self.columns.print_of(cell, &mut text)
                 });
-                let prints = prints.collect();
-                *ready = Some(Ready { rows, prints });
+                prints.clear();
+                prints.extend(printed);
                 Ok(())
             });
             task
         });
-        together(tasks.collect(), slices.len() < 2)?;
-        Ok(ready.into_iter().flatten().collect())
+        together(tasks.collect(), slices.len() < 2)
     }
 
     /// What became of each row since the earlier states; audits' rows become findings.
@@ -155,7 +166,8 @@ impl Passing<'_> {
     /// Accepted rows are still there: not new, and not gone.
     fn accepted(&mut self, accepted: RecordBatch, sinks: &mut Sinks) -> Result<(), CliError> {
         let is_audit = self.query.is_audit() && self.wants_findings;
-        let rows = JsonWriter::lines(&accepted.schema()).rows(&accepted);
+        let mut rows = JsonRows::default();
+        JsonWriter::lines(&accepted.schema()).rows(&accepted, &mut rows);
         let mut text = String::new();
         for row in 0..rows.len() {
             let cell = |column| rows.cell(row, column);

@@ -192,6 +192,7 @@ impl Work<'_> {
             new_since_last: 0,
             accepted: Vec::new(),
             kept: None,
+            ready: Vec::new(),
         };
         let has_marks = passing.page.is_possible();
         let room = self.sinks.sheet_rows();

@@ -19,6 +19,7 @@ pub(crate) struct JsonWriter {
 }
 
 /// Rows as JSON, made once for all who write or look at them.
+#[derive(Default)]
 pub(crate) struct JsonRows {
     /// An object for each row, one a line.
     text: String,
@@ -76,17 +77,19 @@ impl JsonWriter {
         text.push('}');
     }
 
-    /// The rows of a batch as objects, to be written by [`Self::write`] and to be looked at.
-    pub(crate) fn rows(&self, batch: &RecordBatch) -> JsonRows {
+    /// The rows of a batch as objects, to be written by [`Self::write`] and to be looked at, in the place of those that
+    /// `rows` has.
+    pub(crate) fn rows(&self, batch: &RecordBatch, rows: &mut JsonRows) {
         let columns = Cells::all(batch);
         let of_keys = self.keys.iter().map(|key| key.len() + USUAL_BYTES);
         let of_row = of_keys.sum::<usize>();
-        let mut rows = JsonRows {
-            text: String::with_capacity(of_row * batch.num_rows()),
-            ends: Vec::with_capacity(batch.num_rows()),
-            cells: Vec::with_capacity(batch.num_rows() * columns.len()),
-            column_count: columns.len(),
-        };
+        rows.text.clear();
+        rows.ends.clear();
+        rows.cells.clear();
+        rows.column_count = columns.len();
+        rows.text.reserve(of_row * batch.num_rows());
+        rows.ends.reserve(batch.num_rows());
+        rows.cells.reserve(batch.num_rows() * columns.len());
         for row in 0..batch.num_rows() {
             let cells = &mut rows.cells;
             self.push_object(&columns, row, &mut rows.text, |start, end| {
@@ -95,7 +98,6 @@ impl JsonWriter {
             rows.text.push('\n');
             rows.ends.push(rows.text.len());
         }
-        rows
     }
 
     /// Writes rows that were made by [`Self::rows`] of a writer of the same columns.
