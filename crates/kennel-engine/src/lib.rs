@@ -12,6 +12,7 @@ mod error;
 mod ingest;
 mod k9;
 mod library;
+mod numbers;
 mod once;
 mod origins;
 mod params;

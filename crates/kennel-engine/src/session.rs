@@ -28,7 +28,7 @@ use crate::{
     catalog::{
         CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, has_hidden, mark, table_names,
     },
-    completeness, once,
+    completeness, numbers, once,
     params::{self, Bound},
     statements::Prepared,
     time_travel,
@@ -464,9 +464,13 @@ pub(crate) async fn physical(
     plan: &LogicalPlan,
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let state = context.state();
+    let numbered = numbers::grouped_by_numbers(plan, &state).unwrap_or_else(|error| {
+        tracing::warn!(%error, "groups by texts");
+        None
+    });
     state
         .query_planner()
-        .create_physical_plan(plan, &state)
+        .create_physical_plan(numbered.as_ref().unwrap_or(plan), &state)
         .await
 }
 

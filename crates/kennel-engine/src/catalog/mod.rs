@@ -1,5 +1,6 @@
 //! `awsdatacatalog`: the schemas and tables that a session sees, made from the manifest when asked for.
 
+mod encoded;
 mod file_table;
 mod hidden;
 mod kennel;
@@ -31,6 +32,7 @@ use kennel_cache::{AccountId, Cache, CacheError, CustomerId, ReportType, SourceN
 
 use crate::{KeptResult, LAST_RESULT, Library, session::ConfiguredSource, time_travel, views};
 
+pub(crate) use encoded::is_recurring;
 pub(crate) use file_table::{FileTable, Selection, tables_url};
 pub(crate) use hidden::{Hidden, Origins, mark, without_marks};
 pub(crate) use reports::latest_name;
