@@ -8,14 +8,14 @@ use datafusion::{
     error::Result as DataFusionResult,
     physical_expr::{
         PhysicalExpr, ScalarFunctionExpr,
-        expressions::{CastExpr, InListExpr, LikeExpr, Literal},
+        expressions::{CastExpr, InListExpr, LikeExpr, Literal, TryCastExpr},
     },
     physical_expr_adapter::{
         DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
     },
 };
 
-use super::texts::NumberOf;
+use super::functions::NumberOf;
 
 /// Casts dictionaries to the text that tables have, except where the dictionary does as well or better.
 #[derive(Debug)]
@@ -65,6 +65,9 @@ impl Adapter {
                 Some(like.expr()).filter(|_| is_literal(like.pattern()))
             } else if let Some(list) = expr.downcast_ref::<InListExpr>() {
                 Some(list.expr()).filter(|_| list.list().iter().all(is_literal))
+            } else if let Some(cast) = expr.downcast_ref::<TryCastExpr>() {
+                // Each text of a dictionary is cast once. A plain cast would refuse texts that no row has.
+                Some(cast.expr())
             } else {
                 None
             };

@@ -9,6 +9,7 @@
 //! The plan is changed on its way to being carried out, after everything that looks at what a query reads.
 
 mod adapter;
+mod functions;
 mod texts;
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
 };
 
 use datafusion::{
-    arrow::datatypes::DataType,
+    arrow::datatypes::{DataType, TimeUnit},
     common::{
         Column, DFSchema, ScalarValue,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
@@ -25,14 +26,14 @@ use datafusion::{
     datasource::source_as_provider,
     error::Result as DataFusionResult,
     logical_expr::{
-        Aggregate, BinaryExpr, Case, Expr, ExprSchemable, Filter, LogicalPlan, Operator,
+        Aggregate, BinaryExpr, Case, Cast, Expr, ExprSchemable, Filter, LogicalPlan, Operator,
         Projection, SubqueryAlias, expr::AggregateFunction, lit,
     },
     optimizer::{Optimizer, OptimizerConfig, optimize_projections::OptimizeProjections},
 };
 
 pub(crate) use adapter::EncodedTexts;
-use texts::Functions;
+use functions::Functions;
 
 use crate::catalog::{as_trail_table, is_recurring};
 
@@ -334,21 +335,12 @@ impl Functions {
                 Some(lit(ScalarValue::UInt32(number.transpose()?)))
             }
             Expr::ScalarFunction(call) if call.name() == "coalesce" => {
-                let Some(mut numbers) = each(call.args.iter().collect())? else {
-                    return Ok(None);
-                };
-                let last = numbers.pop();
-                let is_there = |number: Expr| {
-                    let is_there = Box::new(number.clone().is_not_null());
-                    (is_there, Box::new(number))
-                };
-                let branches = numbers.into_iter().map(is_there).collect::<Vec<_>>();
-                match branches.is_empty() {
-                    true => last,
-                    false => Some(Expr::Case(Case::new(None, branches, last.map(Box::new)))),
-                }
+                each(call.args.iter().collect())?.map(|numbers| self.first_of(numbers))
             }
             Expr::Case(case) if case.expr.is_none() => {
+                if let Some(texts) = as_coalesce(case) {
+                    return Ok(each(texts)?.map(|numbers| self.first_of(numbers)));
+                }
                 let branches = &case.when_then_expr;
                 let thens = branches.iter().map(|(_, then)| then.as_ref()).collect();
                 let (Some(thens), Some(mut last)) = (
@@ -369,7 +361,7 @@ impl Functions {
         })
     }
 
-    /// An expression with comparisons of numbers for comparisons of texts.
+    /// An expression with comparisons of numbers for comparisons of texts, and days without a cast.
     fn conditions(
         &self,
         expr: Expr,
@@ -384,6 +376,9 @@ impl Functions {
         };
         let replaced = expr.transform_down(|expr| {
             let compared = match &expr {
+                Expr::Cast(cast) if is_day(cast, schema) => {
+                    Some(self.day_of(cast.expr.as_ref().clone()))
+                }
                 Expr::IsNull(text) => number(text)?.map(Expr::is_null),
                 Expr::IsNotNull(text) => number(text)?.map(Expr::is_not_null),
                 Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_equality(*op) => {
@@ -430,6 +425,28 @@ fn is_count(expr: &Expr) -> bool {
         }
         _ => false,
     }
+}
+
+/// What `coalesce` became when the plan was simplified.
+fn as_coalesce(case: &Case) -> Option<Vec<&Expr>> {
+    let mut texts = Vec::with_capacity(case.when_then_expr.len() + 1);
+    for (when, then) in &case.when_then_expr {
+        match when.as_ref() {
+            Expr::IsNotNull(text) if text == then => texts.push(then.as_ref()),
+            _ => return None,
+        }
+    }
+    texts.extend(case.else_expr.as_deref());
+    Some(texts)
+}
+
+/// Whether a cast makes a day of an instant in UTC.
+fn is_day(cast: &Cast, schema: &DFSchema) -> bool {
+    let is_utc = |from| match from {
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) => zone.as_ref() == "UTC",
+        _ => false,
+    };
+    *cast.field.data_type() == DataType::Date32 && cast.expr.get_type(schema).is_ok_and(is_utc)
 }
 
 fn is_equality(op: Operator) -> bool {

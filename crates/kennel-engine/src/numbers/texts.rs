@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    hash::{Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,14 +10,10 @@ use datafusion::{
         array::{Array, ArrayRef, AsArray, DictionaryArray, StringBuilder, UInt32Array},
         buffer::ScalarBuffer,
         compute::cast,
-        datatypes::{DataType, Field, FieldRef, Int32Type, UInt32Type},
+        datatypes::{DataType, Int32Type},
     },
-    common::{HashMap, ScalarValue, exec_err},
+    common::{HashMap, exec_err},
     error::{DataFusionError, Result as DataFusionResult},
-    logical_expr::{
-        ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-        Signature, Volatility,
-    },
 };
 
 /// Dictionaries whose numbers are remembered: a scan is at a few at a time, one for each of its columns and threads.
@@ -89,7 +84,8 @@ impl Texts {
         locked(&self.known).number(text)
     }
 
-    fn numbers(&self, array: &ArrayRef) -> DataFusionResult<UInt32Array> {
+    /// The numbers of texts, in a dictionary or not.
+    pub(super) fn numbers(&self, array: &ArrayRef) -> DataFusionResult<UInt32Array> {
         if let Some(dictionary) = array.as_dictionary_opt::<Int32Type>()
             && *dictionary.values().data_type() == DataType::Utf8
             && dictionary.values().null_count() == 0
@@ -147,7 +143,8 @@ impl Texts {
         dictionaries.push(dictionary);
     }
 
-    fn texts(&self, numbers: &UInt32Array) -> DataFusionResult<ArrayRef> {
+    /// The texts of numbers that came of [`Self::numbers`].
+    pub(super) fn texts(&self, numbers: &UInt32Array) -> DataFusionResult<ArrayRef> {
         let known = locked(&self.known);
         let mut texts = StringBuilder::new();
         for number in numbers {
@@ -164,146 +161,6 @@ impl Texts {
 impl fmt::Debug for Texts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Texts").finish_non_exhaustive()
-    }
-}
-
-/// The two functions of one query.
-#[derive(Debug, Clone)]
-pub(super) struct Functions {
-    pub(super) texts: Arc<Texts>,
-    number_of: Arc<ScalarUDF>,
-    text_of: Arc<ScalarUDF>,
-}
-
-impl Functions {
-    pub(super) fn new() -> Self {
-        let texts = Arc::new(Texts::default());
-        let signature = Signature::any(1, Volatility::Immutable);
-        let number_of = NumberOf {
-            signature: signature.clone(),
-            texts: Arc::clone(&texts),
-        };
-        let text_of = TextOf {
-            signature,
-            texts: Arc::clone(&texts),
-        };
-        Self {
-            texts,
-            number_of: Arc::new(number_of.into()),
-            text_of: Arc::new(text_of.into()),
-        }
-    }
-
-    pub(super) fn number_of(&self, text: Expr) -> Expr {
-        self.number_of.call(vec![text])
-    }
-
-    pub(super) fn text_of(&self, number: Expr) -> Expr {
-        self.text_of.call(vec![number])
-    }
-}
-
-/// `UInt32`: the number of a text; null of null.
-#[derive(Debug)]
-pub(crate) struct NumberOf {
-    signature: Signature,
-    texts: Arc<Texts>,
-}
-
-/// `Utf8`: the text of a number; null of null.
-#[derive(Debug)]
-struct TextOf {
-    signature: Signature,
-    texts: Arc<Texts>,
-}
-
-/// Functions of one query are the same, those of two are not.
-macro_rules! same_texts {
-    ($function:ty) => {
-        impl PartialEq for $function {
-            fn eq(&self, other: &Self) -> bool {
-                Arc::ptr_eq(&self.texts, &other.texts)
-            }
-        }
-
-        impl Eq for $function {}
-
-        impl Hash for $function {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                Arc::as_ptr(&self.texts).hash(state);
-            }
-        }
-    };
-}
-
-same_texts!(NumberOf);
-same_texts!(TextOf);
-
-fn named_field(name: &str, to: DataType, args: &ReturnFieldArgs<'_>) -> FieldRef {
-    let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-    Arc::new(Field::new(name, to, is_nullable))
-}
-
-fn only(args: ScalarFunctionArgs) -> DataFusionResult<(ArrayRef, bool)> {
-    let [value] = <[ColumnarValue; 1]>::try_from(args.args)
-        .map_err(|_| DataFusionError::Internal("one argument is wanted".into()))?;
-    let is_scalar = matches!(value, ColumnarValue::Scalar(_));
-    Ok((value.to_array(1)?, is_scalar))
-}
-
-fn shaped(array: ArrayRef, is_scalar: bool) -> DataFusionResult<ColumnarValue> {
-    Ok(match is_scalar {
-        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?),
-        false => ColumnarValue::Array(array),
-    })
-}
-
-impl ScalarUDFImpl for NumberOf {
-    fn name(&self) -> &str {
-        "kennel_number_of"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
-        Ok(DataType::UInt32)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DataFusionResult<FieldRef> {
-        Ok(named_field(self.name(), DataType::UInt32, &args))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
-        let (array, is_scalar) = only(args)?;
-        shaped(Arc::new(self.texts.numbers(&array)?), is_scalar)
-    }
-}
-
-impl ScalarUDFImpl for TextOf {
-    fn name(&self) -> &str {
-        "kennel_text_of"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
-        Ok(DataType::Utf8)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DataFusionResult<FieldRef> {
-        Ok(named_field(self.name(), DataType::Utf8, &args))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
-        let (array, is_scalar) = only(args)?;
-        let Some(numbers) = array.as_primitive_opt::<UInt32Type>() else {
-            return exec_err!("texts have numbers of 32 bits");
-        };
-        shaped(self.texts.texts(numbers)?, is_scalar)
     }
 }
 

@@ -31,7 +31,7 @@ fn cache() -> &'static TestCache {
 }
 
 /// What rows are grouped by: columns, and what is made of them.
-const GROUPS: [&str; 14] = [
+const GROUPS: [&str; 15] = [
     "service",
     "event_name",
     "account_id",
@@ -46,6 +46,7 @@ const GROUPS: [&str; 14] = [
     "CASE WHEN principal_type = 'AWSService' THEN invoked_by WHEN error_code IS NULL THEN principal_name END",
     "principal_type IS NOT DISTINCT FROM 'AWSService'",
     "upper(service)",
+    "CAST(event_time AS DATE)",
 ];
 
 const MEASURES: [&str; 7] = [
@@ -58,8 +59,9 @@ const MEASURES: [&str; 7] = [
     "sum(CASE WHEN error_code IS NULL OR invoked_by = region THEN 1 ELSE 0 END)",
 ];
 
-const FILTERS: [&str; 8] = [
+const FILTERS: [&str; 9] = [
     "true",
+    "NOT coalesce(read_only, event_name LIKE 'Get%')",
     "principal_type = 'AssumedRole'",
     "principal_arn LIKE 'arn:aws:iam::%:role/%'",
     "service NOT IN ('s3', 'iam', 'ec2', 'kms', 'lambda')",
