@@ -65,11 +65,10 @@ impl Adapter {
                 Some(like.expr()).filter(|_| is_literal(like.pattern()))
             } else if let Some(list) = expr.downcast_ref::<InListExpr>() {
                 Some(list.expr()).filter(|_| list.list().iter().all(is_literal))
-            } else if let Some(cast) = expr.downcast_ref::<TryCastExpr>() {
-                // Each text of a dictionary is cast once. A plain cast would refuse texts that no row has.
-                Some(cast.expr())
             } else {
-                None
+                // Each text of a dictionary is cast once. A plain cast would refuse texts that no row has.
+                let cast = expr.downcast_ref::<TryCastExpr>();
+                cast.map(TryCastExpr::expr)
             };
         let Some(encoded) = text.and_then(|text| self.encoded(text)) else {
             return Ok(Transformed::no(expr));
