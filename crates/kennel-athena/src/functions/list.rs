@@ -235,7 +235,7 @@ const NOTES: &[(&str, &str)] = &[
     ),
     (
         "at_timezone",
-        "the zone stays where it is a constant; one from a column gives UTC",
+        "a zone from a column is that of what reads the clock directly",
     ),
     ("bing_tile", "there are no geospatial functions"),
     ("btrim", "not in Trino; the same as trim"),

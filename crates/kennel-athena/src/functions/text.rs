@@ -4,6 +4,7 @@
 
 mod compare;
 mod joined;
+pub(super) mod like;
 mod maps;
 mod padding;
 

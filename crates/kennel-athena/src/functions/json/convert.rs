@@ -320,9 +320,16 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
                 .map(write)
                 .collect::<Result<Vec<_>>>()?;
             each(&|row| {
-                let named = fields.iter().zip(&columns);
+                let named = fields.iter().zip(&columns).enumerate();
                 object(
-                    named.map(|(field, column)| (field.name().as_str(), column[row].as_str())),
+                    named.map(|(place, (field, column))| {
+                        // `ROW(…)` gives its fields no names; they are called by their place here.
+                        let name = match *field.name() == format!("c{place}") {
+                            true => "",
+                            false => field.name().as_str(),
+                        };
+                        (name, column[row].as_str())
+                    }),
                     false,
                 )
             })
