@@ -9,6 +9,7 @@ mod completeness;
 mod ddl;
 mod diff;
 mod error;
+mod explain;
 mod ingest;
 mod k9;
 mod library;

@@ -28,7 +28,7 @@ use crate::{
     catalog::{
         CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, has_hidden, mark, table_names,
     },
-    completeness, once,
+    completeness, explain, once,
     params::{self, Bound},
     statements::Prepared,
     time_travel,
@@ -363,8 +363,7 @@ fn context(
 ) -> datafusion::error::Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
-        .with_create_default_catalog_and_schema(false)
-        .with_information_schema(true);
+        .with_create_default_catalog_and_schema(false);
     if threads > 0 {
         config = config.with_target_partitions(threads);
     }
@@ -487,6 +486,7 @@ pub(crate) async fn plan(
     let state = context.state();
     let mut statement =
         kennel_athena::parse(sql).map_err(|error| EngineError::from((error, sql)))?;
+    let format = explain::take_format(&mut statement);
     params::substitute(&mut statement, bound)?;
     Box::pin(time_travel::resolve(&mut statement, context, shared, sql)).await?;
     mark(&mut statement, &|parts| has_hidden(shared, parts));
@@ -507,7 +507,7 @@ pub(crate) async fn plan(
         None => plan,
     };
     refuse_writes(&plan)?;
-    Ok(plan)
+    Ok(explain::in_format(plan, format))
 }
 
 /// Restricts a result to the customers and accounts asked for.

@@ -2,6 +2,7 @@
 
 mod file_table;
 mod hidden;
+mod information;
 mod kennel;
 mod objects;
 mod places;
@@ -246,6 +247,10 @@ impl CatalogProvider for Catalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let name = name.to_lowercase();
+        if name == information::SCHEMA {
+            let shared = Arc::clone(&self.shared);
+            return Some(Arc::new(information::InformationSchema { shared }));
+        }
         self.schema_names().contains(&name).then(|| {
             Arc::new(NamedSchema {
                 name,
