@@ -98,8 +98,8 @@ impl Names {
             if columns.iter().any(|(known, _)| *known == subquery) {
                 continue;
             }
-            let is_filter = matches!(node, LogicalPlan::Filter(_));
-            if is_filter && outer::is_plain(&subquery.subquery)? {
+            let is_known = matches!(node, LogicalPlan::Filter(_) | LogicalPlan::Projection(_));
+            if is_known && outer::is_plain(&subquery.subquery)? {
                 continue;
             }
             if let Some((joined, column)) = self.attach(&input, &subquery)? {
