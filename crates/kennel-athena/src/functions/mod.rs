@@ -38,9 +38,8 @@ mod unify;
 mod url;
 mod uuid;
 
-pub(crate) use text::like::like_pattern;
-
 pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
+pub(crate) use text::plain_pattern;
 
 use std::sync::Arc;
 
@@ -81,7 +80,6 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
             coalesce::function(),
             sequence::function(),
             listagg::function(),
-            text::like::function(),
         ],
         // Never written by a user; registered so that a plan can be decoded by their names.
         compared::functions(),

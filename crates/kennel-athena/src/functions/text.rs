@@ -4,9 +4,11 @@
 
 mod compare;
 mod joined;
-pub(super) mod like;
+mod like;
 mod maps;
 mod padding;
+
+pub(crate) use like::plain_pattern;
 
 use std::sync::Arc;
 
@@ -64,6 +66,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     .into();
     all.push(strpos());
     all.push(substr());
+    all.push(like::function());
     all.extend(compare::functions());
     all.extend(joined::functions());
     all.extend(maps::functions());

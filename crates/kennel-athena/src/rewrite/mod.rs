@@ -9,7 +9,7 @@ mod from;
 mod functions;
 mod intervals;
 mod lateral;
-mod likes;
+mod like;
 mod literals;
 mod names;
 mod precision;

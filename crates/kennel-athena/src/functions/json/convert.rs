@@ -321,17 +321,13 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
                 .collect::<Result<Vec<_>>>()?;
             each(&|row| {
                 let named = fields.iter().zip(&columns).enumerate();
-                object(
-                    named.map(|(place, (field, column))| {
-                        // `ROW(…)` gives its fields no names; they are called by their place here.
-                        let name = match *field.name() == format!("c{place}") {
-                            true => "",
-                            false => field.name().as_str(),
-                        };
-                        (name, column[row].as_str())
-                    }),
-                    false,
-                )
+                let members = named.map(|(place, (field, column))| {
+                    // `ROW(…)` gives its fields no names; they are called by their place here.
+                    let is_unnamed = *field.name() == format!("c{place}");
+                    let name = if is_unnamed { "" } else { field.name() };
+                    (name, column[row].as_str())
+                });
+                object(members, false)
             })
         }
         data_type if data_type.is_numeric() => {
