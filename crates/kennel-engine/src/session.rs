@@ -28,7 +28,7 @@ use crate::{
     catalog::{
         CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, has_hidden, mark, table_names,
     },
-    completeness, explain, once,
+    completeness, once,
     params::{self, Bound},
     statements::Prepared,
     time_travel,
@@ -486,7 +486,7 @@ pub(crate) async fn plan(
     let state = context.state();
     let mut statement =
         kennel_athena::parse(sql).map_err(|error| EngineError::from((error, sql)))?;
-    let format = explain::take_format(&mut statement);
+    let format = crate::explain::take_format(&mut statement);
     params::substitute(&mut statement, bound)?;
     Box::pin(time_travel::resolve(&mut statement, context, shared, sql)).await?;
     mark(&mut statement, &|parts| has_hidden(shared, parts));
@@ -507,7 +507,7 @@ pub(crate) async fn plan(
         None => plan,
     };
     refuse_writes(&plan)?;
-    Ok(explain::in_format(plan, format))
+    Ok(crate::explain::in_format(plan, format))
 }
 
 /// Restricts a result to the customers and accounts asked for.
