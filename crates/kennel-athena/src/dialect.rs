@@ -6,7 +6,7 @@
 use std::any::TypeId;
 
 use datafusion::sql::sqlparser::{
-    ast::{CastKind, DataType, Expr, Ident, ObjectName, TypedString},
+    ast::{CastKind, DataType, Expr, Ident, ObjectName, TrimWhereField, TypedString},
     dialect::{Dialect, GenericDialect},
     keywords::Keyword,
     parser::{Parser, ParserError},
@@ -102,6 +102,10 @@ impl Dialect for AthenaDialect {
         true
     }
 
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+
     fn supports_nested_comments(&self) -> bool {
         false
     }
@@ -136,6 +140,7 @@ impl Dialect for AthenaDialect {
                 Some(json_syntax::parse(parser))
             }
             (Keyword::NoKeyword, Token::SingleQuotedString(_)) => internet_literal(parser),
+            (Keyword::TRIM, Token::LParen) => trim(parser),
             (Keyword::USER, next) if *next != Token::LParen => {
                 Some(parser.parse_identifier().map(Expr::Identifier))
             }
@@ -183,6 +188,33 @@ fn cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserError> {
         array: false,
         format: None,
     })
+}
+
+/// `TRIM(LEADING FROM x)`: sqlparser wants to be told what is trimmed.
+fn trim(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let keyword = |n: usize| match &parser.peek_nth_token_ref(n).token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    let trim_where = match (keyword(2), keyword(3)) {
+        (Keyword::LEADING, Keyword::FROM) => TrimWhereField::Leading,
+        (Keyword::TRAILING, Keyword::FROM) => TrimWhereField::Trailing,
+        (Keyword::BOTH, Keyword::FROM) => TrimWhereField::Both,
+        _ => return None,
+    };
+    for _ in 0..4 {
+        parser.next_token();
+    }
+    let expr = parser.parse_expr();
+    Some(expr.and_then(|expr| {
+        parser.expect_token(&Token::RParen)?;
+        Ok(Expr::Trim {
+            expr: Box::new(expr),
+            trim_where: Some(trim_where),
+            trim_what: None,
+            trim_characters: None,
+        })
+    }))
 }
 
 /// `IPADDRESS '10.0.0.1'` and `IPPREFIX '10.0.0.0/8'`.

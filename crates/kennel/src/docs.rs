@@ -184,7 +184,7 @@ Where kennel differs from Athena:
 - **Regular expressions** are read by Rust's `regex`, in linear time; patterns with look-around, back references, atomic groups or
   possessive repetition by `fancy-regex`, which is slower and gives up where a pattern goes back and forth without end. `\\d`, `\\w`, `\\s`
   and `\\b` know all of Unicode, `$` is the end of the text only.
-- **JSON.** Numbers keep their spelling. Values nested deeper than 512 count as no JSON.
+- **JSON.** Integers of any size stay what they are, fractions are doubles, as in Athena. Values nested deeper than 512 count as no JSON.
 - **Results** are written as `kennel` writes them everywhere: instants in UTC, addresses and UUIDs as text, `varbinary` in base 64
   in text formats. `CAST(x AS varchar)` is Trino's.";
 

@@ -28,7 +28,7 @@ use datafusion::{
 
 use super::{
     datetime::{self, text_to_time, time_to_text},
-    ip, json,
+    ip, json, opaque,
     scalar::{Call, Json, Kind, Spec, varchar},
     type_name, uuid,
 };
@@ -156,6 +156,12 @@ pub(super) fn convert(array: &ArrayRef, to: &DataType, safe: bool) -> Result<Arr
         }
         (from, to) if *from == types::JSON => {
             json::from_json(Json::Large(array.as_string::<i64>()), array.len(), to, safe)
+        }
+        (from, to) if opaque::is_sketch(from) && is_binary(to) => {
+            arrow_cast(&opaque::held(array), to, safe)
+        }
+        (from, to) if is_binary(from) && opaque::is_sketch(to) => {
+            opaque::wrap(arrow_cast(array, &DataType::Binary, safe)?, to)
         }
         (from, to) if is_text(from) => from_text(array, to, safe),
         (from, to) if is_text(to) => to_text(array, from),

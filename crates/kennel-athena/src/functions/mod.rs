@@ -11,10 +11,12 @@ mod arrays;
 mod binary;
 mod bitwise;
 mod cast;
+mod colors;
 mod compared;
 mod comparison;
 mod datetime;
 mod format;
+mod geo;
 mod ip;
 mod json;
 mod lambdas;
@@ -24,12 +26,14 @@ mod map_building;
 mod maps;
 mod math;
 mod nested;
+mod opaque;
 mod overload;
 mod random;
 mod regexp;
 mod rows;
 mod scalar;
 mod sequence;
+mod sketches;
 mod subqueries;
 mod text;
 mod tried;
@@ -38,6 +42,7 @@ mod url;
 mod uuid;
 
 pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
+pub(crate) use text::plain_pattern;
 
 use std::sync::Arc;
 
@@ -63,13 +68,16 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         binary::functions(),
         bitwise::functions(),
         cast::functions(),
+        colors::functions(),
         comparison::functions(),
         datetime::functions(),
         format::functions(),
+        geo::functions(),
         ip::functions(),
         json::functions(),
         math::functions(),
         regexp::functions(),
+        sketches::functions(),
         text::functions(),
         url::functions(),
         uuid::functions(),
@@ -92,6 +100,9 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     for function in &mut all {
         if function.name() == "contains" {
             *function = overload::overload(Arc::clone(function), ip::contains());
+        }
+        if function.name() == "cardinality" {
+            *function = overload::overload(Arc::clone(function), sketches::cardinality());
         }
     }
     array_shapes::overload(&mut all);
@@ -233,6 +244,16 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
             }
             _ => "map".into(),
         },
+        data_type if types::opaque_name(data_type).is_some() => {
+            match types::opaque_name(data_type).unwrap_or_default() {
+                "bingtile" => "BingTile".into(),
+                "geometry" => "Geometry".into(),
+                "hyperloglog" => "HyperLogLog".into(),
+                "setdigest" => "SetDigest".into(),
+                "sphericalgeography" => "SphericalGeography".into(),
+                name => name.to_owned(),
+            }
+        }
         DataType::Struct(fields) => {
             // `ROW(…)` gives its fields no names; they are called by their place here.
             let fields = fields.iter().enumerate().map(|(place, field)| {

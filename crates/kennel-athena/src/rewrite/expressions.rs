@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{
     Rewriter,
     build::{call, null, number, plain_cast, text},
-    functions, intervals, literals, rows, scalars, zones,
+    functions, intervals, like, literals, rows, scalars, zones,
 };
 use crate::{ParseError, functions::text_to_time};
 
@@ -23,6 +23,7 @@ impl Rewriter {
             Expr::Value(_) | Expr::UnaryOp { .. } => return literals::number(expr),
             Expr::TypedString(_) => return rewrite_literal(expr),
             Expr::Interval(_) => return intervals::rewrite(expr),
+            Expr::Like { .. } => return like::rewrite(expr),
             Expr::AtTimeZone { .. } => zones::at_time_zone(expr),
             // DataFusion plans the literal's elements without the lambda's parameters.
             Expr::Array(array) => *expr = call("__array", std::mem::take(&mut array.elem)),

@@ -29,32 +29,15 @@ const RENAMED: [(&str, &str); 9] = [
 ];
 
 /// Functions over types that do not exist here, and what to use instead.
-const MISSING: [(&str, &str); 15] = [
-    ("approx_set", APPROX_DISTINCT),
-    ("empty_approx_set", APPROX_DISTINCT),
-    ("hash_counts", APPROX_DISTINCT),
-    (
-        "intersection_cardinality",
-        "array_intersect and cardinality",
-    ),
-    (
-        "jaccard_index",
-        "array_intersect, array_union and cardinality",
-    ),
-    ("make_set_digest", APPROX_DISTINCT),
-    ("merge", APPROX_DISTINCT),
-    ("merge_set_digest", APPROX_DISTINCT),
-    ("qdigest_agg", APPROX_PERCENTILE),
-    ("quantile_at_value", APPROX_PERCENTILE),
-    ("tdigest_agg", APPROX_PERCENTILE),
-    ("trim_qdigest", APPROX_PERCENTILE),
-    ("value_at_quantile", APPROX_PERCENTILE),
-    ("values_at_quantiles", APPROX_PERCENTILE),
-    ("learn_classifier", "another tool"),
+const MISSING: [(&str, &str); 5] = [
+    ("classify", MODELS),
+    ("features", MODELS),
+    ("learn_classifier", MODELS),
+    ("learn_regressor", MODELS),
+    ("regress", MODELS),
 ];
 
-const APPROX_DISTINCT: &str = "approx_distinct over the rows themselves";
-const APPROX_PERCENTILE: &str = "approx_percentile over the rows themselves";
+const MODELS: &str = "another tool for models";
 
 /// Standard errors that `approx_distinct` takes, as in Trino.
 const ERRORS: std::ops::RangeInclusive<f64> = 0.004_062_5..=0.26;
