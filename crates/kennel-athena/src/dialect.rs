@@ -6,14 +6,14 @@
 use std::any::TypeId;
 
 use datafusion::sql::sqlparser::{
-    ast::{CastKind, DataType, Expr, Ident, ObjectName, TrimWhereField, TypedString},
+    ast::{CastKind, DataType, Expr, Ident, ObjectName, TrimWhereField, TypedString, Value},
     dialect::{Dialect, GenericDialect},
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::Token,
 };
 
-use crate::{json_syntax, types};
+use crate::{json_syntax, statement, types};
 
 /// The dialect of Athena's engine 3 queries (Trino's).
 #[derive(Debug, Default, Clone, Copy)]
@@ -98,6 +98,15 @@ impl Dialect for AthenaDialect {
         true
     }
 
+    /// `row.* AS (a, b)`, whose names [`tokens`](crate::tokens) has made one.
+    fn supports_select_wildcard_with_alias(&self) -> bool {
+        true
+    }
+
+    fn supports_select_expr_star(&self) -> bool {
+        true
+    }
+
     fn supports_explain_with_utility_options(&self) -> bool {
         true
     }
@@ -136,6 +145,11 @@ impl Dialect for AthenaDialect {
             (Keyword::CAST, Token::LParen) => Some(cast(parser, CastKind::Cast)),
             (Keyword::TRY_CAST, Token::LParen) => Some(cast(parser, CastKind::TryCast)),
             (Keyword::JSON, Token::SingleQuotedString(_)) => Some(json_literal(parser)),
+            (_, next) if *next != Token::LParen && session_value(&word.value).is_some() => {
+                let value = session_value(&word.value).unwrap_or_default();
+                parser.next_token();
+                Some(Ok(Expr::value(Value::SingleQuotedString(value.into()))))
+            }
             (_, Token::LParen) if json_syntax::is_known(&word.value) => {
                 Some(json_syntax::parse(parser))
             }
@@ -172,6 +186,17 @@ impl Dialect for AthenaDialect {
         let right = parser.parse_subexpr(precedence);
         Some(right.map(|right| comparison(Box::new(expr.clone()), Box::new(right))))
     }
+}
+
+/// What is known of a session without asking it.
+fn session_value(word: &str) -> Option<&'static str> {
+    let known = [
+        ("current_user", "kennel"),
+        ("current_schema", "default"),
+        ("current_catalog", statement::CATALOG),
+    ];
+    let mut known = known.into_iter();
+    known.find_map(|(name, value)| word.eq_ignore_ascii_case(name).then_some(value))
 }
 
 fn cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserError> {

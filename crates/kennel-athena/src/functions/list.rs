@@ -244,7 +244,7 @@ const FAMILIES: &[(&str, &str)] = &[
 const NOTES: &[(&str, &str)] = &[
     (
         "at_timezone",
-        "the zone stays where it is a constant; one from a column gives UTC",
+        "a zone from a column is that of what reads the clock directly",
     ),
     (
         "bar",

@@ -11,6 +11,7 @@ mod arrays;
 mod binary;
 mod bitwise;
 mod cast;
+mod coalesce;
 mod colors;
 mod compared;
 mod comparison;
@@ -41,8 +42,9 @@ mod unify;
 mod url;
 mod uuid;
 
+pub(crate) use text::like::like_pattern;
+
 pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
-pub(crate) use text::plain_pattern;
 
 use std::sync::Arc;
 
@@ -82,7 +84,12 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         url::functions(),
         uuid::functions(),
         map_building::functions(),
-        vec![sequence::function(), listagg::function()],
+        vec![
+            coalesce::function(),
+            sequence::function(),
+            listagg::function(),
+            text::like::function(),
+        ],
         // Never written by a user; registered so that a plan can be decoded by their names.
         compared::functions(),
         subqueries::functions(),
@@ -127,6 +134,16 @@ pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
 /// The function for a comparison of arrays, maps or rows, by its sign.
 pub(crate) fn nested_comparison(sign: &str) -> Option<Arc<ScalarUDF>> {
     compared::operator(sign)
+}
+
+/// `coalesce`, by Trino's rules for common types.
+pub(crate) fn coalesce() -> Arc<ScalarUDF> {
+    coalesce::function()
+}
+
+/// The only element of an array: null for none, an error for several.
+pub(crate) fn single() -> Arc<ScalarUDF> {
+    subqueries::single_function()
 }
 
 /// `||` of arrays and their elements.
@@ -190,7 +207,7 @@ pub(crate) fn refused(message: &str) -> Arc<ScalarUDF> {
 }
 
 /// Trino's name of a type.
-pub(crate) fn type_name(data_type: &DataType) -> String {
+pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "unknown".into(),
         DataType::Boolean => "boolean".into(),

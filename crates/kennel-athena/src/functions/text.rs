@@ -4,12 +4,10 @@
 
 mod compare;
 mod joined;
-mod like;
+pub(super) mod like;
 mod maps;
 mod padding;
 mod words;
-
-pub(crate) use like::plain_pattern;
 
 use std::sync::Arc;
 
@@ -67,7 +65,6 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     .into();
     all.push(strpos());
     all.push(substr());
-    all.push(like::function());
     all.extend(compare::functions());
     all.extend(joined::functions());
     all.extend(maps::functions());

@@ -64,11 +64,13 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
     }
     match name.as_str() {
         "current_timestamp" | "now" => {
-            let zoned = DataType::Timestamp(Some(3), TimezoneInfo::WithTimeZone);
+            let digits = digits(function);
+            let zoned = DataType::Timestamp(Some(digits), TimezoneInfo::WithTimeZone);
             *expr = plain_cast(call("now", vec![]), zoned);
         }
         "localtimestamp" => {
-            let plain = DataType::Timestamp(Some(3), TimezoneInfo::None);
+            let digits = digits(function);
+            let plain = DataType::Timestamp(Some(digits), TimezoneInfo::None);
             *expr = plain_cast(call("now", vec![]), plain);
         }
         "count_if" => count_if(function, span)?,
@@ -98,6 +100,13 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         _ => {}
     }
     Ok(())
+}
+
+/// The digits that `current_timestamp(6)` asks for; three where it does not.
+fn digits(function: &Function) -> u64 {
+    let args = plain_args(function).unwrap_or_default();
+    let asked = args.first().and_then(|arg| literals::written(arg));
+    asked.and_then(|digits| digits.parse().ok()).unwrap_or(3)
 }
 
 fn rename(function: &mut Function, name: &str) {

@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use datafusion::{
-    arrow::datatypes::DataType, common::exec_err, logical_expr::ScalarUDF,
-};
+use datafusion::{arrow::datatypes::DataType, common::exec_err, logical_expr::ScalarUDF};
 use geo::{Coord, Geometry, LineString};
 
 use super::{Kind, Shapes, geometry_type, only, text::checked, to_shapes, typed};

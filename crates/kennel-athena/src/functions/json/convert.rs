@@ -321,13 +321,17 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
                 .collect::<Result<Vec<_>>>()?;
             each(&|row| {
                 let named = fields.iter().zip(&columns).enumerate();
-                let members = named.map(|(place, (field, column))| {
-                    // `ROW(…)` gives its fields no names; they are called by their place here.
-                    let is_unnamed = *field.name() == format!("c{place}");
-                    let name = if is_unnamed { "" } else { field.name() };
-                    (name, column[row].as_str())
-                });
-                object(members, false)
+                object(
+                    named.map(|(place, (field, column))| {
+                        // `ROW(…)` gives its fields no names; they are called by their place here.
+                        let name = match *field.name() == format!("c{place}") {
+                            true => "",
+                            false => field.name().as_str(),
+                        };
+                        (name, column[row].as_str())
+                    }),
+                    false,
+                )
             })
         }
         data_type if data_type.is_numeric() => {

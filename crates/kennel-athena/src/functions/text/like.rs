@@ -1,73 +1,71 @@
-//! Patterns of `LIKE`.
+//! Patterns of `LIKE` as DataFusion reads them, with the backslash as escape.
 
 use std::sync::Arc;
 
 use datafusion::{
-    arrow::array::ArrayRef, common::exec_datafusion_err, error::Result, logical_expr::ScalarUDF,
+    arrow::array::{ArrayRef, StringBuilder},
+    common::exec_datafusion_err,
+    error::Result,
+    logical_expr::ScalarUDF,
 };
 
 use crate::functions::scalar::{Call, Kind, Spec, varchar};
 
-pub(super) fn function() -> Arc<ScalarUDF> {
+pub(in crate::functions) fn function() -> Arc<ScalarUDF> {
     Spec::new(
         "__like_pattern",
         &[Kind::Text, Kind::Text],
         varchar,
-        pattern,
+        patterns,
     )
     .at_least(1)
     .build()
 }
 
-/// A pattern of Trino's in DataFusion's words, where the backslash escapes.
-///
-/// # Errors
-/// A message about an escape that is no single character, or that stands before another one.
-pub(crate) fn plain_pattern(
-    pattern: &str,
-    escape: Option<&str>,
-) -> std::result::Result<String, &'static str> {
-    let mut characters = escape.unwrap_or("").chars();
-    let escape = match (escape, characters.next(), characters.next()) {
-        (None, ..) => None,
-        (_, Some(only), None) => Some(only),
-        _ => return Err("Escape string must be a single character"),
-    };
-    let mut plain = String::with_capacity(pattern.len());
-    let mut rest = pattern.chars();
-    while let Some(character) = rest.next() {
-        if Some(character) != escape {
-            if character == '\\' {
-                plain.push('\\');
-            }
-            plain.push(character);
+fn patterns(call: &Call) -> Result<ArrayRef> {
+    let given = call.text(0);
+    let escape = (call.args.len() > 1).then(|| call.text(1));
+    let mut patterns = StringBuilder::with_capacity(call.rows, 0);
+    for row in 0..call.rows {
+        if !call.is_valid(0, row) || escape.is_some() && !call.is_valid(1, row) {
+            patterns.append_null();
             continue;
         }
-        match rest.next() {
-            Some(next) if next == '%' || next == '_' || Some(next) == escape => {
-                if matches!(next, '%' | '_' | '\\') {
-                    plain.push('\\');
-                }
-                plain.push(next);
-            }
-            _ => {
-                return Err(
-                    "Escape character must be followed by '%', '_' or the escape character itself",
-                );
-            }
-        }
+        let escape = escape.map(|escape| escape.value(row));
+        let pattern = like_pattern(given.value(row), escape);
+        patterns.append_value(pattern.map_err(|message| exec_datafusion_err!("{message}"))?);
     }
-    Ok(plain)
+    Ok(Arc::new(patterns.finish()))
 }
 
-fn pattern(call: &Call) -> Result<ArrayRef> {
-    let patterns = call.text(0);
-    call.to_texts(|row| {
-        let escape = call.args.get(1).map(|_| call.text(1).value(row));
-        plain_pattern(patterns.value(row), escape)
-            .map(Some)
-            .map_err(|message| exec_datafusion_err!("{message}"))
-    })
+/// The same pattern with the backslash as its escape.
+///
+/// # Errors
+/// Trino's message for an escape that is not one sign, or that escapes another one than `%`, `_` and itself.
+pub(crate) fn like_pattern(pattern: &str, escape: Option<&str>) -> Result<String, String> {
+    let escape = match escape.map(|escape| (escape.chars().next(), escape.chars().nth(1))) {
+        None => None,
+        Some((Some(escape), None)) => Some(escape),
+        Some(_) => return Err("Escape string must be a single character".into()),
+    };
+    let mut written = String::with_capacity(pattern.len());
+    let mut signs = pattern.chars();
+    while let Some(sign) = signs.next() {
+        let (sign, is_escaped) = match Some(sign) == escape {
+            false => (sign, false),
+            true => match signs.next() {
+                Some(next) if next == '%' || next == '_' || Some(next) == escape => (next, true),
+                _ => {
+                    return Err("Escape character must be followed by '%', '_' or the escape character itself".into());
+                }
+            },
+        };
+        if sign == '\\' || is_escaped && matches!(sign, '%' | '_') {
+            written.push('\\');
+        }
+        written.push(sign);
+    }
+    Ok(written)
 }
 
 #[cfg(test)]
@@ -75,23 +73,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_backslash_is_a_character_and_the_escape_escapes() {
-        for (pattern, escape, plain) in [
-            ("a%b_c", None, "a%b_c"),
-            (r"a\_c", None, r"a\\_c"),
-            ("100#%", Some("#"), r"100\%"),
-            ("a##b", Some("#"), "a#b"),
-            (r"a\\b\%", Some(r"\"), r"a\\b\%"),
-        ] {
-            assert_eq!(
-                plain_pattern(pattern, escape).as_deref(),
-                Ok(plain),
-                "{pattern}"
-            );
+    fn the_backslash_is_the_only_escape_that_is_left() {
+        let cases = [
+            ("a%b_", None, Ok("a%b_")),
+            (r"a\b\%", None, Ok(r"a\\b\\%")),
+            ("a!_b!!%", Some("!"), Ok(r"a\_b!%")),
+            (r"a\_b\\", Some(r"\"), Ok(r"a\_b\\")),
+            ("a!b", Some("!"), Err(())),
+            ("a!", Some("!"), Err(())),
+            ("a", Some("!!"), Err(())),
+            ("a", Some(""), Err(())),
+        ];
+        for (pattern, escape, expected) in cases {
+            let written = like_pattern(pattern, escape).map_err(|_| ());
+            assert_eq!(written, expected.map(str::to_owned), "{pattern}");
         }
-        assert!(plain_pattern("a#b", Some("#")).is_err());
-        assert!(plain_pattern("a#", Some("#")).is_err());
-        assert!(plain_pattern("a", Some("##")).is_err());
-        assert!(plain_pattern("a", Some("")).is_err());
     }
 }
