@@ -191,6 +191,11 @@ pub(crate) fn ordinals() -> Arc<ScalarUDF> {
     arrays::ordinals()
 }
 
+/// `is_nan`.
+pub(crate) fn is_nan() -> Arc<ScalarUDF> {
+    math::is_nan()
+}
+
 /// `substr` and `substring` in every spelling.
 pub(crate) fn substr() -> Arc<ScalarUDF> {
     text::substr()

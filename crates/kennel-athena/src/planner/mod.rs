@@ -3,6 +3,7 @@
 mod comparisons;
 mod decorrelate;
 mod expressions;
+mod floats;
 mod operators;
 mod relations;
 mod using;

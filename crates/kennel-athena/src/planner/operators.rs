@@ -84,7 +84,7 @@ pub(super) fn plan(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResul
 }
 
 /// Comparisons of constants that may be NaN, which DataFusion takes for equal to itself and for the greatest
-/// number. Those of columns stay as they are: files are pruned and joins are made by them.
+/// number. Those of columns stay what they are, beside a guard: files are pruned and joins are made by them.
 fn constant_doubles(raw: RawBinaryExpr, schema: &DFSchema) -> PlannerResult<RawBinaryExpr> {
     let is_constant = !raw.left.any_column_refs() && !raw.right.any_column_refs();
     let has_doubles = match (raw.left.get_type(schema), raw.right.get_type(schema)) {
@@ -98,7 +98,7 @@ fn constant_doubles(raw: RawBinaryExpr, schema: &DFSchema) -> PlannerResult<RawB
             let call = ScalarFunction::new_udf(function, vec![raw.left, raw.right]);
             PlannerResult::Planned(Expr::ScalarFunction(call))
         }
-        _ => PlannerResult::Original(raw),
+        _ => super::floats::plan(raw, schema),
     }
 }
 

@@ -189,6 +189,10 @@ fn measures() -> Vec<Arc<ScalarUDF>> {
                 let is_flat = *call.args[0].data_type() == geometry_type();
                 call.to_doubles(|row| {
                     let lines = lines("ST_Length", shapes.get(row)?)?;
+                    // In the plane, an empty line has the length 0.
+                    if !is_flat && lines.iter().all(|line| line.0.is_empty()) {
+                        return Ok(None);
+                    }
                     let each = lines.iter().map(|line| match is_flat {
                         true => Euclidean.length(line),
                         false => super::sphere::length(line),

@@ -12,8 +12,9 @@ use datafusion::{
     logical_expr::ScalarUDF,
 };
 use geo::{
-    BooleanOps, Buffer, ConvexHull, Geometry, GeometryCollection, Intersects, MultiLineString,
-    MultiPoint, MultiPolygon, Point, Relate, Validation, relate::IntersectionMatrix,
+    BooleanOps, Buffer, ConvexHull, CoordsIter, Geometry, GeometryCollection, Intersects,
+    MultiLineString, MultiPoint, MultiPolygon, Point, Relate, Validation,
+    relate::IntersectionMatrix,
 };
 
 use super::{
@@ -303,15 +304,23 @@ fn hull(shape: Geometry) -> Geometry {
     if is_empty(&shape) {
         return shape;
     }
-    let hull = solid(shape).convex_hull();
-    let mut corners = hull.exterior().0.clone();
+    let shape = solid(shape);
+    let mut corners = shape.convex_hull().exterior().0.clone();
     corners.dedup();
     match corners.as_slice() {
         [] => text::empty_point(),
         [only] => Point(*only).into(),
         // There and back is no polygon.
         [a, b, c] if a == c => geo::LineString(vec![*a, *b]).into(),
-        _ => hull.into(),
+        [ring @ .., _] => {
+            // It begins where the geometry does, as far as that is a corner.
+            let first = shape
+                .coords_iter()
+                .find_map(|at| ring.iter().position(|c| *c == at));
+            let mut ring = ring.to_vec();
+            ring.rotate_left(first.unwrap_or(0));
+            geo::Polygon::new(geo::LineString(ring), vec![]).into()
+        }
     }
 }
 

@@ -75,18 +75,26 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("is_infinite", DOUBLE, boolean, |call| {
             is(call, f64::is_infinite)
         }),
-        Spec::new("is_nan", DOUBLE, boolean, |call| is(call, f64::is_nan)),
         Spec::new("to_base", &[Kind::Integer, Kind::Integer], varchar, to_base),
         Spec::new("from_base", &[Kind::Text, Kind::Integer], bigint, from_base),
     ]
     .map(Spec::build)
     .into();
+    all.push(is_nan());
     all.extend(buckets::functions());
     all.extend(probability::functions());
     all.extend(random::functions());
     all.extend(rounding::functions());
     all.extend(sizes::functions());
     all
+}
+
+/// `is_nan`.
+pub(super) fn is_nan() -> Arc<ScalarUDF> {
+    Spec::new("is_nan", &[Kind::Double], boolean, |call| {
+        is(call, f64::is_nan)
+    })
+    .build()
 }
 
 fn of_double(call: &Call, each: fn(f64) -> f64) -> Result<ArrayRef> {
