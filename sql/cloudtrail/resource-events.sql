@@ -50,4 +50,8 @@ WHERE (
   AND ($account_id IS NULL OR account_id = $account_id)
   AND ($since IS NULL OR event_time >= $since)
   AND ($until IS NULL OR event_time < $until)
-ORDER BY event_time, account_id, event_id, object_key, record_index;
+ORDER BY
+  event_time, account_id, event_id,
+  -- Only records without an id need their place.
+  CASE WHEN event_id IS NULL THEN object_key END,
+  CASE WHEN event_id IS NULL THEN record_index END;

@@ -3,6 +3,7 @@
 -- reads  = ["k9.principal_access_summaries_latest", "k9.principal_access_summaries"]
 -- key    = ["customer_id", "account_id", "principal_arn"]
 -- noise  = ["analysis_time", "earlier_analysis_time"]
+-- news   = true
 -- audit  = { severity = "high" }
 -- tags   = ["nightly", "iam"]
 -- source = "k9-splunk-viz, new IAM administrators"

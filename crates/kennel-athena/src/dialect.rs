@@ -6,14 +6,14 @@
 use std::any::TypeId;
 
 use datafusion::sql::sqlparser::{
-    ast::{CastKind, DataType, Expr, Ident, ObjectName, TypedString},
+    ast::{CastKind, DataType, Expr, Ident, ObjectName, TrimWhereField, TypedString, Value},
     dialect::{Dialect, GenericDialect},
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::Token,
 };
 
-use crate::{json_syntax, types};
+use crate::{json_syntax, statement, types};
 
 /// The dialect of Athena's engine 3 queries (Trino's).
 #[derive(Debug, Default, Clone, Copy)]
@@ -98,7 +98,20 @@ impl Dialect for AthenaDialect {
         true
     }
 
+    /// `row.* AS (a, b)`, whose names [`tokens`](crate::tokens) has made one.
+    fn supports_select_wildcard_with_alias(&self) -> bool {
+        true
+    }
+
+    fn supports_select_expr_star(&self) -> bool {
+        true
+    }
+
     fn supports_explain_with_utility_options(&self) -> bool {
+        true
+    }
+
+    fn supports_comma_separated_trim(&self) -> bool {
         true
     }
 
@@ -132,10 +145,16 @@ impl Dialect for AthenaDialect {
             (Keyword::CAST, Token::LParen) => Some(cast(parser, CastKind::Cast)),
             (Keyword::TRY_CAST, Token::LParen) => Some(cast(parser, CastKind::TryCast)),
             (Keyword::JSON, Token::SingleQuotedString(_)) => Some(json_literal(parser)),
+            (_, next) if *next != Token::LParen && session_value(&word.value).is_some() => {
+                let value = session_value(&word.value).unwrap_or_default();
+                parser.next_token();
+                Some(Ok(Expr::value(Value::SingleQuotedString(value.into()))))
+            }
             (_, Token::LParen) if json_syntax::is_known(&word.value) => {
                 Some(json_syntax::parse(parser))
             }
             (Keyword::NoKeyword, Token::SingleQuotedString(_)) => internet_literal(parser),
+            (Keyword::TRIM, Token::LParen) => trim(parser),
             (Keyword::USER, next) if *next != Token::LParen => {
                 Some(parser.parse_identifier().map(Expr::Identifier))
             }
@@ -169,6 +188,17 @@ impl Dialect for AthenaDialect {
     }
 }
 
+/// What is known of a session without asking it.
+fn session_value(word: &str) -> Option<&'static str> {
+    let known = [
+        ("current_user", "kennel"),
+        ("current_schema", "default"),
+        ("current_catalog", statement::CATALOG),
+    ];
+    let mut known = known.into_iter();
+    known.find_map(|(name, value)| word.eq_ignore_ascii_case(name).then_some(value))
+}
+
 fn cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserError> {
     parser.next_token();
     parser.expect_token(&Token::LParen)?;
@@ -183,6 +213,33 @@ fn cast(parser: &mut Parser<'_>, kind: CastKind) -> Result<Expr, ParserError> {
         array: false,
         format: None,
     })
+}
+
+/// `TRIM(LEADING FROM x)`: sqlparser wants to be told what is trimmed.
+fn trim(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let keyword = |n: usize| match &parser.peek_nth_token_ref(n).token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    let trim_where = match (keyword(2), keyword(3)) {
+        (Keyword::LEADING, Keyword::FROM) => TrimWhereField::Leading,
+        (Keyword::TRAILING, Keyword::FROM) => TrimWhereField::Trailing,
+        (Keyword::BOTH, Keyword::FROM) => TrimWhereField::Both,
+        _ => return None,
+    };
+    for _ in 0..4 {
+        parser.next_token();
+    }
+    let expr = parser.parse_expr();
+    Some(expr.and_then(|expr| {
+        parser.expect_token(&Token::RParen)?;
+        Ok(Expr::Trim {
+            expr: Box::new(expr),
+            trim_where: Some(trim_where),
+            trim_what: None,
+            trim_characters: None,
+        })
+    }))
 }
 
 /// `IPADDRESS '10.0.0.1'` and `IPPREFIX '10.0.0.0/8'`.

@@ -24,13 +24,17 @@ mod types;
 
 pub use dialect::AthenaDialect;
 pub use error::ParseError;
-pub use functions::list::{FunctionInfo, FunctionState, functions};
+pub use functions::{
+    list::{FunctionInfo, FunctionState, functions},
+    type_name,
+};
 pub use rewrite::{call, plain_cast};
 
 use std::sync::Arc;
 
 use datafusion::{
     execution::SessionStateBuilder,
+    optimizer::Analyzer,
     prelude::SessionConfig,
     sql::sqlparser::{
         ast::Statement,
@@ -97,7 +101,11 @@ pub fn session(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .higher_order_functions()
         .get_or_insert_default()
         .extend(functions::higher_order());
+    let mut analysis = Analyzer::new().rules;
+    analysis.insert(0, Arc::new(planner::Comparisons));
+    analysis.push(Arc::new(planner::Decorrelate));
     builder
+        .with_analyzer_rules(analysis)
         .with_type_planner(Arc::new(types::AthenaTypes))
         .with_physical_optimizer_rule(Arc::new(physical::LambdaParameters))
 }

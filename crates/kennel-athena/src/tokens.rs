@@ -2,6 +2,8 @@
 //!
 //! Tokens keep the place where they stand in the text, so that errors point there.
 
+mod literals;
+
 use datafusion::sql::sqlparser::{
     keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS},
     tokenizer::{Token, TokenWithSpan, Word},
@@ -16,6 +18,7 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) 
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)))
         .collect();
+    let tokens = literals::rewrite(tokens);
     let (mut tokens, travels) = time_travel::carry(tokens);
     let mut question_marks = 0;
     for token in &mut tokens {
@@ -34,7 +37,138 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) 
             _ => {}
         }
     }
-    (bracket_values(tokens), travels)
+    (select_values(bracket_values(name_fields(tokens))), travels)
+}
+
+/// Stands before each name of [`name_fields`].
+pub(crate) const COLUMN_NAMES: char = '\u{2}';
+
+/// Writes `.* AS (a, b)` with one name instead of several: sqlparser takes only one.
+fn name_fields(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut result: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut rest = tokens.as_slice();
+    while let Some((token, after)) = rest.split_first() {
+        result.push(token.clone());
+        rest = after;
+        let is_as = matches!(&token.token, Token::Word(word) if word.keyword == Keyword::AS);
+        let ends_in_star = matches!(result.as_slice(), [.., point, star, _]
+            if point.token == Token::Period && star.token == Token::Mul);
+        if !is_as || !ends_in_star {
+            continue;
+        }
+        let Some((names, after)) = names_in_brackets(rest) else {
+            continue;
+        };
+        result.push(TokenWithSpan {
+            token: Token::Word(Word {
+                value: names,
+                quote_style: Some('"'),
+                keyword: Keyword::NoKeyword,
+            }),
+            span: token.span,
+        });
+        rest = after;
+    }
+    result
+}
+
+/// The names of `(a, b)`, each after [`COLUMN_NAMES`], and what follows.
+fn names_in_brackets(tokens: &[TokenWithSpan]) -> Option<(String, &[TokenWithSpan])> {
+    let (open, mut rest) = tokens.split_first()?;
+    if open.token != Token::LParen {
+        return None;
+    }
+    let mut names = String::new();
+    loop {
+        let [name, sign, after @ ..] = rest else {
+            return None;
+        };
+        let Token::Word(word) = &name.token else {
+            return None;
+        };
+        names.push(COLUMN_NAMES);
+        names.push_str(&word.value.to_lowercase());
+        rest = after;
+        match sign.token {
+            Token::Comma => {}
+            Token::RParen => return Some((names, rest)),
+            _ => return None,
+        }
+    }
+}
+
+/// Writes `(VALUES 1)` as `(SELECT * FROM (VALUES 1))` where an expression stands: sqlparser takes it for a
+/// call there.
+fn select_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut result: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    // How many brackets are open, and at which depth one more is to be closed.
+    let (mut depth, mut pending) = (0_usize, Vec::new());
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let place = token.span;
+        let sign = |token| TokenWithSpan { token, span: place };
+        match token.token {
+            Token::RParen => {
+                if pending.last() == Some(&depth) {
+                    pending.pop();
+                    result.push(sign(Token::RParen));
+                }
+                depth = depth.saturating_sub(1);
+            }
+            Token::LParen => {
+                depth += 1;
+                let is_operand = result
+                    .last()
+                    .is_some_and(|last| awaits_operand(&last.token));
+                let next = tokens.peek().map(|next| &next.token);
+                if is_operand
+                    && matches!(next, Some(Token::Word(word))
+                        if word.quote_style.is_none() && word.keyword == Keyword::VALUES)
+                {
+                    let word = |text: &str| sign(Token::make_keyword(text));
+                    result.push(token);
+                    result.extend([word("SELECT"), sign(Token::Mul), word("FROM")]);
+                    result.push(sign(Token::LParen));
+                    pending.push(depth);
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        result.push(token);
+    }
+    result
+}
+
+fn awaits_operand(token: &Token) -> bool {
+    match token {
+        Token::Eq
+        | Token::Neq
+        | Token::Lt
+        | Token::LtEq
+        | Token::Gt
+        | Token::GtEq
+        | Token::Plus
+        | Token::Minus
+        | Token::Mul
+        | Token::Div => true,
+        Token::Word(word) => {
+            word.quote_style.is_none()
+                && matches!(
+                    word.keyword,
+                    Keyword::ALL
+                        | Keyword::AND
+                        | Keyword::ANY
+                        | Keyword::NOT
+                        | Keyword::OR
+                        | Keyword::SELECT
+                        | Keyword::SOME
+                        | Keyword::THEN
+                        | Keyword::WHEN
+                )
+        }
+        _ => false,
+    }
 }
 
 /// Writes `VALUES 1, 2` as `VALUES (1), (2)`: sqlparser knows only rows in brackets.

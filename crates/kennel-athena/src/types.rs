@@ -46,6 +46,38 @@ pub(crate) const PREFIX: DataType = DataType::FixedSizeBinary(17);
 /// The type of UUIDs: its 16 bytes and two that are zero, so that plans tell it from [`ADDRESS`].
 pub(crate) const UUID: DataType = DataType::FixedSizeBinary(18);
 
+/// A type that Arrow does not have: a row of one field, whose name says what it is. Unlike metadata,
+/// names of fields survive every plan.
+pub(crate) fn opaque(name: &str, held: DataType) -> DataType {
+    DataType::Struct(Fields::from(vec![Field::new(name, held, true)]))
+}
+
+/// The name of such a type.
+pub(crate) fn opaque_name(data_type: &DataType) -> Option<&str> {
+    let DataType::Struct(fields) = data_type else {
+        return None;
+    };
+    let [field] = fields.as_ref() else {
+        return None;
+    };
+    let (_, held) = OPAQUE.iter().find(|(name, _)| name == field.name())?;
+    (field.data_type() == held).then_some(field.name())
+}
+
+/// The names of these types, and what is held: sketches are bytes, shapes are well-known text.
+const OPAQUE: [(&str, DataType); 10] = [
+    ("bingtile", DataType::Utf8),
+    ("color", DataType::Int64),
+    ("geometry", DataType::Utf8),
+    ("hyperloglog", DataType::Binary),
+    ("qdigest(bigint)", DataType::Binary),
+    ("qdigest(double)", DataType::Binary),
+    ("qdigest(real)", DataType::Binary),
+    ("setdigest", DataType::Binary),
+    ("sphericalgeography", DataType::Utf8),
+    ("tdigest", DataType::Binary),
+];
+
 /// Is this `varbinary`?
 pub(crate) fn is_binary(data_type: &DataType) -> bool {
     match data_type {
@@ -224,6 +256,15 @@ fn custom(name: &str, modifiers: &[String]) -> Option<DataType> {
     match (name.to_ascii_lowercase().as_str(), modifiers) {
         ("ipaddress", []) => Some(ADDRESS),
         ("ipprefix", []) => Some(PREFIX),
+        (name, []) if OPAQUE.iter().any(|(known, _)| *known == name) => OPAQUE
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(name, held)| opaque(name, held.clone())),
+        ("qdigest", [value]) => {
+            let name = format!("qdigest({})", value.to_ascii_lowercase());
+            let (name, held) = OPAQUE.iter().find(|(known, _)| *known == name)?;
+            Some(opaque(name, held.clone()))
+        }
         (ZONE_TYPE, [zone]) => Some(DataType::Timestamp(
             TimeUnit::Millisecond,
             Some(zone.as_str().into()),

@@ -138,6 +138,8 @@ pub struct CannedQuery {
     pub key: Vec<String>,
     /// Columns that change from night to night without news (last uses, ages): a diff leaves them out.
     pub noise: Vec<String>,
+    /// Whether its rows are news by themselves, since it compares states: one that is not there the next night is not gone.
+    pub news: bool,
     /// Where the question comes from.
     pub source: Option<String>,
     /// What `--account` restricts.
@@ -253,6 +255,7 @@ impl CannedQuery {
             reads: front.reads,
             key: front.key,
             noise: front.noise,
+            news: front.news,
             source: front.source,
             account_filter: front.accounts,
             documentation: documentation.trim().to_owned(),
@@ -273,6 +276,8 @@ struct FrontMatter {
     key: Vec<String>,
     #[serde(default)]
     noise: Vec<String>,
+    #[serde(default)]
+    news: bool,
     audit: Option<Audit>,
     #[serde(default)]
     tags: Vec<String>,

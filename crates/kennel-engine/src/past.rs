@@ -8,7 +8,7 @@ use datafusion::{
     arrow::{array::AsArray, datatypes::Int64Type},
     execution::context::SessionContext,
     functions_aggregate::count::count_all,
-    logical_expr::{Expr, LogicalPlanBuilder},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder},
     physical_plan::collect,
 };
 use kennel_cache::{SnapshotInfo, SourceKind, View};
@@ -93,10 +93,35 @@ impl Past<'_> {
         query: &CannedQuery,
         values: &ParamValues,
     ) -> Result<Answer, EngineError> {
+        self.answer(query, values, |plan| plan).await
+    }
+
+    /// The answer to a question, its rows in whatever order they come: sorting them costs time and memory.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub async fn run_unordered(
+        &self,
+        query: &CannedQuery,
+        values: &ParamValues,
+    ) -> Result<Answer, EngineError> {
+        self.answer(query, values, unordered).await
+    }
+
+    async fn answer(
+        &self,
+        query: &CannedQuery,
+        values: &ParamValues,
+        planned: fn(LogicalPlan) -> LogicalPlan,
+    ) -> Result<Answer, EngineError> {
         let (session, kept) = self.session_for(query)?;
         let (shared, context) = session.as_ref().unwrap_or(&self.narrowed);
         let bound = params::bind(query, values, None)?;
-        let answer = session::answer(context, shared, &query.sql, &bound, kept).await;
+        let answer = async {
+            let plan = session::plan(context, shared, &query.sql, &bound, kept).await?;
+            session::start(context, shared, &query.sql, planned(plan)).await
+        };
+        let answer = answer.await;
         answer.map_err(|error| error.within(&query.sql, &query.text, query.sql_start))
     }
 
@@ -151,5 +176,22 @@ impl Past<'_> {
         }
         let whole = self.engine.beside(self.view, BTreeSet::new(), false)?;
         Ok((Some(whole), Some(self.engine.shared.as_ref())))
+    }
+}
+
+/// A plan without the order that nobody will see. A sort that also chooses rows (`LIMIT`) stays.
+pub(crate) fn unordered(plan: LogicalPlan) -> LogicalPlan {
+    match plan {
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => Arc::unwrap_or_clone(sort.input),
+        // Columns that only the sort knew are taken away above it.
+        LogicalPlan::Projection(mut projection) => {
+            if let LogicalPlan::Sort(sort) = projection.input.as_ref()
+                && sort.fetch.is_none()
+            {
+                projection.input = Arc::clone(&sort.input);
+            }
+            LogicalPlan::Projection(projection)
+        }
+        other => other,
     }
 }

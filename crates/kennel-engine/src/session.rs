@@ -28,7 +28,7 @@ use crate::{
     catalog::{
         CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, has_hidden, mark, table_names,
     },
-    completeness, once,
+    completeness, numbers, once,
     params::{self, Bound},
     statements::Prepared,
     time_travel,
@@ -363,14 +363,17 @@ fn context(
 ) -> datafusion::error::Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
-        .with_create_default_catalog_and_schema(false)
-        .with_information_schema(true);
+        .with_create_default_catalog_and_schema(false);
     if threads > 0 {
         config = config.with_target_partitions(threads);
     }
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
+    // Rights are mostly grouped by what identifies them: after so many rows it shows that grouping each part first saves nothing.
+    options
+        .execution
+        .skip_partial_aggregation_probe_rows_threshold = 10_000;
     // Of some expressions the logical plan says "never null" and the physical one "perhaps": no reason to refuse a GROUP BY.
     options.execution.skip_physical_aggregate_schema_check = true;
     let runtime = RuntimeEnvBuilder::new().build_arc()?;
@@ -464,9 +467,13 @@ pub(crate) async fn physical(
     plan: &LogicalPlan,
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let state = context.state();
+    let numbered = numbers::grouped_by_numbers(plan, &state).unwrap_or_else(|error| {
+        tracing::warn!(%error, "groups by texts");
+        None
+    });
     state
         .query_planner()
-        .create_physical_plan(plan, &state)
+        .create_physical_plan(numbered.as_ref().unwrap_or(plan), &state)
         .await
 }
 
@@ -487,6 +494,7 @@ pub(crate) async fn plan(
     let state = context.state();
     let mut statement =
         kennel_athena::parse(sql).map_err(|error| EngineError::from((error, sql)))?;
+    let format = crate::explain::take_format(&mut statement);
     params::substitute(&mut statement, bound)?;
     Box::pin(time_travel::resolve(&mut statement, context, shared, sql)).await?;
     mark(&mut statement, &|parts| has_hidden(shared, parts));
@@ -507,7 +515,7 @@ pub(crate) async fn plan(
         None => plan,
     };
     refuse_writes(&plan)?;
-    Ok(plan)
+    Ok(crate::explain::in_format(plan, format))
 }
 
 /// Restricts a result to the customers and accounts asked for.

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, Metadata},
     io,
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
     vec,
 };
 
@@ -59,7 +59,7 @@ pub(crate) fn list_folders(root: &Path, prefix: &str) -> Result<Vec<String>, Mir
     if !path.is_dir() {
         return Ok(Vec::new());
     }
-    let entries = entries(&path, above)?;
+    let entries = entries(&path, above, |_| false)?;
     let is_wanted = |key: &String| key.ends_with('/') && key.starts_with(prefix);
     Ok(entries.map(|entry| entry.key).filter(is_wanted).collect())
 }
@@ -73,6 +73,28 @@ fn split(prefix: &str) -> (&str, &str) {
 struct Entry {
     key: String,
     path: PathBuf,
+    /// Of a file of interest: how it looked when its folder was read.
+    look: Option<Look>,
+}
+
+/// What is remembered of a file.
+#[derive(Clone, Copy)]
+struct Look {
+    inode: u64,
+    modified: Duration,
+    size_bytes: u64,
+}
+
+impl Look {
+    fn of(metadata: &Metadata) -> Self {
+        let modified = metadata.modified().ok();
+        let modified = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        Self {
+            inode: inode(metadata),
+            modified: modified.unwrap_or_default(),
+            size_bytes: metadata.len(),
+        }
+    }
 }
 
 /// Walks a folder so that keys ascend.
@@ -109,12 +131,16 @@ impl Walk {
                 .is_none_or(|after| key > after.as_str())
     }
 
+    fn entries(&self, folder: &Path, above: &str) -> Result<vec::IntoIter<Entry>, MirrorError> {
+        entries(folder, above, |key| self.is_wanted(key))
+    }
+
     /// The next file of interest; `Ok(None)` at the end.
     fn step(&mut self) -> Result<Option<RemoteObject>, MirrorError> {
         // An error on the way is the end.
         let mut open = match self.open.replace(Vec::new()) {
             Some(open) => open,
-            None => vec![entries(&self.root, "")?],
+            None => vec![self.entries(&self.root, "")?],
         };
         while let Some(folder) = open.last_mut() {
             let Some(entry) = folder.next() else {
@@ -123,16 +149,11 @@ impl Walk {
             };
             if entry.key.ends_with('/') {
                 if self.leads_on(&entry.key) {
-                    open.push(entries(&entry.path, &entry.key)?);
+                    open.push(self.entries(&entry.path, &entry.key)?);
                 }
-            } else if self.is_wanted(&entry.key) {
-                let metadata = match fs::symlink_metadata(&entry.path) {
-                    // It was there a moment ago: as if it had been deleted before.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    metadata => metadata.map_err(unreadable(&entry.path))?,
-                };
+            } else if let Some(look) = entry.look {
                 self.open = Some(open);
-                return Ok(Some(object(entry.key, &metadata)));
+                return Ok(Some(object(entry.key, look)));
             }
         }
         self.open = Some(open);
@@ -155,8 +176,13 @@ fn unreadable(path: &Path) -> impl Fn(io::Error) -> MirrorError + use<'_> {
     }
 }
 
-/// What lies in a folder, ascending by key: a folder stands where its keys stand.
-fn entries(folder: &Path, above: &str) -> Result<vec::IntoIter<Entry>, MirrorError> {
+/// What lies in a folder, ascending by key: a folder stands where its keys stand. Files that are wanted are looked at
+/// while the folder is open, which saves the way to each of them.
+fn entries(
+    folder: &Path,
+    above: &str,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<vec::IntoIter<Entry>, MirrorError> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
         let entry = entry.map_err(unreadable(folder))?;
@@ -168,10 +194,17 @@ fn entries(folder: &Path, above: &str) -> Result<vec::IntoIter<Entry>, MirrorErr
         })?;
         if kind.is_dir() {
             let key = format!("{above}{name}/");
-            entries.push(Entry { key, path });
+            let look = None;
+            entries.push(Entry { key, path, look });
         } else if kind.is_file() {
             let key = format!("{above}{name}");
-            entries.push(Entry { key, path });
+            let look = match is_wanted(&key).then(|| entry.metadata()).transpose() {
+                // It was there a moment ago: as if it had been deleted before.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                look => look.map_err(unreadable(&path))?,
+            };
+            let look = look.as_ref().map(Look::of);
+            entries.push(Entry { key, path, look });
         } else {
             debug!(path = %path.display(), "left alone: neither file nor folder");
         }
@@ -181,22 +214,17 @@ fn entries(folder: &Path, above: &str) -> Result<vec::IntoIter<Entry>, MirrorErr
 }
 
 /// A file as an object. Its ETag changes with content, as far as the file system tells.
-fn object(key: String, metadata: &Metadata) -> RemoteObject {
-    let modified = metadata
-        .modified()
-        .ok()
-        .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
-        .unwrap_or_default();
+fn object(key: String, look: Look) -> RemoteObject {
+    let Look {
+        inode,
+        modified,
+        size_bytes,
+    } = look;
     let micros = i64::try_from(modified.as_micros()).ok();
     RemoteObject {
         key,
-        size_bytes: metadata.len(),
-        etag: format!(
-            "{:x}-{:x}-{:x}",
-            inode(metadata),
-            modified.as_nanos(),
-            metadata.len()
-        ),
+        size_bytes,
+        etag: format!("{inode:x}-{:x}-{size_bytes:x}", modified.as_nanos()),
         // The manifest keeps microseconds.
         modified_at: micros
             .and_then(DateTime::from_timestamp_micros)
@@ -234,12 +262,6 @@ fn path_of(root: &Path, key: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// Describes the file of a key as it is now, without opening it.
-pub(crate) fn look(root: &Path, key: &str) -> io::Result<RemoteObject> {
-    let metadata = fs::symlink_metadata(file_path(root, key)?)?;
-    Ok(object(key.into(), &metadata))
-}
-
 fn refused(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
@@ -253,13 +275,39 @@ fn file_path(root: &Path, key: &str) -> io::Result<PathBuf> {
 /// Opens the file of a key and describes it as it is now. `root` has no links in it.
 pub(crate) fn open(root: &Path, key: &str) -> io::Result<(File, RemoteObject)> {
     let path = file_path(root, key)?;
-    let file = File::open(&path)?;
-    // A link may have been put there since the listing.
-    if !real_path(&file, &path)?.starts_with(root) {
-        return Err(refused("the file lies outside the folder"));
-    }
-    let metadata = file.metadata()?;
-    Ok((file, object(key.into(), &metadata)))
+    let file = match open_without_links(&path) {
+        Some(file) => file,
+        None => {
+            let file = File::open(&path)?;
+            // A link may have been put there since the listing.
+            if !real_path(&file, &path)?.starts_with(root) {
+                return Err(refused("the file lies outside the folder"));
+            }
+            file
+        }
+    };
+    let now = describe(&file, key)?;
+    Ok((file, now))
+}
+
+/// Describes a file that is open.
+pub(crate) fn describe(file: &File, key: &str) -> io::Result<RemoteObject> {
+    Ok(object(key.into(), Look::of(&file.metadata()?)))
+}
+
+/// Opens a file if no link leads to it, in one step. `None` when there is one, or when it cannot be told like this: then
+/// [`real_path`] tells, which takes as long as the opening.
+#[cfg(target_os = "linux")]
+fn open_without_links(path: &Path) -> Option<File> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let opened = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
+    opened.ok().map(File::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_without_links(_path: &Path) -> Option<File> {
+    None
 }
 
 /// Where an open file really lies. Linux knows; elsewhere each part of the path is looked at.
@@ -317,7 +365,6 @@ mod tests {
         let folder = folder(&["a/a"]);
         let listed = Walk::new(folder.path(), "", None).next().unwrap().unwrap();
         assert_eq!(open(folder.path(), "a/a").unwrap().1, listed);
-        assert_eq!(look(folder.path(), "a/a").unwrap(), listed);
         fs::write(folder.path().join("a/a"), "aa").unwrap();
         assert_ne!(open(folder.path(), "a/a").unwrap().1.etag, listed.etag);
     }

@@ -177,14 +177,16 @@ DataFusion's under another name or in other words; *missing*: not there; beside 
 
 Where kennel differs from Athena:
 
-- **Types.** Text is `varchar` without a length, and `char(n)` is text that is filled up with blanks. A timestamp has 0, 3, 6 or 9
-  digits. There is no `time with time zone`.
+- **Types.** Text is `varchar` without a length, and `char(n)` is text that is filled up with blanks. Timestamps are rounded to their
+  precision, but not beyond nanoseconds; how many digits a value was written with is known where the expression says so, and columns of
+  a subquery have 0, 3, 6 or 9. There is no `time with time zone`.
 - **Time zones.** A timestamp with time zone keeps a zone that is written in the query: `at_timezone(x, 'Europe/Berlin')`, a literal,
-  a constant text. A zone that comes from a column gives the same instant in UTC. The session's zone is UTC.
+  a constant text. A zone that comes from a column is that of functions, casts and `EXTRACT` directly around `at_timezone`; elsewhere the
+  same instant is shown in UTC. The session's zone is UTC.
 - **Regular expressions** are read by Rust's `regex`, in linear time; patterns with look-around, back references, atomic groups or
   possessive repetition by `fancy-regex`, which is slower and gives up where a pattern goes back and forth without end. `\\d`, `\\w`, `\\s`
   and `\\b` know all of Unicode, `$` is the end of the text only.
-- **JSON.** Numbers keep their spelling. Values nested deeper than 512 count as no JSON.
+- **JSON.** Integers of any size stay what they are, fractions are doubles, as in Athena. Values nested deeper than 512 count as no JSON.
 - **Results** are written as `kennel` writes them everywhere: instants in UTC, addresses and UUIDs as text, `varbinary` in base 64
   in text formats. `CAST(x AS varchar)` is Trino's.";
 

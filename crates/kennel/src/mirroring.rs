@@ -5,6 +5,7 @@
 mod csv_reports;
 mod outcome;
 pub(crate) mod trail;
+mod trail_ingest;
 mod trail_rebuild;
 
 use std::{

@@ -6,6 +6,7 @@
 
 mod columns;
 mod json;
+mod memory;
 mod pattern;
 mod token;
 
@@ -28,6 +29,7 @@ use crate::{context::Context, error::CliError, output::About};
 
 pub(crate) use columns::Class;
 use columns::{class_of, redact_array};
+pub(crate) use memory::Memory;
 use token::Tokens;
 
 /// Stands where something was that must not even have a token.
@@ -186,15 +188,18 @@ impl Redactor {
         }
     }
 
-    /// What [`kennel_engine::DiffOptions`] takes.
-    pub(crate) fn rows(self: &Arc<Self>) -> RowMap {
+    /// What [`kennel_engine::DiffOptions`] takes; what it makes of values is kept.
+    pub(crate) fn rows(self: &Arc<Self>, memory: &Arc<Memory>) -> RowMap {
         let redactor = Arc::clone(self);
+        let memory = Arc::clone(memory);
         Arc::new(move |batch: &RecordBatch, columns: &[(String, Origins)]| {
             let arrays = batch.columns().iter().zip(columns);
             let arrays = arrays.map(|(array, (name, origins))| {
-                redact_array(array, class_of(name, origins), &redactor.tokens)
+                let redacted = redact_array(array, class_of(name, origins), &redactor.tokens)?;
+                memory.keep(name, array, &redacted);
+                Ok(redacted)
             });
-            let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+            let arrays = arrays.collect::<Result<Vec<_>, ArrowError>>()?;
             let fields = batch
                 .schema()
                 .fields()

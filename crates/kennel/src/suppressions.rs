@@ -9,7 +9,7 @@ mod file;
 mod tally;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -35,6 +35,7 @@ use crate::{
     context::Context,
     error::CliError,
     output::value::write_text,
+    redact::Memory,
     text::{counted, nearest},
 };
 
@@ -178,6 +179,12 @@ impl Suppressions {
         (Sieve::new(question, schema, rules), told)
     }
 
+    /// The columns that suppressions are on.
+    fn columns(&self) -> BTreeSet<String> {
+        let columns = self.entries.iter().flat_map(|entry| &entry.columns);
+        columns.map(|(name, ..)| name.clone()).collect()
+    }
+
     /// The file without its folder, which is another on another machine.
     fn name(&self) -> &str {
         let name = Path::new(&self.file).file_name();
@@ -242,6 +249,8 @@ pub(crate) struct Sieve {
     kept_schema: SchemaRef,
     suppressed_schema: SchemaRef,
     suppressed_count: u64,
+    /// Where rows have tokens: what these stand for.
+    memory: Option<Arc<Memory>>,
 }
 
 /// Rows, parted. Both keep their order.
@@ -273,6 +282,15 @@ impl Sieve {
             suppressed_schema: with(&SUPPRESSED_COLUMNS),
             rules,
             suppressed_count: 0,
+            memory: None,
+        }
+    }
+
+    /// The same for rows that have tokens.
+    fn of_tokens(self, memory: &Arc<Memory>) -> Self {
+        Self {
+            memory: Some(Arc::clone(memory)),
+            ..self
         }
     }
 
@@ -303,7 +321,10 @@ impl Sieve {
     /// # Errors
     /// When the batch does not have the columns that it should have.
     pub(crate) fn apply(&mut self, batch: &RecordBatch) -> Result<Sifted, ArrowError> {
-        let mut texts = Texts::default();
+        let mut texts = Texts {
+            memory: self.memory.clone(),
+            ..Texts::default()
+        };
         let row_count = batch.num_rows();
         // Which rule takes a row, and which one did until it expired.
         let mut taken: Vec<Option<usize>> = vec![None; row_count];
@@ -338,8 +359,11 @@ impl Sieve {
                 }
                 None => {
                     kept.push(index(row)?);
-                    let mark =
-                        expired[row].map(|number| self.rules[number].suppression.name.as_str());
+                    let mark = expired[row].map(|number| {
+                        let name = &self.rules[number].suppression.name;
+                        let shown = self.memory.as_ref().map(|memory| memory.shown(name));
+                        shown.unwrap_or_else(|| name.clone())
+                    });
                     marks.push(mark);
                 }
             }
@@ -386,15 +410,23 @@ fn told(takers: &[&Suppression]) -> [ArrayRef; 4] {
 
 /// Columns of a batch as text, made when they are asked for.
 #[derive(Default)]
-struct Texts(HashMap<usize, Vec<Option<String>>>);
+struct Texts {
+    of: HashMap<usize, Vec<Option<String>>>,
+    memory: Option<Arc<Memory>>,
+}
 
 impl Texts {
     fn of(&mut self, batch: &RecordBatch, column: usize) -> &[Option<String>] {
-        self.0.entry(column).or_insert_with(|| {
+        let memory = self.memory.as_ref();
+        self.of.entry(column).or_insert_with(|| {
             let array = batch.column(column);
             let text = |row| {
                 let mut text = String::new();
-                write_text(array.as_ref(), row, &mut text).then_some(text)
+                let text = write_text(array.as_ref(), row, &mut text).then_some(text)?;
+                match memory {
+                    Some(memory) => memory.value(&text),
+                    None => Some(text),
+                }
             };
             (0..array.len()).map(text).collect()
         })

@@ -3,6 +3,9 @@
 //! Source: Trino manual, "Binary functions and operators".
 
 mod hashes;
+mod spooky;
+
+pub(super) use hashes::hash64;
 
 use std::sync::Arc;
 

@@ -1,10 +1,13 @@
 //! `CAST` and `TRY_CAST` as Trino means them.
 //!
 //! The rewrite turns `CAST(x AS t)` into `__cast(x, CAST(NULL AS t))`; the second argument carries the
-//! type, a third one the length of `varchar(n)` (negative for `char(n)`). Where DataFusion's own cast
+//! type, a third one the length of `varchar(n)` (negative for `char(n)`) or the digits of a timestamp or
+//! time, a fourth one how many digits the value was written with, where it becomes text. Where DataFusion's own cast
 //! means the same, planning turns the call back into one, so that predicates still reach the scan.
 //!
 //! Source: Trino manual, "Conversion functions" and "Data types"; rows are cast by position.
+
+mod precision;
 
 use std::sync::Arc;
 
@@ -17,7 +20,7 @@ use datafusion::{
         datatypes::{DataType, Field, Float64Type, Int64Type, IntervalUnit, TimeUnit},
         util::display::FormatOptions,
     },
-    common::{ScalarValue, exec_err, internal_err},
+    common::{ScalarValue, exec_err, internal_err, plan_err},
     error::Result,
     logical_expr::{
         Cast, ScalarUDF, TryCast,
@@ -28,14 +31,14 @@ use datafusion::{
 
 use super::{
     datetime::{self, text_to_time, time_to_text},
-    ip, json,
+    ip, json, opaque,
     scalar::{Call, Json, Kind, Spec, varchar},
     type_name, uuid,
 };
 use crate::types::{self, ADDRESS, PREFIX, UUID, is_binary, is_text};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    const PARAMS: &[Kind] = &[Kind::Any, Kind::Any, Kind::Integer];
+    const PARAMS: &[Kind] = &[Kind::Any, Kind::Any, Kind::Integer, Kind::Integer];
     let strict = Spec::new("__cast", PARAMS, target, |call| run(call, false)).at_least(2);
     let safe = Spec::new("__try_cast", PARAMS, target, |call| run(call, true)).at_least(2);
     vec![
@@ -49,16 +52,50 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             ..safe
         }
         .build(),
-        Spec::new("typeof", &[Kind::Any], varchar, |call| {
+        Spec::new("typeof", &[Kind::Any, Kind::Integer], varchar, |call| {
             let name = type_name(call.args[0].data_type());
+            let name = match (integer(call, 1), name.split_once('(')) {
+                (Some(digits), Some((kind, rest))) => {
+                    let rest = rest.split_once(')').map_or("", |(_, rest)| rest);
+                    format!("{kind}({digits}){rest}")
+                }
+                _ => name,
+            };
             Ok(Arc::new(StringArray::from(vec![name; call.rows])))
         })
+        .at_least(1)
         .build(),
     ]
 }
 
 fn target(given: &[DataType]) -> Result<DataType> {
     match given {
+        [from, to, ..] if !is_castable(from, to) => {
+            let advice = match (from, to) {
+                (from, to) if *from == types::JSON && is_moment(to) => {
+                    "; json_extract_scalar(…), or CAST(… AS varchar), makes text of it first"
+                }
+                (from, to) if is_binary(from) && is_text(to) => {
+                    "; from_utf8(…) reads bytes as text"
+                }
+                (DataType::Timestamp(..) | DataType::Date32, to) if to.is_numeric() => {
+                    "; to_unixtime(…) counts its seconds"
+                }
+                (from, DataType::Timestamp(..)) if from.is_numeric() => {
+                    "; from_unixtime(…) takes seconds"
+                }
+                (from, to) if is_text(from) && has_parts(to) => "; json_parse(…) reads JSON text",
+                (from, to) if has_parts(from) && is_text(to) => {
+                    "; json_format(CAST(… AS json)) writes it as text"
+                }
+                _ => "",
+            };
+            plan_err!(
+                "Cannot cast {} to {}{advice}",
+                type_name(from),
+                type_name(to)
+            )
+        }
         // A timestamp that has a zone keeps it.
         [
             DataType::Timestamp(_, Some(zone)),
@@ -70,24 +107,83 @@ fn target(given: &[DataType]) -> Result<DataType> {
     }
 }
 
+fn has_parts(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::List(_) | DataType::Map(..) | DataType::Struct(_)
+    )
+}
+
+/// Is there a cast between these types in Trino? What is not listed is left to the cast itself.
+fn is_castable(from: &DataType, to: &DataType) -> bool {
+    if from == to || *from == DataType::Null {
+        return true;
+    }
+    let is_number = |given: &DataType| given.is_numeric() || *given == DataType::Boolean;
+    match (from, to) {
+        (from, to) if *from == types::JSON => !is_moment(to) && !is_internet(to) && !is_binary(to),
+        (from, to) if *to == types::JSON => {
+            !matches!(from, DataType::Interval(_) | DataType::Duration(_))
+        }
+        (DataType::List(a), DataType::List(b)) => is_castable(a.data_type(), b.data_type()),
+        // The bytes of a sketch; it is held in a row, but is none.
+        (from, to) if opaque::is_sketch(from) || opaque::is_sketch(to) => {
+            is_binary(from) || is_binary(to)
+        }
+        (from, to) if has_parts(from) != has_parts(to) => false,
+        (from, to) if is_number(from) => !is_moment(to) && !is_internet(to) && !is_binary(to),
+        (DataType::Timestamp(..), DataType::Int64) => true,
+        (from, to) if is_moment(from) => !is_number(to) && !is_internet(to) && !is_binary(to),
+        (from, to) if is_binary(from) => !is_text(to) && !is_number(to) && !is_moment(to),
+        _ => true,
+    }
+}
+
+/// The constant of an argument.
+fn integer(call: &Call, index: usize) -> Option<i64> {
+    match call.constants.get(index) {
+        Some(Some(ScalarValue::Int64(value))) => *value,
+        _ => None,
+    }
+}
+
 fn run(call: &Call, safe: bool) -> Result<ArrayRef> {
-    let array = convert(&call.args[0], &call.return_type, safe)?;
-    let length = match call.constants.get(2) {
-        Some(Some(ScalarValue::Int64(Some(length)))) => *length,
-        _ => return Ok(array),
+    let given = &call.args[0];
+    let mut array = convert(given, &call.return_type, safe)?;
+    if let Some(digits) = integer(call, 3)
+        && is_text(&call.return_type)
+    {
+        array = precision::shown(&array, digits);
+    }
+    let Some(length) = integer(call, 2) else {
+        return Ok(array);
     };
+    if is_moment(&call.return_type) {
+        return precision::rounded(&array, length);
+    }
     let wanted = usize::try_from(length.unsigned_abs()).unwrap_or(usize::MAX);
+    // Only text is cut; another value that does not fit cannot be cast.
+    let cuts = length < 0 || is_text(given.data_type()) || *given.data_type() == types::JSON;
     let texts = array.as_string::<i32>();
     let mut result = StringBuilder::with_capacity(call.rows, 0);
     for text in texts {
-        result.append_option(text.map(|text| {
-            let mut cut: String = text.chars().take(wanted).collect();
-            if length < 0 {
-                let blanks = wanted.saturating_sub(cut.chars().count()).min(65_536);
-                cut.extend(std::iter::repeat_n(' ', blanks));
+        let Some(text) = text else {
+            result.append_null();
+            continue;
+        };
+        let mut cut: String = text.chars().take(wanted).collect();
+        if !cuts && cut.len() < text.len() {
+            if !safe {
+                return exec_err!("Value {text} cannot be represented as varchar({wanted})");
             }
-            cut
-        }));
+            result.append_null();
+            continue;
+        }
+        if length < 0 {
+            let blanks = wanted.saturating_sub(cut.chars().count()).min(65_536);
+            cut.extend(std::iter::repeat_n(' ', blanks));
+        }
+        result.append_value(cut);
     }
     Ok(Arc::new(result.finish()))
 }
@@ -125,7 +221,7 @@ fn agrees(from: &DataType, to: &DataType) -> bool {
     };
     match (from, to) {
         (DataType::Null, _) => true,
-        (from, to) if is_text(from) => is_text(to) || to.is_integer(),
+        (from, to) if is_text(from) => is_text(to),
         (from, to) if is_text(to) => {
             from.is_integer() || *from == DataType::Boolean || *from == DataType::Date32
         }
@@ -134,8 +230,8 @@ fn agrees(from: &DataType, to: &DataType) -> bool {
         (DataType::Boolean, to) => to.is_integer(),
         (from, DataType::Date32) => is_time(from),
         (DataType::Date32, to) => is_time(to),
-        // Instants as numbers are no Trino; DataFusion's meaning stays.
-        (from, to) if is_time(from) => is_time(to) || to.is_integer(),
+        // Instants as microseconds are no Trino; the questions of kennel's own count with them.
+        (from, to) if is_time(from) => is_time(to) || *to == DataType::Int64,
         _ => false,
     }
 }
@@ -156,6 +252,12 @@ pub(super) fn convert(array: &ArrayRef, to: &DataType, safe: bool) -> Result<Arr
         }
         (from, to) if *from == types::JSON => {
             json::from_json(Json::Large(array.as_string::<i64>()), array.len(), to, safe)
+        }
+        (from, to) if opaque::is_sketch(from) && is_binary(to) => {
+            arrow_cast(&opaque::held(array), to, safe)
+        }
+        (from, to) if is_binary(from) && opaque::is_sketch(to) => {
+            opaque::wrap(arrow_cast(array, &DataType::Binary, safe)?, to)
         }
         (from, to) if is_text(from) => from_text(array, to, safe),
         (from, to) if is_text(to) => to_text(array, from),
@@ -304,12 +406,35 @@ fn from_text(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
             )))
         }
         DataType::Float32 | DataType::Float64 => {
-            let trimmed: StringArray = texts
-                .as_string::<i32>()
-                .iter()
-                .map(|text| text.map(str::trim))
-                .collect();
-            arrow_cast(&(Arc::new(trimmed) as ArrayRef), to, safe)
+            let mut read = StringBuilder::with_capacity(texts.len(), 0);
+            for text in texts.as_string::<i32>() {
+                match text.map(|text| (text, java_double(text))) {
+                    Some((text, None)) if !safe => unreadable(text)?,
+                    read_text => read.append_option(read_text.and_then(|(_, number)| number)),
+                }
+            }
+            arrow_cast(&(Arc::new(read.finish()) as ArrayRef), to, safe)
+        }
+        to if to.is_integer() => {
+            let has_blanks = |text: &str| {
+                text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace)
+            };
+            let texts_given = texts.as_string::<i32>();
+            // Arrow would take blanks off.
+            match texts_given.iter().flatten().find(|text| has_blanks(text)) {
+                Some(text) if !safe => {
+                    unreadable(text)?;
+                    arrow_cast(&texts, to, safe)
+                }
+                Some(_) => {
+                    let kept = texts_given
+                        .iter()
+                        .map(|text| text.filter(|text| !has_blanks(text)));
+                    let kept: ArrayRef = Arc::new(kept.collect::<StringArray>());
+                    arrow_cast(&kept, to, safe)
+                }
+                None => arrow_cast(&texts, to, safe),
+            }
         }
         DataType::Binary => arrow_cast(&texts, to, safe),
         DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
@@ -320,6 +445,18 @@ fn from_text(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
         }
         _ => arrow_cast(&texts, to, safe),
     }
+}
+
+/// The digits of a double as Java reads it; Rust reads more names of infinity, and no letter at the end.
+fn java_double(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if ["NaN", "Infinity"].contains(&unsigned) {
+        return Some(text);
+    }
+    let number = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
+    let is_digit = |sign: char| sign.is_ascii_digit() || "+-.eE".contains(sign);
+    number.chars().all(is_digit).then_some(number)
 }
 
 fn to_text(array: &ArrayRef, from: &DataType) -> Result<ArrayRef> {

@@ -10,7 +10,8 @@ use std::{cmp::Ordering, sync::Arc};
 use datafusion::{
     arrow::{
         array::{
-            Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, DynComparator, make_comparator,
+            Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, DynComparator, Float64Array,
+            make_comparator,
         },
         compute::{SortOptions, cast},
         datatypes::{DataType, Float64Type},
@@ -122,6 +123,8 @@ fn order(call: &Call, wanted: fn(Ordering) -> bool) -> Result<ArrayRef> {
     for row in 0..call.rows {
         let is_there = call.args.iter().all(|arg| !is_null(arg, row));
         result.append_option(match is_there {
+            // What is no number is neither less nor greater.
+            true if pair.has_nan(row) => Some(false),
             true => Some(wanted(pair.order(row, row, true)?)),
             false => None,
         });
@@ -148,6 +151,14 @@ enum Parts<'a> {
     Fields(Vec<Pair<'a>>),
     /// Keys and values of maps.
     Entries(Box<(Pair<'a>, Pair<'a>)>),
+}
+
+/// The numbers as doubles, with one zero instead of two.
+fn one_zero(array: &ArrayRef) -> Result<ArrayRef> {
+    let numbers = cast(array, &DataType::Float64)?;
+    let numbers = numbers.as_primitive::<Float64Type>();
+    let numbers: Float64Array = numbers.unary(|number| number + 0.0);
+    Ok(Arc::new(numbers))
 }
 
 fn nans(array: &ArrayRef) -> Result<Vec<bool>> {
@@ -181,14 +192,25 @@ impl<'a> Pair<'a> {
             }
             data_type => {
                 let options = SortOptions::default();
-                let compare = make_comparator(left.as_ref(), right.as_ref(), options)?;
                 match data_type.is_floating() {
-                    true => Parts::Floats(compare, [nans(left)?, nans(right)?]),
-                    false => Parts::None(compare),
+                    true => {
+                        let (a, b) = (one_zero(left)?, one_zero(right)?);
+                        let compare = make_comparator(a.as_ref(), b.as_ref(), options)?;
+                        Parts::Floats(compare, [nans(left)?, nans(right)?])
+                    }
+                    false => {
+                        let compare = make_comparator(left.as_ref(), right.as_ref(), options)?;
+                        Parts::None(compare)
+                    }
                 }
             }
         };
         Ok(Self { left, right, parts })
+    }
+
+    /// Is one of the two no number?
+    fn has_nan(&self, row: usize) -> bool {
+        matches!(&self.parts, Parts::Floats(_, [left, right]) if left[row] || right[row])
     }
 
     /// Are these equal? `None` where a null leaves it open.

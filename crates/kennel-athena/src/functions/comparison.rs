@@ -15,7 +15,10 @@ use datafusion::{
     logical_expr::{ScalarUDF, type_coercion::binary::comparison_coercion},
 };
 
-use super::scalar::{Call, Kind, Spec};
+use super::{
+    scalar::{Call, Kind, Spec},
+    unify::unify,
+};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     [
@@ -32,13 +35,15 @@ fn common(given: &[DataType]) -> Result<DataType> {
         return plan_err!("greatest and least take at least one argument");
     };
     types.try_fold(first.clone(), |common, given| {
-        comparison_coercion(&common, given).map_or_else(
-            || {
-                let (a, b) = (super::type_name(&common), super::type_name(given));
-                plan_err!("{a} and {b} cannot be compared")
-            },
-            Ok,
-        )
+        unify(&common, given)
+            .or_else(|| comparison_coercion(&common, given))
+            .map_or_else(
+                || {
+                    let (a, b) = (super::type_name(&common), super::type_name(given));
+                    plan_err!("{a} and {b} cannot be compared")
+                },
+                Ok,
+            )
     })
 }
 

@@ -11,10 +11,13 @@ mod arrays;
 mod binary;
 mod bitwise;
 mod cast;
+mod coalesce;
+mod colors;
 mod compared;
 mod comparison;
 mod datetime;
 mod format;
+mod geo;
 mod ip;
 mod json;
 mod lambdas;
@@ -24,12 +27,14 @@ mod map_building;
 mod maps;
 mod math;
 mod nested;
+mod opaque;
 mod overload;
 mod random;
 mod regexp;
 mod rows;
 mod scalar;
 mod sequence;
+mod sketches;
 mod subqueries;
 mod text;
 mod tried;
@@ -38,6 +43,7 @@ mod url;
 mod uuid;
 
 pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
+pub(crate) use text::plain_pattern;
 
 use std::sync::Arc;
 
@@ -63,18 +69,25 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         binary::functions(),
         bitwise::functions(),
         cast::functions(),
+        colors::functions(),
         comparison::functions(),
         datetime::functions(),
         format::functions(),
+        geo::functions(),
         ip::functions(),
         json::functions(),
         math::functions(),
         regexp::functions(),
+        sketches::functions(),
         text::functions(),
         url::functions(),
         uuid::functions(),
         map_building::functions(),
-        vec![sequence::function(), listagg::function()],
+        vec![
+            coalesce::function(),
+            sequence::function(),
+            listagg::function(),
+        ],
         // Never written by a user; registered so that a plan can be decoded by their names.
         compared::functions(),
         subqueries::functions(),
@@ -92,6 +105,9 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
     for function in &mut all {
         if function.name() == "contains" {
             *function = overload::overload(Arc::clone(function), ip::contains());
+        }
+        if function.name() == "cardinality" {
+            *function = overload::overload(Arc::clone(function), sketches::cardinality());
         }
     }
     array_shapes::overload(&mut all);
@@ -116,6 +132,16 @@ pub(crate) fn higher_order() -> Vec<Arc<HigherOrderUDF>> {
 /// The function for a comparison of arrays, maps or rows, by its sign.
 pub(crate) fn nested_comparison(sign: &str) -> Option<Arc<ScalarUDF>> {
     compared::operator(sign)
+}
+
+/// `coalesce`, by Trino's rules for common types.
+pub(crate) fn coalesce() -> Arc<ScalarUDF> {
+    coalesce::function()
+}
+
+/// The only element of an array: null for none, an error for several.
+pub(crate) fn single() -> Arc<ScalarUDF> {
+    subqueries::single_function()
 }
 
 /// `||` of arrays and their elements.
@@ -163,6 +189,11 @@ pub(crate) fn ordinals() -> Arc<ScalarUDF> {
     arrays::ordinals()
 }
 
+/// `is_nan`.
+pub(crate) fn is_nan() -> Arc<ScalarUDF> {
+    math::is_nan()
+}
+
 /// `substr` and `substring` in every spelling.
 pub(crate) fn substr() -> Arc<ScalarUDF> {
     text::substr()
@@ -179,7 +210,7 @@ pub(crate) fn refused(message: &str) -> Arc<ScalarUDF> {
 }
 
 /// Trino's name of a type.
-pub(crate) fn type_name(data_type: &DataType) -> String {
+pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "unknown".into(),
         DataType::Boolean => "boolean".into(),
@@ -233,6 +264,16 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
             }
             _ => "map".into(),
         },
+        data_type if types::opaque_name(data_type).is_some() => {
+            match types::opaque_name(data_type).unwrap_or_default() {
+                "bingtile" => "BingTile".into(),
+                "geometry" => "Geometry".into(),
+                "hyperloglog" => "HyperLogLog".into(),
+                "setdigest" => "SetDigest".into(),
+                "sphericalgeography" => "SphericalGeography".into(),
+                name => name.to_owned(),
+            }
+        }
         DataType::Struct(fields) => {
             // `ROW(…)` gives its fields no names; they are called by their place here.
             let fields = fields.iter().enumerate().map(|(place, field)| {

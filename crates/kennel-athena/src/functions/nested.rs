@@ -19,14 +19,19 @@ use datafusion::{
         datatypes::{DataType, Fields},
         row::{RowConverter, Rows, SortField},
     },
-    common::{ScalarValue, exec_err, internal_err, plan_err},
+    common::{exec_err, internal_err, plan_err},
     error::Result,
     logical_expr::{
         ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
     },
 };
 
-use super::{cast::convert, scalar::Call, type_name, unify::element_of};
+use super::{
+    cast::convert,
+    scalar::{Call, evaluate},
+    type_name,
+    unify::element_of,
+};
 
 /// The types that the arguments are cast to, and the type of the result.
 pub(super) struct Typed {
@@ -203,44 +208,14 @@ impl ScalarUDFImpl for Function {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let given: Vec<_> = args.args.iter().map(ColumnarValue::data_type).collect();
         let typed = self.typed(&given)?;
-        let is_constant = self.nested.volatility != Volatility::Volatile
-            && args
-                .args
-                .iter()
-                .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let rows = if is_constant { 1 } else { args.number_rows };
-        let constants = args
-            .args
-            .iter()
-            .map(|arg| match arg {
-                ColumnarValue::Scalar(value) => Some(value.clone()),
-                ColumnarValue::Array(_) => None,
-            })
-            .collect();
-        let arrays = args.args.into_iter().zip(&typed.args);
-        let call = Call {
-            args: arrays
-                .map(|(arg, wanted)| coerced(&arg.into_array(rows)?, wanted))
-                .collect::<Result<_>>()?,
-            constants,
-            rows,
-            return_type: typed.returns,
-        };
-        let result = (self.nested.run)(&call)?;
-        if result.len() != rows {
-            return internal_err!(
-                "{} returned {} rows for {rows}",
-                self.nested.name,
-                result.len()
-            );
-        }
-        let result = coerced(&result, args.return_field.data_type())?;
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(result))
+        let is_volatile = self.nested.volatility == Volatility::Volatile;
+        evaluate(
+            self.nested.name,
+            self.nested.run,
+            is_volatile,
+            args,
+            Some(typed),
+        )
     }
 }
 

@@ -24,7 +24,10 @@ use datafusion::{
     prelude::Expr,
 };
 
-use super::type_name;
+use super::{
+    nested::{Typed, coerced},
+    type_name,
+};
 use crate::types;
 
 /// What an argument may be, and the Arrow type in which the function meets it.
@@ -100,6 +103,9 @@ impl Kind {
                 _ => return None,
             },
             Self::Map if matches!(given, DataType::Map(..)) => given.clone(),
+            Self::Map if *given == DataType::Null => {
+                types::map_type(DataType::Null, DataType::Null)
+            }
             _ => return None,
         })
     }
@@ -339,50 +345,13 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = !self.spec.volatile
-            && args
-                .args
-                .iter()
-                .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let rows = if is_constant { 1 } else { args.number_rows };
-        let constants = args
-            .args
-            .iter()
-            .map(|arg| match arg {
-                ColumnarValue::Scalar(value) => Some(value.clone()),
-                ColumnarValue::Array(_) => None,
-            })
-            .collect();
-        let call = Call {
-            args: args
-                .args
-                .into_iter()
-                .map(|arg| arg.into_array(rows))
-                .collect::<Result<_>>()?,
-            constants,
-            rows,
-            return_type: args.return_field.data_type().clone(),
-        };
-        let result = (self.spec.run)(&call)?;
-        if result.len() != rows {
-            return internal_err!(
-                "{} returned {} rows for {rows}",
-                self.spec.name,
-                result.len()
-            );
-        }
-        // Kinds of nested types differ in the names of fields only; the plan's names win.
-        let result = if result.data_type() == &call.return_type {
-            result
-        } else {
-            cast(&result, &call.return_type)?
-        };
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
-        }
-        Ok(ColumnarValue::Array(result))
+        evaluate(
+            self.spec.name,
+            self.spec.run,
+            self.spec.volatile,
+            args,
+            None,
+        )
     }
 
     fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
@@ -391,6 +360,61 @@ impl ScalarUDFImpl for Function {
             None => Ok(ExprSimplifyResult::Original(args)),
         }
     }
+}
+
+/// Calls `run` over a batch, or over one row where all arguments are constants; with `wanted`, the
+/// arguments are cast to its types first, and the result to the plan's type, by this crate's rules.
+pub(super) fn evaluate(
+    name: &str,
+    run: fn(&Call) -> Result<ArrayRef>,
+    is_volatile: bool,
+    args: ScalarFunctionArgs,
+    wanted: Option<Typed>,
+) -> Result<ColumnarValue> {
+    let is_scalar = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Scalar(_));
+    let is_constant = !is_volatile && args.args.iter().all(is_scalar);
+    let rows = if is_constant { 1 } else { args.number_rows };
+    let constants = args
+        .args
+        .iter()
+        .map(|arg| match arg {
+            ColumnarValue::Scalar(value) => Some(value.clone()),
+            ColumnarValue::Array(_) => None,
+        })
+        .collect();
+    let planned = args.return_field.data_type();
+    let (types, return_type) = match wanted {
+        Some(typed) => (Some(typed.args), typed.returns),
+        None => (None, planned.clone()),
+    };
+    let arrays = args.args.into_iter().enumerate().map(|(index, arg)| {
+        let array = arg.into_array(rows)?;
+        match types.as_ref().and_then(|types| types.get(index)) {
+            Some(wanted) => coerced(&array, wanted),
+            None => Ok(array),
+        }
+    });
+    let call = Call {
+        args: arrays.collect::<Result<_>>()?,
+        constants,
+        rows,
+        return_type,
+    };
+    let result = run(&call)?;
+    if result.len() != rows {
+        return internal_err!("{name} returned {} rows for {rows}", result.len());
+    }
+    // Kinds of nested types differ in the names of fields only; the plan's names win.
+    let result = match types {
+        _ if result.data_type() == planned => result,
+        Some(_) => coerced(&result, planned)?,
+        None => cast(&result, planned)?,
+    };
+    if is_constant {
+        let value = ScalarValue::try_from_array(&result, 0)?;
+        return Ok(ColumnarValue::Scalar(value));
+    }
+    Ok(ColumnarValue::Array(result))
 }
 
 pub(super) fn boolean(_: &[DataType]) -> Result<DataType> {

@@ -25,11 +25,20 @@ use super::{
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     [
         Nested::new("__entries", "array(E) or map(K, V)", entries_types, entries),
-        Nested::new("__single", "array(E)", single_types, single),
+        single_value(),
         Nested::new("__sample", "double", sample_types, sample).volatile(),
     ]
     .map(Nested::build)
     .into()
+}
+
+fn single_value() -> Nested {
+    Nested::new("__single", "array(E)", single_types, single)
+}
+
+/// The only element of an array.
+pub(super) fn single_function() -> Arc<ScalarUDF> {
+    single_value().build()
 }
 
 fn entries_types(given: &[DataType]) -> Result<Option<Typed>> {

@@ -4,8 +4,12 @@
 
 mod compare;
 mod joined;
+mod like;
 mod maps;
 mod padding;
+mod words;
+
+pub(crate) use like::plain_pattern;
 
 use std::sync::Arc;
 
@@ -63,10 +67,12 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     .into();
     all.push(strpos());
     all.push(substr());
+    all.push(like::function());
     all.extend(compare::functions());
     all.extend(joined::functions());
     all.extend(maps::functions());
     all.extend(padding::functions());
+    all.extend(words::functions());
     all
 }
 
@@ -213,7 +219,7 @@ pub(super) fn strpos() -> Arc<ScalarUDF> {
     );
     Spec {
         simplify: Some(faster_strpos),
-        ..strpos.at_least(2)
+        ..strpos.at_least(2).also(&["index"])
     }
     .build()
 }

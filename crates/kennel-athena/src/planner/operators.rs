@@ -33,7 +33,7 @@ pub(super) fn plan(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResul
         | BinaryOperator::Gt
         | BinaryOperator::GtEq => {
             compare(&raw, schema)?;
-            return Ok(PlannerResult::Original(raw));
+            return Ok(constant_doubles(raw, schema));
         }
         BinaryOperator::StringConcat => return concat(raw, schema),
         _ => return Ok(PlannerResult::Original(raw)),
@@ -52,6 +52,7 @@ pub(super) fn plan(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResul
         _ => false,
     };
     refuse_hours_of_a_date(&raw, &left, &right)?;
+    refuse_numbers_of_days(sign, &left, &right)?;
     let is_moment =
         |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Timestamp(..));
     let is_time =
@@ -82,6 +83,39 @@ pub(super) fn plan(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResul
     })
 }
 
+/// Comparisons of constants that may be NaN, which DataFusion takes for equal to itself and for the greatest
+/// number. Those of columns stay what they are, beside a guard: files are pruned and joins are made by them.
+fn constant_doubles(raw: RawBinaryExpr, schema: &DFSchema) -> PlannerResult<RawBinaryExpr> {
+    let is_constant = !raw.left.any_column_refs() && !raw.right.any_column_refs();
+    let has_doubles = match (raw.left.get_type(schema), raw.right.get_type(schema)) {
+        (Ok(left), Ok(right)) => {
+            (left.is_floating() || right.is_floating()) && left.is_numeric() && right.is_numeric()
+        }
+        _ => false,
+    };
+    match functions::nested_comparison(&raw.op.to_string()) {
+        Some(function) if is_constant && has_doubles => {
+            let call = ScalarFunction::new_udf(function, vec![raw.left, raw.right]);
+            PlannerResult::Planned(Expr::ScalarFunction(call))
+        }
+        _ => super::floats::plan(raw, schema),
+    }
+}
+
+/// Days, or seconds, are added as intervals.
+fn refuse_numbers_of_days(sign: &str, left: &DataType, right: &DataType) -> Result<()> {
+    let is_moment =
+        |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Timestamp(..));
+    if is_moment(left) && right.is_numeric() || left.is_numeric() && is_moment(right) {
+        return plan_err!(
+            "Cannot apply operator: {} {sign} {}; INTERVAL '1' DAY, or date_add('day', 1, …), counts days",
+            type_name(left),
+            type_name(right)
+        );
+    }
+    Ok(())
+}
+
 /// A date has no hours that could be added to.
 fn refuse_hours_of_a_date(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
     let has_hours = |expr: &Expr| {
@@ -98,28 +132,51 @@ fn refuse_hours_of_a_date(raw: &RawBinaryExpr, left: &DataType, right: &DataType
     Ok(())
 }
 
-/// Bytes in a row.
+/// Bytes in a row; text beside what is no text is an error in Athena.
 fn concat(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-    let is_bytes = |expr: &Expr| expr.get_type(schema).is_ok_and(|given| is_binary(&given));
-    if !is_bytes(&raw.left) || !is_bytes(&raw.right) {
+    let (Ok(left), Ok(right)) = (raw.left.get_type(schema), raw.right.get_type(schema)) else {
         return Ok(PlannerResult::Original(raw));
+    };
+    if is_binary(&left) && is_binary(&right) {
+        let call = ScalarFunction::new_udf(functions::concat(), vec![raw.left, raw.right]);
+        return Ok(PlannerResult::Planned(Expr::ScalarFunction(call)));
     }
-    let call = ScalarFunction::new_udf(functions::concat(), vec![raw.left, raw.right]);
-    Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
+    let is_no_text = |given: &DataType| {
+        !is_text(given) && !matches!(given, DataType::Null | DataType::LargeUtf8)
+    };
+    if is_no_text(&left) || is_no_text(&right) {
+        return plan_err!(
+            "Cannot apply operator: {} || {}; CAST(… AS varchar) makes text of a value",
+            type_name(&left),
+            type_name(&right)
+        );
+    }
+    Ok(PlannerResult::Original(raw))
 }
 
 /// Text beside a timestamp or a number is an error in Athena, and a wrong answer where text is compared.
 fn compare(raw: &RawBinaryExpr, schema: &DFSchema) -> Result<()> {
-    let (Ok(left), Ok(right)) = (raw.left.get_type(schema), raw.right.get_type(schema)) else {
-        return Ok(());
-    };
+    check(&raw.left, &raw.op.to_string(), &raw.right, schema)
+}
+
+/// As [`compare`], for any operator.
+pub(super) fn check(left: &Expr, op: &str, right: &Expr, schema: &DFSchema) -> Result<()> {
     let is_parameter = |expr: &Expr| matches!(expr, Expr::Placeholder(_));
-    if is_parameter(&raw.left) || is_parameter(&raw.right) {
+    if is_parameter(left) || is_parameter(right) {
         return Ok(());
     }
-    let other = match (is_text(&left), is_text(&right)) {
-        (true, false) => &right,
-        (false, true) => &left,
+    // What has no type is for DataFusion to say.
+    match (left.get_type(schema), right.get_type(schema)) {
+        (Ok(left), Ok(right)) => comparable(&left, op, &right),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses text beside what is no text.
+pub(super) fn comparable(left: &DataType, op: &str, right: &DataType) -> Result<()> {
+    let other = match (is_text(left), is_text(right)) {
+        (true, false) => right,
+        (false, true) => left,
         _ => return Ok(()),
     };
     let advice = match other {
@@ -132,12 +189,12 @@ fn compare(raw: &RawBinaryExpr, schema: &DFSchema) -> Result<()> {
         DataType::Date32 => {
             "CAST(… AS date), or DATE '2026-01-31' for a literal, makes a date of text"
         }
+        DataType::Boolean => "the text is compared with 'true' or 'false'",
         _ => return Ok(()),
     };
     plan_err!(
-        "Cannot apply operator: {} {} {}; {advice}",
-        type_name(&left),
-        raw.op,
-        type_name(&right)
+        "Cannot apply operator: {} {op} {}; {advice}",
+        type_name(left),
+        type_name(right)
     )
 }

@@ -214,11 +214,6 @@ fn array(expr: Expr, name: String, left: &LogicalPlan) -> Result<Array> {
         DataType::Struct(fields) => fields.iter().map(|field| field.name().clone()).collect(),
         _ => vec![],
     };
-    if expr.contains_outer() {
-        return plan_err!(
-            "UNNEST of a column of an outer query is supported in EXISTS only; CROSS JOIN UNNEST in the outer query does the rest"
-        );
-    }
     let data_type = expr.get_type(left.schema())?;
     let (expr, fields, is_map) = match &data_type {
         DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
@@ -275,10 +270,15 @@ fn columns(
             .iter()
             .map(|array| array.fields.len().max(1))
             .sum::<usize>();
+    // Structs here may have fields at their end that Athena's do not have.
+    let has_more = |given: usize| match arrays {
+        [array] => !array.is_map && given > whole && given < spread,
+        _ => false,
+    };
     let spreads = match names.len() {
         0 => true,
         given if given == whole => false,
-        given if given == spread => true,
+        given if given == spread || has_more(given) => true,
         given => {
             let wanted = if whole == spread {
                 whole.to_string()
@@ -296,7 +296,11 @@ fn columns(
             items.push((element, name));
             continue;
         }
-        for (place, field) in array.fields.iter().enumerate() {
+        let wanted = match names.len() {
+            given if has_more(given) => given - extra,
+            _ => array.fields.len(),
+        };
+        for (place, field) in array.fields.iter().enumerate().take(wanted) {
             let get = datafusion::functions::core::get_field();
             let args = vec![element.clone(), lit(field.clone())];
             let expr = Expr::ScalarFunction(ScalarFunction::new_udf(get, args));

@@ -13,6 +13,8 @@ use datafusion::{
     sql::sqlparser::ast::{Join, JoinConstraint, JoinOperator, ObjectName},
 };
 
+use crate::functions;
+
 /// The kind of a join and its columns, where it is one of these.
 fn parts(join: &Join) -> Option<(JoinType, &[ObjectName])> {
     match &join.join_operator {
@@ -54,7 +56,7 @@ pub(super) fn join(
     let (mut left_keys, mut right_keys) = (Vec::new(), Vec::new());
     for name in &names {
         let sides = [column(&left, name)?, column(&right, name)?];
-        let coalesce = datafusion::functions::core::coalesce();
+        let coalesce = functions::coalesce();
         let sides_of = sides.iter().cloned().map(Expr::Column).collect();
         let value = Expr::ScalarFunction(ScalarFunction::new_udf(coalesce, sides_of));
         items.push(value.alias(name.clone()));

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{
     Rewriter,
     build::{call, null, number, plain_cast, text},
-    functions, intervals, literals, rows, scalars, zones,
+    functions, intervals, like, literals, precision, rows, scalars, zones,
 };
 use crate::{ParseError, functions::text_to_time};
 
@@ -23,7 +23,12 @@ impl Rewriter {
             Expr::Value(_) | Expr::UnaryOp { .. } => return literals::number(expr),
             Expr::TypedString(_) => return rewrite_literal(expr),
             Expr::Interval(_) => return intervals::rewrite(expr),
+            Expr::Like { .. } => return like::rewrite(expr),
             Expr::AtTimeZone { .. } => zones::at_time_zone(expr),
+            Expr::Extract { expr, .. } => {
+                let moment = std::mem::replace(expr.as_mut(), null());
+                **expr = zones::local(moment);
+            }
             // DataFusion plans the literal's elements without the lambda's parameters.
             Expr::Array(array) => *expr = call("__array", std::mem::take(&mut array.elem)),
             Expr::Tuple(items) => *expr = call("struct", std::mem::take(items)),
@@ -150,19 +155,43 @@ fn rewrite_cast(expr: &mut Expr) {
 }
 
 pub(super) fn cast_call(name: &str, inner: Expr, data_type: &DataType) -> Expr {
+    let is_text = matches!(
+        data_type,
+        DataType::Varchar(_) | DataType::CharacterVarying(_) | DataType::Char(_)
+    );
+    let written = is_text.then(|| precision::written(&inner)).flatten();
+    let inner = if is_text {
+        zones::shown(inner)
+    } else {
+        zones::local(inner)
+    };
     let length = match data_type {
         DataType::Varchar(Some(length)) | DataType::CharacterVarying(Some(length)) => {
-            Some((length, ""))
+            integer_length(length)
         }
-        DataType::Char(Some(length)) | DataType::Character(Some(length)) => Some((length, "-")),
-        _ => None,
+        // A negative length stands for `char(n)`, which fills up with blanks.
+        DataType::Char(Some(length)) | DataType::Character(Some(length)) => {
+            integer_length(length).map(|length| format!("-{length}"))
+        }
+        other => precision::between_units(other).map(|digits| digits.to_string()),
     };
     let mut args = vec![inner, plain_cast(null(), data_type.clone())];
-    // A negative length stands for `char(n)`, which fills up with blanks.
-    if let Some((CharacterLength::IntegerLength { length, .. }, sign)) = length {
-        args.push(number(&format!("{sign}{length}")));
+    match (length, written) {
+        (None, None) => {}
+        (Some(length), None) => args.push(number(&length)),
+        (length, Some(digits)) => {
+            args.push(length.map_or_else(null, |length| number(&length)));
+            args.push(number(&digits.to_string()));
+        }
     }
     call(name, args)
+}
+
+fn integer_length(length: &CharacterLength) -> Option<String> {
+    match length {
+        CharacterLength::IntegerLength { length, .. } => Some(length.to_string()),
+        CharacterLength::Max => None,
+    }
 }
 
 /// Typed literals whose text DataFusion would read otherwise.

@@ -29,32 +29,15 @@ const RENAMED: [(&str, &str); 9] = [
 ];
 
 /// Functions over types that do not exist here, and what to use instead.
-const MISSING: [(&str, &str); 15] = [
-    ("approx_set", APPROX_DISTINCT),
-    ("empty_approx_set", APPROX_DISTINCT),
-    ("hash_counts", APPROX_DISTINCT),
-    (
-        "intersection_cardinality",
-        "array_intersect and cardinality",
-    ),
-    (
-        "jaccard_index",
-        "array_intersect, array_union and cardinality",
-    ),
-    ("make_set_digest", APPROX_DISTINCT),
-    ("merge", APPROX_DISTINCT),
-    ("merge_set_digest", APPROX_DISTINCT),
-    ("qdigest_agg", APPROX_PERCENTILE),
-    ("quantile_at_value", APPROX_PERCENTILE),
-    ("tdigest_agg", APPROX_PERCENTILE),
-    ("trim_qdigest", APPROX_PERCENTILE),
-    ("value_at_quantile", APPROX_PERCENTILE),
-    ("values_at_quantiles", APPROX_PERCENTILE),
-    ("learn_classifier", "another tool"),
+const MISSING: [(&str, &str); 5] = [
+    ("classify", MODELS),
+    ("features", MODELS),
+    ("learn_classifier", MODELS),
+    ("learn_regressor", MODELS),
+    ("regress", MODELS),
 ];
 
-const APPROX_DISTINCT: &str = "approx_distinct over the rows themselves";
-const APPROX_PERCENTILE: &str = "approx_percentile over the rows themselves";
+const MODELS: &str = "another tool for models";
 
 /// Standard errors that `approx_distinct` takes, as in Trino.
 const ERRORS: std::ops::RangeInclusive<f64> = 0.004_062_5..=0.26;
@@ -81,11 +64,13 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
     }
     match name.as_str() {
         "current_timestamp" | "now" => {
-            let zoned = DataType::Timestamp(Some(3), TimezoneInfo::WithTimeZone);
+            let digits = digits(function);
+            let zoned = DataType::Timestamp(Some(digits), TimezoneInfo::WithTimeZone);
             *expr = plain_cast(call("now", vec![]), zoned);
         }
         "localtimestamp" => {
-            let plain = DataType::Timestamp(Some(3), TimezoneInfo::None);
+            let digits = digits(function);
+            let plain = DataType::Timestamp(Some(digits), TimezoneInfo::None);
             *expr = plain_cast(call("now", vec![]), plain);
         }
         "count_if" => count_if(function, span)?,
@@ -115,6 +100,13 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         _ => {}
     }
     Ok(())
+}
+
+/// The digits that `current_timestamp(6)` asks for; three where it does not.
+fn digits(function: &Function) -> u64 {
+    let args = plain_args(function).unwrap_or_default();
+    let asked = args.first().and_then(|arg| literals::written(arg));
+    asked.and_then(|digits| digits.parse().ok()).unwrap_or(3)
 }
 
 fn rename(function: &mut Function, name: &str) {

@@ -9,13 +9,16 @@ mod from;
 mod functions;
 mod intervals;
 mod lateral;
+mod like;
 mod literals;
 mod names;
+mod precision;
 mod predicates;
 mod projected;
 mod rows;
 mod scalars;
 mod selects;
+mod spread;
 mod unnested;
 mod zones;
 
@@ -117,6 +120,7 @@ impl VisitorMut for Rewriter {
         if let SetExpr::Select(select) = query.body.as_mut() {
             names::order_by_aliases(select, query.order_by.as_mut());
         }
+        projected::rewrite_keys(query.order_by.as_mut());
         ControlFlow::Continue(())
     }
 
@@ -130,12 +134,13 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
-        if let Err(error) = selects::check(select) {
+        if let Err(error) = selects::check(select).and_then(|()| spread::rewrite(select)) {
             return ControlFlow::Break(error);
         }
         lateral::rewrite(&mut select.from);
         from::fold_unnest(&mut select.from);
         projected::rewrite(select);
+        projected::rewrite_outer_joins(&mut select.from);
         let relations = from::names(&select.from);
         names::name_items(select, &relations);
         if self.depth == 1 {

@@ -1,4 +1,5 @@
-//! `IN`, `EXISTS` and quantified comparisons with subqueries in a select list.
+//! `IN`, `EXISTS` and quantified comparisons with subqueries in a select list, in `ORDER BY`, and in `ON` of
+//! outer joins.
 //!
 //! DataFusion makes joins of such predicates where they filter, and cannot execute them elsewhere. Here
 //! the subquery's values are gathered into an array, which the predicate then asks: `x IN (SELECT y …)`
@@ -7,8 +8,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Query, Select, SelectItem, SetExpr, TableFactor, UnaryOperator,
-    VisitMut, VisitorMut,
+    BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator, OrderBy, OrderByKind, Query, Select,
+    SelectItem, SetExpr, TableFactor, TableWithJoins, UnaryOperator, VisitMut, VisitorMut,
 };
 
 use super::{
@@ -22,6 +23,33 @@ pub(super) fn rewrite(select: &mut Select) {
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
             let _ = VisitMut::visit(expr, &mut Predicates { depth: 0 });
+        }
+    }
+}
+
+/// Rewrites the keys of `ORDER BY`.
+pub(super) fn rewrite_keys(order_by: Option<&mut OrderBy>) {
+    if let Some(OrderBy {
+        kind: OrderByKind::Expressions(keys),
+        ..
+    }) = order_by
+    {
+        for key in keys {
+            let _ = VisitMut::visit(&mut key.expr, &mut Predicates { depth: 0 });
+        }
+    }
+}
+
+/// Rewrites the conditions of outer joins.
+pub(super) fn rewrite_outer_joins(from: &mut [TableWithJoins]) {
+    for join in from.iter_mut().flat_map(|item| &mut item.joins) {
+        if let JoinOperator::Left(JoinConstraint::On(condition))
+        | JoinOperator::LeftOuter(JoinConstraint::On(condition))
+        | JoinOperator::Right(JoinConstraint::On(condition))
+        | JoinOperator::RightOuter(JoinConstraint::On(condition))
+        | JoinOperator::FullOuter(JoinConstraint::On(condition)) = &mut join.join_operator
+        {
+            let _ = VisitMut::visit(condition, &mut Predicates { depth: 0 });
         }
     }
 }

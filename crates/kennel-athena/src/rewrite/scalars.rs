@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{
     build::{call, plain_cast},
-    literals, zones,
+    literals, precision, zones,
 };
 
 /// Trino's functions that are written in other words here, or are syntax of their own.
@@ -59,15 +59,17 @@ pub(super) fn rewrite(expr: &mut Expr) {
     let Some(ident) = part.as_ident() else {
         return;
     };
-    let name = ident.value.to_lowercase();
+    let (name, span) = (ident.value.to_lowercase(), ident.span);
+    zones::reader(function, &name);
     match name.as_str() {
         "localtime" | "current_time" => {
             let time = DataType::Time(Some(3), TimezoneInfo::None);
             *expr = plain_cast(call("current_time", vec![]), time);
         }
+        "typeof" => precision::type_of(expr),
         "normalize" => literals::name_as_text(function, 1),
         "regexp_replace" if literals::has_lambda(function) => {
-            let renamed = Ident::with_span(ident.span, "__regexp_replace");
+            let renamed = Ident::with_span(span, "__regexp_replace");
             function.name = ObjectName::from(vec![renamed]);
         }
         "at_timezone"

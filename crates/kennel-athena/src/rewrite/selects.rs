@@ -333,12 +333,42 @@ pub(super) fn check(select: &mut Select) -> Result<(), ParseError> {
             "DISTINCT ON is no Athena SQL; row_number() OVER (PARTITION BY …) = 1 does that";
         return Err(ParseError::at(span, message));
     }
+    other_dialects(select)?;
     if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
         let flat = std::mem::take(keys).into_iter().flat_map(|key| match key {
             Expr::Tuple(keys) => keys,
             key => vec![grouping_sets(key)],
         });
         *keys = flat.collect();
+    }
+    Ok(())
+}
+
+/// Refuses clauses that sqlparser reads for other dialects.
+fn other_dialects(select: &Select) -> Result<(), ParseError> {
+    let at = |expr: Option<&Expr>| expr.map_or_else(|| select.select_token.0.span, Spanned::span);
+    let refused = |expr: Option<&Expr>, message: &str| Err(ParseError::at(at(expr), message));
+    if let Some(condition) = &select.qualify {
+        let message =
+            "QUALIFY is no Athena SQL; a condition on the rank, around a subquery, does that";
+        return refused(Some(condition), message);
+    }
+    if let Some(view) = select.lateral_views.first() {
+        let message = "LATERAL VIEW is Hive's; CROSS JOIN UNNEST(…) AS t (x) does that";
+        return refused(Some(&view.lateral_view), message);
+    }
+    if select.top.is_some() {
+        return refused(None, "TOP is no Athena SQL; LIMIT does that");
+    }
+    let hive = [&select.cluster_by, &select.distribute_by];
+    if let Some(key) = hive.into_iter().flatten().next() {
+        return refused(
+            Some(key),
+            "CLUSTER BY and DISTRIBUTE BY are Hive's; leave them out",
+        );
+    }
+    if let Some(key) = select.sort_by.first() {
+        return refused(Some(&key.expr), "SORT BY is Hive's; ORDER BY does that");
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Time zones that are written in a query: carried as types, so that timestamps keep them.
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, ObjectName, TimezoneInfo, UnaryOperator, Value,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    TimezoneInfo, UnaryOperator, Value,
 };
 
 use super::build::{call, null, plain_args, plain_cast};
@@ -90,6 +91,78 @@ pub(super) fn at_time_zone(expr: &mut Expr) {
         Some(zone) => call("__at_timezone", vec![timestamp, typed(zone)]),
         None => call("at_timezone", vec![timestamp, zone]),
     };
+}
+
+/// A timestamp on the clock of a zone that no constant names: the arguments of `at_timezone`.
+fn at_unknown(expr: &Expr) -> Option<[&Expr; 2]> {
+    match expr {
+        Expr::Nested(inner) => at_unknown(inner),
+        Expr::Function(function) => {
+            let [part] = function.name.0.as_slice() else {
+                return None;
+            };
+            let is_call = part.as_ident()?.value.eq_ignore_ascii_case("at_timezone");
+            match plain_args(function)?.as_slice() {
+                [moment, zone] if is_call => Some([moment, zone]),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// What the clock of a zone from a column shows, without the zone: timestamps keep one zone for all rows.
+pub(super) fn local(expr: Expr) -> Expr {
+    match at_unknown(&expr) {
+        Some([moment, zone]) => call("__local_time", vec![moment.clone(), zone.clone()]),
+        None => expr,
+    }
+}
+
+/// As [`local`], as text with the zone.
+pub(super) fn shown(expr: Expr) -> Expr {
+    match at_unknown(&expr) {
+        Some([moment, zone]) => call("__shown_at", vec![moment.clone(), zone.clone()]),
+        None => expr,
+    }
+}
+
+/// Functions that read the clock of their first argument.
+const READERS: [&str; 22] = [
+    "date",
+    "date_format",
+    "day",
+    "day_of_month",
+    "day_of_week",
+    "day_of_year",
+    "dow",
+    "doy",
+    "extract",
+    "format_datetime",
+    "hour",
+    "last_day_of_month",
+    "millisecond",
+    "minute",
+    "month",
+    "quarter",
+    "second",
+    "week",
+    "week_of_year",
+    "year",
+    "year_of_week",
+    "yow",
+];
+
+/// Lets functions that read a clock read that of a zone from a column.
+pub(super) fn reader(function: &mut Function, name: &str) {
+    if !READERS.contains(&name) {
+        return;
+    }
+    if let FunctionArguments::List(list) = &mut function.args
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(moment))) = list.args.first_mut()
+    {
+        *moment = local(std::mem::replace(moment, null()));
+    }
 }
 
 /// Functions whose result has the zone that a constant names.

@@ -26,6 +26,7 @@ pub use error::StatementError;
 pub use hive::{
     Clustering, Column, Delimiters, FileFormat, HiveTable, MAX_TYPE_DEPTH, RowFormat, StoredAs,
 };
+pub(crate) use name::CATALOG;
 pub use name::TableName;
 pub use router::Statement;
 pub use split::{Piece, is_complete, split};

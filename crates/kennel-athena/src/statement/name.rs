@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The catalog that Athena's tables are in when nobody says otherwise.
-const CATALOG: &str = "awsdatacatalog";
+pub(crate) const CATALOG: &str = "awsdatacatalog";
 
 /// The name of a table or view: lower-case, without quotes, and without the catalog
 /// `awsdatacatalog`.

@@ -338,7 +338,7 @@ fn explain_options(cursor: &mut Cursor<'_>) -> Result<&'static str, StatementErr
     const FORMATS: [(&str, &str); 3] = [
         ("TEXT", ""),
         ("GRAPHVIZ", "FORMAT GRAPHVIZ"),
-        ("JSON", "FORMAT PGJSON"),
+        ("JSON", "FORMAT JSON"),
     ];
     let mut clause = "";
     cursor.list(|cursor| {

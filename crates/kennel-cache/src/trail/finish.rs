@@ -20,7 +20,8 @@ impl CacheWriter {
     /// Ends a sync of a CloudTrail source, in one transaction: pending table files and coverage become
     /// visible, compacted files take the place of theirs, checkpoints advance.
     ///
-    /// Files that were replaced stay on disk for readers that have them open; a later writer removes them.
+    /// Files that were replaced stay on disk for readers that have them open, until
+    /// [`CacheWriter::remove_replaced_tables`] finds none, or the next writer.
     /// A snapshot is made when objects were added or changed since the last one.
     ///
     /// # Errors

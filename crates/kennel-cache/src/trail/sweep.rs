@@ -55,6 +55,28 @@ impl CacheWriter {
         Ok(())
     }
 
+    /// Removes table files of trails that others have taken the place of, so that whoever reads the folder as it is
+    /// does not count their rows twice. Everything that was published must be committed.
+    ///
+    /// When there is a reader, or they cannot be removed, they stay until the next writer comes.
+    pub fn remove_replaced_tables(&self) {
+        let home = &self.cache.home;
+        let folder = home.tables().join(TABLES);
+        let remove = || -> Result<PruneOutcome, CacheError> {
+            let mut outcome = PruneOutcome::default();
+            if folder.is_dir() {
+                let _no_readers = wait_for_readers(home, Duration::ZERO)?;
+                let kept = self.kept_tables("trail_file")?;
+                sweep(&home.tables(), &folder, &kept, false, &mut outcome)?;
+            }
+            Ok(outcome)
+        };
+        match remove() {
+            Ok(PruneOutcome { file_count, .. }) => debug!(file_count, "removed replaced tables"),
+            Err(error) => debug!(%error, "replaced tables stay until the next sync"),
+        }
+    }
+
     fn kept_packs(&self) -> Result<BTreeSet<String>, CacheError> {
         kept_packs(&self.cache.db).map_err(self.cache.failed("read"))
     }

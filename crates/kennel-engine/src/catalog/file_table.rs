@@ -29,7 +29,7 @@ use datafusion::{
 };
 use kennel_cache::{AccountId, CustomerId, Report, ReportType, View};
 
-use crate::ingest;
+use crate::{ingest, numbers::EncodedTexts};
 
 /// A row group's worth of rows is small: one read of this size holds the footer of most table files.
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
@@ -354,6 +354,7 @@ impl ParquetScan<'_> {
         let config = FileScanConfigBuilder::new(tables_url(), Arc::new(source))
             .with_file_groups(groups.into_iter().map(FileGroup::new).collect())
             .with_statistics(statistics)
+            .with_expr_adapter(Some(Arc::new(EncodedTexts)))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();

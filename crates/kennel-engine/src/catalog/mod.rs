@@ -1,7 +1,9 @@
 //! `awsdatacatalog`: the schemas and tables that a session sees, made from the manifest when asked for.
 
+mod encoded;
 mod file_table;
 mod hidden;
+mod information;
 mod kennel;
 mod objects;
 mod places;
@@ -31,6 +33,7 @@ use kennel_cache::{AccountId, Cache, CacheError, CustomerId, ReportType, SourceN
 
 use crate::{KeptResult, LAST_RESULT, Library, session::ConfiguredSource, time_travel, views};
 
+pub(crate) use encoded::is_recurring;
 pub(crate) use file_table::{FileTable, Selection, tables_url};
 pub(crate) use hidden::{Hidden, Origins, mark, without_marks};
 pub(crate) use reports::latest_name;
@@ -246,6 +249,10 @@ impl CatalogProvider for Catalog {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let name = name.to_lowercase();
+        if name == information::SCHEMA {
+            let shared = Arc::clone(&self.shared);
+            return Some(Arc::new(information::InformationSchema { shared }));
+        }
         self.schema_names().contains(&name).then(|| {
             Arc::new(NamedSchema {
                 name,

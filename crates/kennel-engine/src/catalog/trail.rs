@@ -6,9 +6,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
-    arrow::datatypes::{DataType, Field, SchemaRef},
+    arrow::datatypes::{DataType, Field, Schema, SchemaRef},
     catalog::{Session, TableProvider, view::ViewTable},
-    common::{Column, JoinType},
+    common::{Column, JoinType, stats::Precision},
     datasource::{TableType, provider_as_source, table_schema::TableSchema},
     error::Result as DataFusionResult,
     logical_expr::{
@@ -21,7 +21,7 @@ use datafusion::{
 use kennel_cache::{SourceName, TrailFile, TrailTable as TrailKind, View};
 
 use super::{
-    Hidden, Shared, external,
+    Hidden, Shared, encoded, external,
     file_table::{ParquetScan, table_statistics},
     objects, places,
 };
@@ -38,6 +38,9 @@ const TABLES: [(&str, TrailKind); 5] = [
     ("insights", TrailKind::Insights),
     ("network_activity", TrailKind::NetworkActivity),
 ];
+
+/// The column of a record's id.
+const EVENT_ID: &str = "eventid";
 
 /// AWS's own table, duplicates included.
 pub(super) const LOGS: &str = "cloudtrail_logs";
@@ -143,7 +146,7 @@ pub(super) fn scan(
         None => vec![],
     };
     files.retain(|file| source.is_none_or(|source| file.source == *source));
-    let mut table_schema = TableSchema::builder(event_schema());
+    let mut table_schema = TableSchema::builder(schema_of(&files));
     if hidden != Hidden::No {
         let origin = ORIGIN_COLUMNS.map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
         table_schema = table_schema.with_table_partition_cols(origin.to_vec());
@@ -188,6 +191,28 @@ pub(super) fn scan(
         )?;
     }
     Ok(plan)
+}
+
+/// The columns of these files. Where every record has an id, as all but the oldest do, questions that name a record
+/// without one by its place need not read the place.
+fn schema_of(files: &[TrailFile]) -> SchemaRef {
+    let schema = event_schema();
+    let has_id = |file: &TrailFile| {
+        let known = table_statistics(&schema, file.file.row_count, &file.file.statistics);
+        let place = schema.index_of(EVENT_ID);
+        place.is_ok_and(|place| known.column_statistics[place].null_count == Precision::Exact(0))
+    };
+    if !files.iter().all(has_id) {
+        return schema;
+    }
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| match field.name() == EVENT_ID {
+            true => Arc::new(field.as_ref().clone().with_nullable(false)),
+            false => Arc::clone(field),
+        });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// What hidden columns are made from.
@@ -303,6 +328,9 @@ impl TableProvider for TrailTable {
                 file.table_path.clone(),
                 file.size_bytes,
             );
+            if let Some(schema) = encoded::read_as(&file.columns) {
+                found = found.with_arrow_schema(schema);
+            }
             if has_origin {
                 let root = self.shared.root_of(&known.source);
                 found = found.with_partition_values(vec![

@@ -20,7 +20,7 @@ use datafusion::{
 use futures::{StreamExt, TryStreamExt};
 
 use super::{Columns, RowMap, Side, cancel, canonical, names_with_duplicates};
-use crate::{Origins, Reading, session};
+use crate::{Origins, Reading, past::unordered, session};
 
 /// Column `c3` of the difference.
 fn place(index: usize) -> String {
@@ -91,7 +91,7 @@ async fn source(
 
 /// The same columns of both sides, in the same types: `c0`, `c1` …
 fn projected(plans: [&LogicalPlan; 2], columns: &Columns) -> DataFusionResult<[LogicalPlan; 2]> {
-    let [from, to] = plans.map(|plan| unsorted(plan.clone()));
+    let [from, to] = plans.map(|plan| unordered(plan.clone()));
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for (index, name) in columns.all().enumerate() {
         let (old, new) = (column_of(&from, name), column_of(&to, name));
@@ -130,14 +130,6 @@ pub(super) fn mapped(
         Ok(RecordBatch::try_new(Arc::clone(&nullable), mapped)?)
     });
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
-}
-
-/// A plan without the order that nobody will see.
-fn unsorted(plan: LogicalPlan) -> LogicalPlan {
-    match plan {
-        LogicalPlan::Sort(sort) if sort.fetch.is_none() => Arc::unwrap_or_clone(sort.input),
-        plan => plan,
-    }
 }
 
 /// A column of a side and its type; `None` where that side does not have it.

@@ -4,6 +4,7 @@
 mod alter;
 mod prepared;
 mod show;
+mod unload;
 mod write;
 
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ use crate::{
 };
 
 pub(crate) use prepared::Prepared;
-pub use write::{Unload, UnloadFormat};
+pub use unload::{Unload, UnloadFormat};
 
 /// A part of the classes of SerDes that read what the sources deliver.
 const KNOWN_SERDES: [&str; 5] = [

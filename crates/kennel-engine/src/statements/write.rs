@@ -1,9 +1,6 @@
-//! `CREATE TABLE … AS`, `INSERT INTO`, `UNLOAD`: rows of queries that are kept, or leave.
+//! `CREATE TABLE … AS`, `INSERT INTO`: rows of queries that are kept.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use datafusion::{
@@ -50,32 +47,6 @@ pub(super) struct NewTable<'a> {
     pub(super) with_data: bool,
 }
 
-/// The rows of an `UNLOAD`, and where they go.
-pub struct Unload {
-    /// The rows.
-    pub answer: Answer,
-    /// The folder.
-    pub folder: PathBuf,
-    /// The form of the files.
-    pub format: UnloadFormat,
-    /// What to know.
-    pub notes: Vec<String>,
-}
-
-/// The form of an unloaded file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnloadFormat {
-    /// Parquet.
-    Parquet,
-    /// One JSON object a line.
-    Json,
-    /// Hive's text: no header, no quotes, null as `\N`.
-    Text {
-        /// What stands between the values.
-        delimiter: char,
-    },
-}
-
 impl Engine {
     /// Plans a query that is a part of a statement; its errors point into the statement.
     pub(super) async fn plan_in(
@@ -96,7 +67,7 @@ impl Engine {
         .map_err(|error| error.within(&text, &piece.text, (1, 1)))
     }
 
-    async fn start_in(
+    pub(super) async fn start_in(
         &self,
         plan: LogicalPlan,
         query: &Embedded,
@@ -217,27 +188,6 @@ impl Engine {
             caveats: answer.caveats,
         })
     }
-
-    pub(super) async fn unload(
-        &self,
-        query: &Embedded,
-        to: &str,
-        properties: &Properties,
-        piece: &Piece,
-        values: &ParamValues,
-    ) -> Result<Outcome, EngineError> {
-        let folder = local_folder(to)?;
-        let (format, notes) = unload_format(properties)?;
-        let plan = self.plan_in(query, piece, values).await?;
-        distinct_columns(&plan.schema().as_arrow().clone().into())?;
-        let answer = self.start_in(plan, query, piece).await?;
-        Ok(Outcome::Unload(Unload {
-            answer,
-            folder,
-            format,
-            notes,
-        }))
-    }
 }
 
 fn exists(schema: &str, name: &str) -> EngineError {
@@ -315,26 +265,30 @@ impl Form {
 
     /// The partition columns: the last ones of the query, in its order.
     fn partition_columns(&self, schema: &SchemaRef) -> Result<Vec<String>, EngineError> {
-        let names = schema
-            .fields()
-            .iter()
-            .map(|field| field.name().to_lowercase());
-        let names = names.collect::<Vec<_>>();
-        let wanted = &self.partitioned_by;
-        if names.len() <= wanted.len() || !names.ends_with(wanted) {
-            return match wanted.is_empty() {
-                true => Ok(vec![]),
-                false => Err(refused(
-                    format!(
-                        "the partition columns {} are not the last of the query",
-                        wanted.join(", ")
-                    ),
-                    "select them last, in the same order, after at least one other column",
-                )),
-            };
-        }
-        Ok(wanted.clone())
+        last_columns(&self.partitioned_by, schema)
     }
+}
+
+/// Makes sure that partition columns are the last ones of a query, in its order.
+pub(super) fn last_columns(
+    wanted: &[String],
+    schema: &SchemaRef,
+) -> Result<Vec<String>, EngineError> {
+    let names = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().to_lowercase());
+    let names = names.collect::<Vec<_>>();
+    if wanted.is_empty() || names.len() > wanted.len() && names.ends_with(wanted) {
+        return Ok(wanted.to_vec());
+    }
+    Err(refused(
+        format!(
+            "the partition columns {} are not the last of the query",
+            wanted.join(", ")
+        ),
+        "select them last, in the same order, after at least one other column",
+    ))
 }
 
 /// The definition of a table of rows: Hive's DDL, and the exact types beside it.
@@ -484,99 +438,6 @@ fn goes_into(from: &DataType, to: &DataType) -> bool {
         || from.is_nested()
             && to.is_nested()
             && datafusion::arrow::compute::can_cast_types(from, to)
-}
-
-/// The folder that a location names.
-fn local_folder(to: &str) -> Result<PathBuf, EngineError> {
-    let hint = "give a folder of this machine: TO 'file:///path/to/folder/'; another program copies it to S3";
-    let path = match to.split_once("://") {
-        Some(("file", path)) => path,
-        Some(("s3" | "s3a" | "s3n", _)) => {
-            return Err(EngineError::Unsupported {
-                what: "UNLOAD into S3".into(),
-                hint: hint.into(),
-            });
-        }
-        Some((scheme, _)) => {
-            return Err(EngineError::Unsupported {
-                what: format!("UNLOAD to `{scheme}://`"),
-                hint: hint.into(),
-            });
-        }
-        None => to,
-    };
-    match path.trim().is_empty() {
-        true => Err(refused("UNLOAD … TO names no folder".into(), hint)),
-        false => Ok(PathBuf::from(path)),
-    }
-}
-
-fn unload_format(properties: &Properties) -> Result<(UnloadFormat, Vec<String>), EngineError> {
-    let mut notes = Vec::new();
-    let text = |name: &str| match properties.get(name) {
-        Some(Property::Text(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let delimiter = match text("field_delimiter") {
-        None => '\u{1}',
-        Some(text) => {
-            let mut chars = text.chars();
-            match (chars.next(), chars.next()) {
-                (Some(one), None) => one,
-                (Some('\\'), Some('t')) => '\t',
-                _ => {
-                    return Err(refused(
-                        "field_delimiter is one character".into(),
-                        "field_delimiter = ','",
-                    ));
-                }
-            }
-        }
-    };
-    if properties.contains_key("partitioned_by") {
-        return Err(EngineError::Unsupported {
-            what: "UNLOAD with partitioned_by".into(),
-            hint: "unload the rows of each value into a folder of its own, with WHERE".into(),
-        });
-    }
-    let known = [
-        "format",
-        "compression",
-        "compression_level",
-        "field_delimiter",
-    ];
-    if let Some(unknown) = properties
-        .keys()
-        .find(|name| !known.contains(&name.as_str()))
-    {
-        return Err(refused(
-            format!("UNLOAD has no property `{unknown}`"),
-            "it has format, compression, compression_level and field_delimiter",
-        ));
-    }
-    let name = text("format").unwrap_or_default().to_ascii_uppercase();
-    let format = match name.as_str() {
-        "PARQUET" => UnloadFormat::Parquet,
-        "JSON" => UnloadFormat::Json,
-        "TEXTFILE" => UnloadFormat::Text { delimiter },
-        "" => {
-            return Err(refused(
-                "UNLOAD has no format".into(),
-                "WITH (format = 'PARQUET') gives it one",
-            ));
-        }
-        _ => {
-            return Err(EngineError::Unsupported {
-                what: format!("UNLOAD in {name}"),
-                hint: "PARQUET, JSON and TEXTFILE can be written; `-o FILE.xlsx` and others write a result, too".into(),
-            });
-        }
-    };
-    let wants_none = text("compression").is_some_and(|text| text.eq_ignore_ascii_case("none"));
-    if format != UnloadFormat::Parquet && !wants_none {
-        notes.push("the file is not compressed".into());
-    }
-    Ok((format, notes))
 }
 
 #[cfg(test)]

@@ -94,6 +94,27 @@ pub fn settle(
     Ok(settled)
 }
 
+/// Whether the one new file that a plan would write anew, merged with none, can stay as it is: when no reference holds
+/// an event of it. Then how many of its rows are flagged.
+pub(super) fn stays_alone(
+    plan: &CompactionPlan,
+    tables_root: &Path,
+) -> Result<Option<u64>, TrailFileError> {
+    let [file] = &plan.rewrite[..] else {
+        return Ok(None);
+    };
+    let range = file.range();
+    let near = plan.reference.iter();
+    let near = near.filter(|other| overlap(&range, &other.range()));
+    let inputs = near.chain([file]).map(|file| inspect(file, tables_root));
+    let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+    let rank = inputs.len() - 1;
+    if merge::repeated(inputs)?.contains(&rank) {
+        return Ok(None);
+    }
+    inspect(file, tables_root)?.duplicate_count().map(Some)
+}
+
 fn inspect(file: &TrailTableFile, tables_root: &Path) -> Result<Input, TrailFileError> {
     Input::inspect(Place::Published(tables_root.join(&file.table_path)))
 }

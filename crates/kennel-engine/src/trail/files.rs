@@ -19,7 +19,7 @@ use kennel_cache::{Stage, StageFile};
 
 use super::{
     TrailFileError, TrailTableFile, TrailWriteOptions,
-    encode::{Codecs, EventColumns},
+    encode::{Codecs, EventColumns, SpareColumns},
     held::{HeldRecords, Scratch},
     key::EVENT_TIME,
     schema::event_schema,
@@ -81,12 +81,13 @@ pub(super) fn write_held(
     held: &HeldRecords,
     stage: &Stage,
     options: &TrailWriteOptions,
+    columns: &mut SpareColumns,
 ) -> Result<Vec<NewTrailFile>, TrailFileError> {
     let order = held.in_order();
     let mut files = Vec::new();
     let mut rest = order.as_slice();
     while !rest.is_empty() {
-        let (file, written) = write_file(held, rest, stage, options)?;
+        let (file, written) = write_file(held, rest, stage, options, columns)?;
         files.push(file);
         rest = &rest[written..];
     }
@@ -99,12 +100,13 @@ fn write_file(
     rows: &[(u32, bool)],
     stage: &Stage,
     options: &TrailWriteOptions,
+    columns: &mut SpareColumns,
 ) -> Result<(NewTrailFile, usize), TrailFileError> {
-    let mut file = EventFile::create(stage.create()?, options, rows.len() as u64)
+    let mut file = EventFile::create(stage.create()?, options, rows.len() as u64, columns)
         .map_err(TrailFileError::Write)?;
     let mut scratch = Scratch::new();
     let mut written = 0;
-    for (row, is_repeated) in rows {
+    while let Some((row, _)) = rows.get(written) {
         // Files that share no instant can be skipped one by one; but if all rows are of one instant, the size decides.
         let most_bytes = options.max_file_bytes.max(1);
         let is_large = file.size_bytes >= most_bytes;
@@ -112,9 +114,13 @@ fn write_file(
         if is_huge || is_large && held.time(*row) != held.time(rows[written - 1].0) {
             break;
         }
-        file.append(held, *row, *is_repeated, &mut scratch)
+        let next = match is_large {
+            true => &rows[written..=written],
+            false => &rows[written..],
+        };
+        written += file
+            .append(held, next, &mut scratch)
             .map_err(TrailFileError::Write)?;
-        written += 1;
     }
     let row_count = file.row_count;
     let (file, statistics) = file.finish().map_err(TrailFileError::Write)?;
@@ -125,9 +131,9 @@ fn write_file(
 }
 
 /// One file of records being written.
-pub(super) struct EventFile<W: Write + Send> {
+pub(super) struct EventFile<'c, W: Write + Send> {
     writer: SerializedFileWriter<W>,
-    columns: EventColumns,
+    columns: &'c mut EventColumns,
     codecs: Codecs,
     page_rows: usize,
     row_group_rows: usize,
@@ -139,12 +145,13 @@ pub(super) struct EventFile<W: Write + Send> {
     size_bytes: u64,
 }
 
-impl<W: Write + Send> EventFile<W> {
+impl<'c, W: Write + Send> EventFile<'c, W> {
     /// Begins a file of about so many rows.
     pub(super) fn create(
         sink: W,
         options: &TrailWriteOptions,
         row_count: u64,
+        columns: &'c mut SpareColumns,
     ) -> Result<Self, ParquetError> {
         let schema = event_schema();
         let mut properties = options.properties(&schema, row_count)?;
@@ -152,7 +159,7 @@ impl<W: Write + Send> EventFile<W> {
         let leaves = ArrowSchemaConverter::new().convert(&schema)?;
         let root = leaves.root_schema_ptr();
         Ok(Self {
-            columns: EventColumns::try_new(&leaves, options, row_count)?,
+            columns: columns.begin(&leaves, options, row_count)?,
             writer: SerializedFileWriter::new(sink, root, Arc::new(properties))?,
             codecs: Codecs::try_new(options.zstd_level)?,
             page_rows: options.page_rows.clamp(1, MOST_PAGE_ROWS),
@@ -164,18 +171,23 @@ impl<W: Write + Send> EventFile<W> {
         })
     }
 
+    /// Appends the first of these rows, each with whether it is a duplicate; how many.
     pub(super) fn append(
         &mut self,
         held: &HeldRecords,
-        row: u32,
-        is_duplicate: bool,
+        rows: &[(u32, bool)],
         scratch: &mut Scratch,
-    ) -> Result<(), ParquetError> {
-        held.append_to(&mut self.columns, row, is_duplicate, scratch);
-        self.row_count += 1;
+    ) -> Result<usize, ParquetError> {
+        let room = self.page_rows - self.columns.page_rows();
+        let rows = &rows[..rows.len().min(room)];
+        let count = held.append_to(self.columns, rows, PAGE_TEXT_BYTES, scratch);
+        self.row_count += count as u64;
         let is_page = self.columns.page_rows() >= self.page_rows
             || self.columns.page_text_bytes() >= PAGE_TEXT_BYTES;
-        if is_page { self.end_page() } else { Ok(()) }
+        if is_page {
+            self.end_page()?;
+        }
+        Ok(count)
     }
 
     fn end_page(&mut self) -> Result<(), ParquetError> {
@@ -194,7 +206,7 @@ impl<W: Write + Send> EventFile<W> {
         let mut row_group = self.writer.next_row_group()?;
         self.columns
             .end_row_group(&mut self.codecs, |bytes, close| {
-                row_group.append_column(&bytes, close)
+                row_group.append_column(bytes, close)
             })?;
         row_group.close()?;
         Ok(())

@@ -11,10 +11,12 @@ use sha2::{Digest, Sha256};
 
 use super::{
     decode::{Fields, Kind, ObjectOrigin, Record, Resource, SlotSet, Unknown, Value, plain},
-    encode::{EventColumns, RowFacts},
+    encode::{BLOCK_ROWS, EventColumns, NewRow, RowFacts},
     schema::Slot,
 };
 
+/// Fields of records allocated together.
+const PIECE_VALUES: usize = 64 << 10;
 /// Bytes of text allocated at once; a larger record has an allocation of its own.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -27,8 +29,10 @@ pub struct HeldRecords {
     spare: Vec<String>,
     origins: Vec<Origin>,
     rows: Vec<HeldRow>,
-    /// The fields of all rows, those of a row in the order of their slots.
-    values: Vec<Value>,
+    /// The fields of all rows, those of a row together and in the order of their slots. Like the texts in pieces: what
+    /// grows is copied, and takes fresh memory for it.
+    values: Vec<Vec<Value>>,
+    spare_values: Vec<Vec<Value>>,
     resources: Vec<Resource>,
     unknown: Vec<Unknown>,
     byte_count: usize,
@@ -71,8 +75,9 @@ struct HeldRow {
     /// `None`: the account of its key.
     account: Option<Span>,
     origin: u32,
+    /// Which piece its fields lie in, and from where.
+    values: (u32, u32),
     /// Where its own begin among those of all.
-    first_value: u32,
     first_resource: u32,
     first_unknown: u32,
 }
@@ -111,7 +116,10 @@ impl HeldRecords {
         self.byte_count = 0;
         self.origins.clear();
         self.rows.clear();
-        self.values.clear();
+        for mut values in self.values.drain(..) {
+            values.clear();
+            self.spare_values.push(values);
+        }
         self.resources.clear();
         self.unknown.clear();
         for mut text in self.texts.drain(..) {
@@ -173,12 +181,10 @@ impl HeldRecords {
             id_start,
             account,
             origin: small(self.origins.len().saturating_sub(1)),
-            first_value: small(self.values.len()),
+            values: hold_values(&mut self.values, &mut self.spare_values, fields),
             first_resource: small(self.resources.len()),
             first_unknown: small(self.unknown.len()),
         });
-        self.values
-            .extend(fields.present().map(|(_, value)| *value));
         self.resources.extend_from_slice(&fields.resources);
         self.unknown.extend_from_slice(&fields.unknown);
         self.byte_count += record.json.len()
@@ -265,45 +271,91 @@ impl HeldRecords {
             .then(a.cmp(&b))
     }
 
-    /// Appends a row to columns.
+    /// Appends the first rows to columns: how many, at least one if there is one. Each comes with whether it is a
+    /// duplicate. No more are after the one with which the page has `most_text_bytes`.
     pub(crate) fn append_to(
         &self,
         columns: &mut EventColumns,
-        at: u32,
-        is_duplicate: bool,
+        rows: &[(u32, bool)],
+        most_text_bytes: usize,
         scratch: &mut Scratch,
-    ) {
+    ) -> usize {
+        let mut text_bytes = columns.page_text_bytes();
+        let mut count = 0;
+        for ((at, _), fields) in rows.iter().zip(&mut scratch.fields) {
+            self.restore(*at, fields);
+            count += 1;
+            text_bytes += self.row(*at).json.range().len();
+            if text_bytes >= most_text_bytes {
+                break;
+            }
+        }
+        let block = rows[..count].iter().zip(&scratch.fields);
+        let block = block.map(|((at, is_duplicate), fields)| {
+            let row = self.row(*at);
+            NewRow {
+                record: Record {
+                    json: self.text(row, row.json),
+                    fields,
+                },
+                facts: self.facts(row, *is_duplicate),
+            }
+        });
+        columns.append(&block.collect::<Vec<_>>(), &mut scratch.stack);
+        count
+    }
+
+    fn restore(&self, at: u32, fields: &mut Fields) {
         let row = self.row(at);
         let next = self.rows.get(at as usize + 1);
         let own = |first: fn(&HeldRow) -> u32, all: usize| {
             first(row) as usize..next.map_or(all, |next| first(next) as usize)
         };
-        scratch.fields.restore(
+        let (piece, first) = (row.values.0 as usize, row.values.1 as usize);
+        fields.restore(
             row.slots,
-            &self.values[own(|row| row.first_value, self.values.len())],
+            &self.values[piece][first..first + row.slots.len()],
             &self.resources[own(|row| row.first_resource, self.resources.len())],
             &self.unknown[own(|row| row.first_unknown, self.unknown.len())],
         );
-        let origin = &self.origins[row.origin as usize];
-        columns.append(
-            &Record {
-                json: self.text(row, row.json),
-                fields: &scratch.fields,
-            },
-            &RowFacts {
-                object_key: &origin.key,
-                folder_account: origin.account.as_deref(),
-                region: origin.region.as_deref(),
-                day: origin.day.as_deref(),
-                index: row.index,
-                time: row.time,
-                id: self.text(row, row.id),
-                account: self.account(row),
-                is_duplicate,
-            },
-            &mut scratch.stack,
-        );
     }
+
+    fn facts(&self, row: &HeldRow, is_duplicate: bool) -> RowFacts<'_> {
+        let origin = &self.origins[row.origin as usize];
+        RowFacts {
+            origin: row.origin,
+            object_key: &origin.key,
+            folder_account: origin.account.as_deref(),
+            region: origin.region.as_deref(),
+            day: origin.day.as_deref(),
+            index: row.index,
+            time: row.time,
+            id: self.text(row, row.id),
+            account: self.account(row),
+            is_duplicate,
+        }
+    }
+}
+
+/// Keeps the fields of a record in one of the pieces; which one, and from where.
+fn hold_values(
+    pieces: &mut Vec<Vec<Value>>,
+    spare: &mut Vec<Vec<Value>>,
+    fields: &Fields,
+) -> (u32, u32) {
+    let count = fields.slots().len();
+    let has_room = |piece: &Vec<Value>| piece.capacity() - piece.len() >= count;
+    if !pieces.last().is_some_and(has_room) {
+        let piece = spare.pop();
+        pieces.push(piece.unwrap_or_else(|| Vec::with_capacity(PIECE_VALUES)));
+    }
+    let at = pieces.len() - 1;
+    let piece = &mut pieces[at];
+    let first = piece.len();
+    for (_, value) in fields.present() {
+        piece.push(*value);
+    }
+    (small(at), small(first))
 }
 
 /// The first bytes of a text, as a number that compares like them.
@@ -316,14 +368,17 @@ fn start_of(text: &str) -> u64 {
 
 /// What making columns of rows uses again and again.
 pub(crate) struct Scratch {
-    fields: Fields,
+    /// Those of a block's rows.
+    fields: Vec<Fields>,
     stack: Vec<u8>,
 }
 
 impl Scratch {
     pub(crate) fn new() -> Self {
         Self {
-            fields: Fields::new(),
+            fields: std::iter::repeat_with(Fields::new)
+                .take(BLOCK_ROWS)
+                .collect(),
             stack: Vec::new(),
         }
     }

@@ -10,7 +10,9 @@ use kennel_cache::{
 
 use super::{
     NewTrailFile, TrailFileError, TrailTableFile, TrailWriteOptions, compact,
+    compact::stays_alone,
     decode::{DecodeLimits, Decoder, ObjectOrigin},
+    encode::SpareColumns,
     files::write_held,
     held::HeldRecords,
     plan_compaction, settle,
@@ -40,17 +42,51 @@ pub struct Ingested {
 #[derive(Debug)]
 pub struct TrailIngester {
     decoder: Decoder,
-    stage: Stage,
-    held: BTreeMap<TrailTable, HeldRecords>,
+    held: HeldBatch,
+    columns: SpareColumns,
+}
+
+/// Records that were read and are not written yet, by table. Used again, it keeps its memory.
+#[derive(Debug, Default)]
+pub struct HeldBatch(BTreeMap<TrailTable, HeldRecords>);
+
+impl HeldBatch {
+    /// Bytes of memory that the records take.
+    fn memory_bytes(&self) -> usize {
+        self.0.values().map(HeldRecords::memory_bytes).sum()
+    }
+
+    /// Writes the records, sorted, to table files; none is held afterwards.
+    ///
+    /// # Errors
+    /// [`TrailFileError`]; what was held is lost then, and no manifest names anything of it.
+    pub fn write(
+        &mut self,
+        stage: &Stage,
+        columns: &mut SpareColumns,
+    ) -> Result<Vec<NamedFile>, TrailFileError> {
+        let mut named = Vec::new();
+        for (table, held) in &mut self.0 {
+            let options = match held.memory_bytes() < SMALL_RUN_BYTES {
+                true => TrailWriteOptions::run(),
+                false => TrailWriteOptions::default(),
+            };
+            let files = write_held(held, stage, &options, columns);
+            held.clear();
+            let files = files?.into_iter();
+            named.extend(files.map(|file| name(file, *table, LEVEL_RUN)));
+        }
+        Ok(named)
+    }
 }
 
 impl TrailIngester {
-    /// An ingester that stages its files here.
-    pub fn new(stage: Stage, limits: DecodeLimits) -> Self {
+    /// An ingester that holds nothing.
+    pub fn new(limits: DecodeLimits) -> Self {
         Self {
             decoder: Decoder::new(limits),
-            stage,
-            held: BTreeMap::new(),
+            held: HeldBatch::default(),
+            columns: SpareColumns::default(),
         }
     }
 
@@ -70,7 +106,7 @@ impl TrailIngester {
             day: Some(place.day.as_str()),
             kind: table,
         };
-        let held = self.held.entry(table).or_default();
+        let held = self.held.0.entry(table).or_default();
         let decoded = self.decoder.decode_object(bytes, &origin, held);
         let outcome = match decoded {
             Ok(outcome) => outcome,
@@ -100,26 +136,21 @@ impl TrailIngester {
 
     /// Bytes of memory that records take which are not written yet.
     pub fn held_bytes(&self) -> usize {
-        self.held.values().map(HeldRecords::memory_bytes).sum()
+        self.held.memory_bytes()
     }
 
-    /// Writes what was collected, sorted, to table files; nothing is held afterwards.
+    /// Hands over what was collected, for another thread to write while this one reads on into `spare`, which holds
+    /// nothing.
+    pub fn take_held(&mut self, spare: HeldBatch) -> HeldBatch {
+        std::mem::replace(&mut self.held, spare)
+    }
+
+    /// Writes what was collected: see [`HeldBatch::write`].
     ///
     /// # Errors
-    /// [`TrailFileError`]; what was held is lost then, and no manifest names anything of it.
-    pub fn flush(&mut self) -> Result<Vec<NamedFile>, TrailFileError> {
-        let mut named = Vec::new();
-        for (table, held) in &mut self.held {
-            let options = match held.memory_bytes() < SMALL_RUN_BYTES {
-                true => TrailWriteOptions::run(),
-                false => TrailWriteOptions::default(),
-            };
-            let files = write_held(held, &self.stage, &options);
-            held.clear();
-            let files = files?.into_iter();
-            named.extend(files.map(|file| name(file, *table, LEVEL_RUN)));
-        }
-        Ok(named)
+    /// [`TrailFileError`].
+    pub fn flush(&mut self, stage: &Stage) -> Result<Vec<NamedFile>, TrailFileError> {
+        self.held.write(stage, &mut self.columns)
     }
 }
 
@@ -176,7 +207,7 @@ pub struct Compacted {
 }
 
 /// Merges what is small of what a sync wrote with what lies near it, and flags duplicates. Large files without an
-/// event that another file has stay as they are.
+/// event that another file has stay as they are, and so does a small one that there is nothing to merge with.
 ///
 /// Files of other sources are looked at and left as they are: an organisation's trail and an account's own
 /// deliver the same events to two buckets.
@@ -267,6 +298,10 @@ impl Compacted {
         let mut plan = plan_compaction(&own, &settled.rewrite, options.max_file_bytes);
         plan.reference.extend(others);
         plan.reference.extend(settled.stay);
+        if let Some(duplicate_count) = stays_alone(&plan, &tables)? {
+            self.duplicate_count += duplicate_count;
+            return Ok(());
+        }
         let outcome = compact(&plan, &tables, stage, &options)?;
         let files = outcome.new_files.into_iter();
         self.files

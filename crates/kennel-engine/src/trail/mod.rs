@@ -22,9 +22,10 @@ pub mod schema;
 mod tests;
 
 pub use compact::{CompactionOutcome, Settled, compact, settle};
+pub use encode::SpareColumns;
 pub use error::TrailFileError;
 pub use files::NewTrailFile;
 pub use held::HeldRecords;
-pub use ingest::{Compacted, Ingested, TrailIngester, compact_rebuilt, compact_trail};
+pub use ingest::{Compacted, HeldBatch, Ingested, TrailIngester, compact_rebuilt, compact_trail};
 pub use options::TrailWriteOptions;
 pub use plan::{CompactionPlan, TrailTableFile, plan_compaction};

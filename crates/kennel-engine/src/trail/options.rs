@@ -28,6 +28,9 @@ pub(super) const LONGEST_BOUND: usize = 256;
 /// Of page statistics, a prefix is enough to skip pages.
 pub(super) const LONGEST_PAGE_BOUND: usize = 32;
 
+/// Columns that hold the same texts but for records without an id: pages of the one are those of the other.
+const TWINS: [&str; 2] = ["eventid", "record_id"];
+
 /// How table files of a trail are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailWriteOptions {
@@ -199,6 +202,7 @@ impl TrailWriteOptions {
             dictionary_bytes: has_dictionary.then_some(self.dictionary_bytes),
             has_bounds: path.len() == 1 && !has(&self.unbounded_columns),
             bloom_values: has_bloom.then_some(most_values),
+            is_twin: path.len() == 1 && TWINS.contains(&column),
         })
     }
 }

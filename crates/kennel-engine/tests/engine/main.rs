@@ -16,6 +16,7 @@ mod slt;
 mod statements;
 mod trail_coverage;
 mod trail_home;
+mod trail_numbers;
 mod trail_pruning;
 mod trail_questions;
 mod trail_tables;

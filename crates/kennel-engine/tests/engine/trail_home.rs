@@ -87,7 +87,7 @@ impl TestCache {
         writer
             .register_source(&source, SourceKind::CloudTrail, TRAIL_URL)
             .unwrap();
-        let mut ingester = TrailIngester::new(writer.stage(), DecodeLimits::default());
+        let mut ingester = TrailIngester::new(DecodeLimits::default());
         let mut failures = Vec::new();
         let (first, second) = objects.split_at(objects.len() / 2);
         for batch in [first, second] {
@@ -237,7 +237,7 @@ fn commit_batch(
     if read.is_empty() {
         return;
     }
-    let files = ingester.flush().unwrap();
+    let files = ingester.flush(&writer.stage()).unwrap();
     let pack = pack.finish().unwrap();
     let objects = read.into_iter().map(|(mut object, range)| {
         object.pack = Some((pack.sha256, range));

@@ -190,7 +190,7 @@ async fn types_are_athenas_in_the_logs_and_typed_in_the_events() {
         ),
     )
     .await;
-    assert_eq!(logs.column("data_type"), ["Utf8"; 7]);
+    assert_eq!(logs.column("data_type"), ["varchar"; 7]);
     let events = ask(
         &cache,
         &types(
@@ -206,13 +206,13 @@ async fn types_are_athenas_in_the_logs_and_typed_in_the_events() {
             .map(|row| row.join(" "))
             .collect::<Vec<_>>(),
         [
-            "account_id Utf8",
-            "event_time Timestamp(µs, \"UTC\")",
-            "is_denied Boolean",
-            "is_error Boolean",
-            "mfa_authenticated Boolean",
-            "read_only Boolean",
-            "record_index Int64",
+            "account_id varchar",
+            "event_time timestamp(6) with time zone",
+            "is_denied boolean",
+            "is_error boolean",
+            "mfa_authenticated boolean",
+            "read_only boolean",
+            "record_index bigint",
         ]
     );
     // As in Athena: text, struct fields in any letter case, a struct of a struct that is absent is null.

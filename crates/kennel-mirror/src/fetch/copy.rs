@@ -89,7 +89,8 @@ fn read(
                 });
             }
         }
-        let after = folder::look(root, &object.key).map_err(failed)?;
+        // Of the same file: one that took its place meanwhile is another version, which the next sync fetches.
+        let after = folder::describe(&source, &object.key).map_err(failed)?;
         if after.etag == object.etag && body.size_bytes() == object.size_bytes {
             let received = Received {
                 body,

@@ -1,5 +1,7 @@
 //! `kennel diff`: what changed between two states.
 
+use std::sync::Arc;
+
 use kennel_engine::{
     AsOf, CannedQuery, Change, DiffOptions, Engine, ParamValues, Question, Statement,
 };
@@ -13,7 +15,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::{About, Format},
-    redact::{RedactArgs, Redactor},
+    redact::{Memory, RedactArgs},
     suppressions::{Sieves, SuppressArgs},
 };
 
@@ -126,10 +128,7 @@ struct Asked<'a> {
 pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let values = param_values(&args.params)?;
     let redactor = args.redact.open(cx)?;
-    let options = DiffOptions {
-        mapped: redactor.as_ref().map(Redactor::rows),
-        ..options(&args)?
-    };
+    let options = options(&args)?;
     let statement = args.command.as_deref().map(one_statement).transpose()?;
     let engine = cx.engine(args.narrow.settings())?;
     let asked = match &statement {
@@ -146,10 +145,17 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         .iter()
         .map(|asked| asked.name.clone())
         .collect::<Vec<_>>();
-    let mut sieves = match redactor {
-        // They are for names, and there are tokens now.
-        Some(_) => Sieves::none(cx),
-        None => Sieves::open(&args.suppress, false, &engine, cx)?,
+    let mut sieves = Sieves::open(&args.suppress, false, &engine, cx)?;
+    // Suppressions are for names, and there are tokens when they are applied.
+    let veiled = redactor.as_ref().map(|redactor| {
+        let memory = Arc::new(Memory::of(redactor, &sieves.columns()));
+        (redactor, memory)
+    });
+    let options = DiffOptions {
+        mapped: veiled
+            .as_ref()
+            .map(|(redactor, memory)| redactor.rows(memory)),
+        ..options
     };
     let mut results = args.output.open(&names, cx)?;
     let mut verdict = Verdict::default();
@@ -175,7 +181,10 @@ pub(crate) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             ..About::default()
         };
         let (answer, sieve) = match asked.canned {
-            Some(query) => sieves.before_changes(&query.id, diff.answer, cx),
+            Some(query) => {
+                let memory = veiled.as_ref().map(|(_, memory)| memory);
+                sieves.before_changes(&query.id, diff.answer, memory, cx)
+            }
             None => (diff.answer, None),
         };
         let (answer, about) = match &redactor {

@@ -273,7 +273,10 @@ fn finish(
     }
     tell_accepted(report, cx);
     let place = out.place(made.state.at.date_naive())?;
-    out.publish(made.staging, &place)?;
+    for undone in out.publish(made.staging, &place)? {
+        cx.printer
+            .warn(&format!("the export is there; {}", undone.one_line()));
+    }
     let changes = match (&report.since, report.changes()) {
         (Some(since), Some(changes)) => format!("; since {since}: {changes}"),
         _ => String::new(),
@@ -377,6 +380,7 @@ pub(super) async fn page(
     let mut shaping = Shaping::open(&none, engine.library(), state.at, None, cx)?;
     let made = make(&engine, &cache, &out, &order, &mut shaping, verdict, cx);
     let made = Box::pin(made).await?;
-    out.publish(made.staging, &place)?;
+    // The page is named by its date, not by the link.
+    let _undone = out.publish(made.staging, &place)?;
     Ok(page)
 }

@@ -10,7 +10,9 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::{
+    arrow::record_batch::RecordBatch, parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
+};
 use futures::StreamExt;
 use kennel_cache::SourceKind;
 use kennel_engine::{
@@ -20,10 +22,11 @@ use kennel_engine::{
 use super::{
     check::{hash_file, inside},
     folder::Bundle,
-    keys::{KeyColumns, Known, members},
+    keys::{KeyColumns, Keyed, Known, members},
     manifest,
     shaping::Shaping,
     state::{self, State},
+    together::{Task, slices, together},
 };
 use crate::error::CliError;
 
@@ -52,6 +55,8 @@ pub(crate) enum Loaded {
     Rows {
         known: Known,
         reports: BTreeSet<ReportName>,
+        /// How many rows the question had when it was asked for this, those that are accepted among them.
+        row_count: Option<u64>,
     },
     Unknown(String),
 }
@@ -113,6 +118,22 @@ impl<'e> Baselines<'e> {
                 .map(|bundle| Earlier::of_bundle(bundle, engine))
                 .transpose()?,
             has_last: same.is_some() || before.is_some(),
+        })
+    }
+}
+
+impl Baselines<'_> {
+    /// Whether two questions that come to the same are held against the same rows. Exports are read question by question.
+    pub(crate) fn treat_alike(&self, one: &CannedQuery, other: &CannedQuery) -> bool {
+        let earlier = [&self.page, &self.same_state].into_iter().flatten();
+        let mut bundles = earlier.filter_map(|earlier| earlier.bundle.as_ref());
+        bundles.all(|bundle| {
+            let asked = |query: &CannedQuery| {
+                let mut questions = bundle.manifest.questions.iter();
+                let found = questions.find(|question| question.id == query.id)?;
+                Some((&found.rows_sha256, &found.reports))
+            };
+            asked(one) == asked(other)
         })
     }
 }
@@ -194,6 +215,11 @@ impl<'e> Earlier<'e> {
         })
     }
 
+    /// Its time.
+    pub(crate) fn at(&self) -> Option<DateTime<Utc>> {
+        parsed(&self.named.at)
+    }
+
     /// `s4 of 2026-03-01 04:10 UTC`.
     pub(crate) fn label(&self) -> String {
         manifest::label(&self.named.snapshots, &self.named.at)
@@ -211,8 +237,12 @@ impl<'e> Earlier<'e> {
             None => Err("there is no export of it".to_owned()),
         };
         match (from_file, &self.past) {
-            (Ok((known, reports)), _) => Ok(Loaded::Rows { known, reports }),
-            (Err(_), Ok(past)) => rows_of_past(past, query, values, shaping, &self.named.at).await,
+            (Ok((known, reports)), _) => Ok(Loaded::Rows {
+                known,
+                reports,
+                row_count: None,
+            }),
+            (Err(_), Ok(past)) => rows_of_past(past, query, values, shaping, self.at()).await,
             (Err(why), Err(lost)) => Ok(Loaded::Unknown(format!("{why}, and {lost}"))),
         }
     }
@@ -224,9 +254,9 @@ async fn rows_of_past(
     query: &CannedQuery,
     values: &ParamValues,
     shaping: &Shaping,
-    at: &str,
+    at: Option<DateTime<Utc>>,
 ) -> Result<Loaded, CliError> {
-    let answer = match past.run(query, values).await {
+    let answer = match past.run_unordered(query, values).await {
         Ok(answer) => answer,
         // A table, a column or a report that did not exist then.
         Err(error @ (EngineError::Sql { .. } | EngineError::Table { .. })) => {
@@ -236,23 +266,48 @@ async fn rows_of_past(
     };
     let names = answer.reports.iter().map(|report| name_of(report, shaping));
     let reports = names.collect();
-    let mut shape = shaping.question(query, &answer, parsed(at))?;
+    let mut shape = shaping.question(query, &answer, at)?;
     let columns = match KeyColumns::find(&shape.schema(), &query.key, &query.noise) {
         Ok(columns) => columns,
         Err(column) => return Ok(Loaded::Unknown(no_column(&column))),
     };
     let mut known = Known::new();
-    let (mut key, mut rest) = (String::new(), String::new());
+    let mut row_count = 0;
+    let mut spare = Vec::new();
     let mut stream = answer.stream;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(CliError::from_execution)?;
-        let batch = shape.rows(batch)?.kept;
-        for row in 0..batch.num_rows() {
-            columns.texts(&batch, row, &mut key, &mut rest);
-            known.add(&key, &rest)?;
-        }
+        row_count += batch.num_rows() as u64;
+        add(&columns, &shape.rows(batch)?.kept, &mut spare, &mut known)?;
     }
-    Ok(Loaded::Rows { known, reports })
+    Ok(Loaded::Rows {
+        known,
+        reports,
+        row_count: Some(row_count),
+    })
+}
+
+/// Adds the rows of a batch; `spare` is for the work.
+fn add(
+    columns: &KeyColumns,
+    batch: &RecordBatch,
+    spare: &mut Vec<Keyed>,
+    known: &mut Known,
+) -> Result<(), CliError> {
+    let slices = slices(batch);
+    spare.resize_with(slices.len(), Keyed::default);
+    let made = slices.iter().zip(spare.iter_mut()).map(|(slice, keyed)| {
+        let task: Task<'_> = Box::new(move || {
+            columns.keyed(slice, keyed);
+            Ok(())
+        });
+        task
+    });
+    together(made.collect(), slices.len() < 2)?;
+    for keyed in spare {
+        known.add(keyed)?;
+    }
+    Ok(())
 }
 
 /// A report as the manifest names it.
@@ -319,31 +374,40 @@ fn rows_of_lines(path: &PathBuf, query: &CannedQuery) -> Result<Known, String> {
     let mut lines = BufReader::new(File::open(path).map_err(failed)?);
     let mut known = Known::new();
     let mut columns: Option<(Vec<String>, KeyColumns)> = None;
-    let (mut key, mut rest) = (String::new(), String::new());
-    let mut line = String::new();
+    let mut keyed = Keyed::default();
+    let (mut line, mut text) = (String::new(), String::new());
     loop {
         line.clear();
         if lines.read_line(&mut line).map_err(failed)? == 0 {
+            known.add(&keyed).map_err(failed)?;
             return Ok(known);
         }
-        let text = line.trim();
-        if matches!(text, "" | "[" | "]" | "[]") {
+        let object = line.trim();
+        if matches!(object, "" | "[" | "]" | "[]") {
             continue;
         }
-        let row = members(text.strip_suffix(',').unwrap_or(text));
-        let row = row.ok_or("its file is not as kennel writes it")?;
-        let is_same = |names: &Vec<String>| {
+        let not_ours = || "its file is not as kennel writes it".to_owned();
+        let row = members(object.strip_suffix(',').unwrap_or(object)).ok_or_else(not_ours)?;
+        let is_same = |names: &[String]| {
             names.len() == row.len() && names.iter().zip(&row).all(|(a, (b, _))| a == b)
         };
         if !columns.as_ref().is_some_and(|(names, _)| is_same(names)) {
-            let names = row.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+            let written = row.iter().map(|(name, _)| (*name).to_owned());
+            let written = written.collect::<Vec<_>>();
+            let names = written.iter().map(|name| serde_json::from_str(name).ok());
+            let names = names
+                .collect::<Option<Vec<String>>>()
+                .ok_or_else(not_ours)?;
             let found = KeyColumns::among(&names, &query.key, &query.noise);
-            columns = Some((names, found.map_err(|column| no_column(&column))?));
+            columns = Some((written, found.map_err(|column| no_column(&column))?));
         }
         if let Some((_, columns)) = &columns {
             let values = row.iter().map(|(_, value)| *value).collect::<Vec<_>>();
-            columns.texts_of_line(&values, &mut key, &mut rest);
-            known.add(&key, &rest).map_err(failed)?;
+            columns.add_line(&values, &mut text, &mut keyed);
+        }
+        if keyed.is_much() {
+            known.add(&keyed).map_err(failed)?;
+            keyed = Keyed::default();
         }
     }
 }
@@ -355,13 +419,11 @@ fn rows_of_parquet(path: &PathBuf, query: &CannedQuery) -> Result<Known, String>
     let columns = KeyColumns::find(reader.schema(), &query.key, &query.noise);
     let columns = columns.map_err(|column| no_column(&column))?;
     let mut known = Known::new();
-    let (mut key, mut rest) = (String::new(), String::new());
+    let mut keyed = Keyed::default();
     for batch in reader.build().map_err(|e| failed(&e))? {
         let batch = batch.map_err(|e| failed(&e))?;
-        for row in 0..batch.num_rows() {
-            columns.texts(&batch, row, &mut key, &mut rest);
-            known.add(&key, &rest).map_err(|e| failed(&e))?;
-        }
+        columns.keyed(&batch, &mut keyed);
+        known.add(&keyed).map_err(|e| failed(&e))?;
     }
     Ok(known)
 }

@@ -7,7 +7,7 @@ use kennel_engine::CannedQuery;
 
 use super::{
     baseline::{Loaded, ReportName},
-    keys::{KeyColumns, Known, Mark},
+    keys::{KeyColumns, Known, Mark, Print},
     manifest,
 };
 use crate::{
@@ -26,6 +26,7 @@ pub(crate) struct Comparison {
 }
 
 /// What a comparison came to.
+#[derive(Clone)]
 pub(crate) struct Outcome {
     /// For the page; `None` where it was not compared.
     pub(crate) changed: Option<Changed>,
@@ -50,7 +51,7 @@ impl Comparison {
     pub(crate) fn with(loaded: Loaded, columns: &[String]) -> Self {
         let nothing = Self::with_nothing();
         match loaded {
-            Loaded::Rows { known, reports } => Self {
+            Loaded::Rows { known, reports, .. } => Self {
                 known: Some(known),
                 reports,
                 columns: columns.to_vec(),
@@ -73,26 +74,26 @@ impl Comparison {
     }
 
     /// Meets a row that is not shown.
-    pub(crate) fn pass_over(&mut self, key: &str, rest: &str) {
+    pub(crate) fn pass_over(&mut self, row: Print) {
         if let Some(known) = &mut self.known {
-            known.meet(key, rest);
+            known.meet(row);
         }
     }
 
     /// Meets a row of this state, and says only whether it is new; without rows to hold it against, it is.
-    pub(crate) fn is_new(&mut self, key: &str, rest: &str) -> bool {
+    pub(crate) fn is_new(&mut self, row: Print) -> bool {
         match &mut self.known {
-            Some(known) => known.meet(key, rest) == Mark::New,
+            Some(known) => known.meet(row) == Mark::New,
             None => true,
         }
     }
 
-    /// Meets a row of this state.
-    pub(crate) fn meet(&mut self, key: &str, rest: &str) -> Mark {
+    /// Meets a row of this state, whose key is asked for where it is to be named.
+    pub(crate) fn meet(&mut self, row: Print, key: impl FnOnce() -> String) -> Mark {
         let Some(known) = &mut self.known else {
             return Mark::Same;
         };
-        let mark = known.meet(key, rest);
+        let mark = known.meet(row);
         let (count, word) = match mark {
             Mark::Same => return mark,
             Mark::New => (&mut self.changed.new_count, "new"),
@@ -100,17 +101,18 @@ impl Comparison {
         };
         *count += 1;
         if *count <= NAMED_CHANGES as u64 {
-            self.changed.samples.push(sample(word, key));
+            self.changed.samples.push(sample(word, &key()));
         }
         mark
     }
 
-    /// The rows that were not met; `each` gets the keys of those that are gone.
+    /// The rows that were not met; `each` gets the keys of those that are gone. Of news none are: they were news then.
     ///
     /// Of an account that this state has no report of, nobody knows whether its rows are gone.
     pub(crate) fn finish(
         mut self,
         reports: &BTreeSet<ReportName>,
+        is_news: bool,
         mut each: impl FnMut(&str) -> Result<(), CliError>,
     ) -> Result<Outcome, CliError> {
         let Some(known) = self.known.take() else {
@@ -135,6 +137,10 @@ impl Comparison {
         };
         let changed = &mut self.changed;
         let mut failed = None;
+        let known = match is_news {
+            true => Known::new(),
+            false => known,
+        };
         known.gone(|key| {
             let gone = sample("gone", key);
             if is_lost(&gone.key) {
@@ -197,6 +203,7 @@ fn sample(change: &'static str, key: &str) -> Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::export::keys::Keyed;
 
     fn name(account: &str) -> ReportName {
         ("k9.x".into(), "C1".into(), account.into())
@@ -204,25 +211,37 @@ mod tests {
 
     #[test]
     fn rows_of_an_account_without_a_report_are_not_gone_but_unknown() {
-        let mut known = Known::new();
-        for key in [
-            r#"["C1","1","a"]"#,
-            r#"["C1","2","b"]"#,
-            r#"["C1","1","c"]"#,
-        ] {
-            known.add(key, "[]").unwrap();
-        }
         let columns = ["customer_id", "account_id", "arn"].map(str::to_owned);
+        let names = ["customer_id", "account_id", "arn", "n"].map(str::to_owned);
+        let keyed_by = KeyColumns::among(&names, &columns, &[]).unwrap();
+        let (mut keyed, mut text) = (Keyed::default(), String::new());
+        for row in [
+            [r#""C1""#, r#""1""#, r#""a""#, "0"],
+            [r#""C1""#, r#""2""#, r#""b""#, "0"],
+            [r#""C1""#, r#""1""#, r#""c""#, "0"],
+        ] {
+            keyed_by.add_line(&row, &mut text, &mut keyed);
+        }
+        let mut known = Known::new();
+        known.add(&keyed).unwrap();
         let loaded = Loaded::Rows {
             known,
             reports: BTreeSet::from([name("1"), name("2")]),
+            row_count: None,
+        };
+        let mut met = |arn: &'static str, n: &'static str| {
+            let row = [r#""C1""#, r#""1""#, arn, n];
+            let print = keyed_by.print_of(|column| row[column], &mut text);
+            (print, format!("[{}]", row[..3].join(",")))
         };
         let mut comparison = Comparison::with(loaded, &columns);
-        assert_eq!(comparison.meet(r#"["C1","1","a"]"#, "[1]"), Mark::Changed);
-        assert_eq!(comparison.meet(r#"["C1","1","n"]"#, "[]"), Mark::New);
+        let (print, key) = met(r#""a""#, "1");
+        assert_eq!(comparison.meet(print, || key), Mark::Changed);
+        let (print, key) = met(r#""n""#, "0");
+        assert_eq!(comparison.meet(print, || key), Mark::New);
         let mut gone = Vec::new();
         let outcome = comparison
-            .finish(&BTreeSet::from([name("1")]), |key| {
+            .finish(&BTreeSet::from([name("1")]), false, |key| {
                 gone.push(key.to_owned());
                 Ok(())
             })

@@ -5,14 +5,17 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, BufWriter, Read, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 
-use super::manifest::{self, Manifest};
+use super::{
+    manifest::{self, Manifest},
+    staging::{Staging, sync_folder},
+};
 use crate::error::CliError;
 
 /// Names of folders in which an unfinished or a replaced bundle lies begin so.
@@ -134,25 +137,21 @@ impl OutFolder {
 
     /// Begins a bundle.
     pub(crate) fn stage(&self) -> Result<Staging, CliError> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(STAGING);
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let folder = builder
-            .tempdir_in(&self.path)
-            .map_err(|e| cannot("write to the folder", &self.path, &e))?;
-        Ok(Staging {
-            folder,
-            files: Vec::new(),
-        })
+        Staging::begin(&self.path, STAGING)
+            .map_err(|e| cannot("write to the folder", &self.path, &e))
     }
 
     /// Gives a bundle its name; what had it before is gone at the same moment. `latest` then names the newest state.
-    pub(crate) fn publish(&self, staging: Staging, place: &Path) -> Result<(), CliError> {
+    ///
+    /// Returns what could not be done after that: the bundle is there all the same.
+    pub(crate) fn publish(
+        &self,
+        staging: Staging,
+        place: &Path,
+    ) -> Result<Vec<CliError>, CliError> {
         let failed = |e: io::Error| cannot("publish", place, &e);
-        sync_folders(staging.folder.path()).map_err(failed)?;
         // From here on a failure leaves nothing that needs removing by name: the sweep knows the prefix.
-        let staged = staging.folder.keep();
+        let staged = staging.settle().map_err(failed)?.keep();
         let published = match place.exists() {
             true => replace(&staged, place),
             false => fs::rename(&staged, place),
@@ -163,11 +162,13 @@ impl OutFolder {
         }
         sync_folder(&self.path).map_err(failed)?;
         // What was replaced lies under the staging name now.
-        if staged.exists() {
-            fs::remove_dir_all(&staged)
-                .map_err(|e| cannot("remove the replaced export", &staged, &e))?;
-        }
-        self.point_latest(place)
+        let removed = match staged.exists() {
+            true => fs::remove_dir_all(&staged)
+                .map_err(|e| cannot("remove the replaced export", &staged, &e)),
+            false => Ok(()),
+        };
+        let undone = [removed, self.point_latest(place)].into_iter();
+        Ok(undone.filter_map(Result::err).collect())
     }
 
     #[cfg(unix)]
@@ -291,118 +292,6 @@ fn replace(staged: &Path, place: &Path) -> io::Result<()> {
     fs::rename(&aside, staged)
 }
 
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Syncs a folder and those in it; the files are synced when they are finished.
-fn sync_folders(path: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_folders(&entry.path())?;
-        }
-    }
-    sync_folder(path)
-}
-
-/// A bundle that is being made; removed when it is dropped.
-pub(crate) struct Staging {
-    folder: tempfile::TempDir,
-    files: Vec<manifest::File>,
-}
-
-impl Staging {
-    /// Begins a file; `path` has `/`.
-    pub(crate) fn create(&self, path: &str) -> Result<BundleFile, CliError> {
-        let place = path
-            .split('/')
-            .fold(self.folder.path().to_owned(), |place, part| {
-                place.join(part)
-            });
-        let failed = |e: io::Error| cannot("write", &place, &e);
-        if let Some(parent) = place.parent() {
-            private_folder(parent).map_err(failed)?;
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&place).map_err(failed)?;
-        Ok(BundleFile {
-            path: path.to_owned(),
-            file: BufWriter::with_capacity(64 << 10, file),
-            hasher: Sha256::new(),
-            size_bytes: 0,
-        })
-    }
-
-    /// Ends a file: it is on disk, and its hash is kept.
-    pub(crate) fn finish(&mut self, file: BundleFile) -> Result<(), CliError> {
-        let done = file.finish()?;
-        self.files.push(done);
-        Ok(())
-    }
-
-    /// Writes a file whose bytes are at hand.
-    pub(crate) fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), CliError> {
-        let mut file = self.create(path)?;
-        file.write_all(bytes)?;
-        self.finish(file)
-    }
-
-    /// The finished files, by path.
-    pub(crate) fn files(&self) -> Vec<manifest::File> {
-        let mut files = self.files.clone();
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        files
-    }
-}
-
-/// A file of a bundle, hashed while it is written.
-pub(crate) struct BundleFile {
-    path: String,
-    file: BufWriter<File>,
-    hasher: Sha256,
-    size_bytes: u64,
-}
-
-impl BundleFile {
-    /// Where it will lie in the bundle.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
-    fn finish(mut self) -> Result<manifest::File, CliError> {
-        self.file.flush()?;
-        self.file.get_ref().sync_all()?;
-        Ok(manifest::File {
-            sha256: hex(&self.hasher.finalize()),
-            path: self.path,
-            size_bytes: self.size_bytes,
-        })
-    }
-}
-
-impl Write for BundleFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.size_bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
 /// Bytes in lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -426,7 +315,7 @@ mod tests {
         let mut staging = out.stage().unwrap();
         staging.write(manifest::NAME, text.as_bytes()).unwrap();
         staging.write("csv/a.csv", b"a\r\n").unwrap();
-        out.publish(staging, &place).unwrap();
+        assert!(out.publish(staging, &place).unwrap().is_empty());
         place
     }
 
@@ -482,6 +371,22 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn without_a_link_the_bundle_is_there_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = OutFolder::open(folder.path()).unwrap();
+        let place = out.place("2026-03-02".parse().unwrap()).unwrap();
+        let mut staging = out.stage().unwrap();
+        staging.write(manifest::NAME, b"one").unwrap();
+        // What a file system without links refuses, this one refuses where something has the name.
+        fs::create_dir(folder.path().join(format!("{STAGING}latest"))).unwrap();
+        let undone = out.publish(staging, &place).unwrap();
+        let told = undone.iter().map(CliError::one_line).collect::<String>();
+        assert!(told.contains("cannot point the link"), "{told}");
+        assert!(place.join(manifest::NAME).is_file());
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn all_of_it_is_private() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
@@ -521,22 +426,5 @@ mod tests {
         assert!(error.one_line().contains(&format!("(process {id})")));
         drop(out);
         assert!(OutFolder::open(folder.path()).is_ok());
-    }
-
-    #[test]
-    fn a_file_is_hashed_as_it_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = OutFolder::open(folder.path()).unwrap();
-        let mut staging = out.stage().unwrap();
-        staging.write("b/x", b"abc").unwrap();
-        staging.write("a", b"").unwrap();
-        let files = staging.files();
-        assert_eq!(files[0].path, "a");
-        assert_eq!(files[1].size_bytes, 3);
-        assert_eq!(files[1].sha256, sha256("abc"));
-        assert_eq!(
-            files[1].sha256,
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
     }
 }

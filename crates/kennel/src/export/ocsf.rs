@@ -18,10 +18,7 @@ use datafusion::arrow::{
 use kennel_engine::{CannedQuery, Severity};
 use serde::Serialize;
 
-use super::{
-    folder::{BundleFile, sha256},
-    keys::Mark,
-};
+use super::{folder::sha256, keys::Mark, staging::BundleFile};
 use crate::output::{distinct_names, value};
 
 /// The file's name in a bundle.

@@ -1,9 +1,8 @@
 //! Asks all questions of one state and writes the bundle, still without its name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::TimeDelta;
-use datafusion::arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use kennel_cache::Cache;
 use kennel_engine::{Answer, AsOf, CannedQuery, CaveatKind, Engine, ParamValues, ReportUsed};
@@ -12,15 +11,16 @@ use sha2::{Digest, Sha256};
 use super::{
     baseline::{Baselines, Earlier, Loaded, ReportName, name_of},
     compare::{Comparison, Outcome, key_columns},
-    folder::{Bundle, OutFolder, Staging, hex},
-    keys::{KeyColumns, Mark},
+    folder::{Bundle, OutFolder, hex},
     manifest::{self, Manifest},
-    ocsf::Standing,
+    passing::Passing,
     shaping::{Shape, Shaping},
     sinks::{ExportFormat, Sinks},
+    staging::Staging,
     state::State,
     telling,
     trend::Trend,
+    twins::{Kept, Twins},
 };
 use crate::{
     commands::{
@@ -67,6 +67,8 @@ pub(super) struct Work<'w> {
     pub(super) answered: Vec<Answered>,
     reports: BTreeSet<ReportUsed>,
     new_since_last: Vec<(String, u64)>,
+    /// Rows of questions, by their number, for those that come to them.
+    kept: HashMap<usize, Kept>,
 }
 
 /// Makes a bundle in a folder without a name.
@@ -95,6 +97,7 @@ pub(crate) async fn make(
         answered: Vec::new(),
         reports: BTreeSet::new(),
         new_since_last: Vec::new(),
+        kept: HashMap::new(),
         bundles: &bundles,
         engine,
         order,
@@ -102,8 +105,15 @@ pub(crate) async fn make(
         shaping,
         cx,
     };
-    for (query, values) in order.queries.iter().zip(order.values) {
-        Box::pin(work.ask(query, values, verdict)).await?;
+    let twins = match work.sinks.has_rows() {
+        true => Twins::among(order, engine, &work.baselines, work.shaping).await,
+        false => Twins::default(),
+    };
+    for (place, (query, values)) in order.queries.iter().zip(order.values).enumerate() {
+        match twins.first_of(place) {
+            Some(first) => work.repeat(query, values, first)?,
+            None => Box::pin(work.ask(query, values, twins.are_of(place), verdict)).await?,
+        }
     }
     // Of all questions at once, or a report that many of them read would be told many times.
     let reports = std::mem::take(&mut work.reports).into_iter();
@@ -129,6 +139,7 @@ pub(crate) async fn make(
 }
 
 /// What a question came to.
+#[derive(Clone)]
 pub(super) struct Answered {
     pub(super) about: About,
     pub(super) row_count: u64,
@@ -137,21 +148,7 @@ pub(super) struct Answered {
     pub(super) trend: Vec<manifest::Point>,
     pub(super) files: Vec<String>,
     pub(super) rows_sha256: String,
-}
-
-/// One question while its rows pass.
-struct Passing<'q> {
-    /// What is asked.
-    asked: &'q CannedQuery,
-    /// How it is shown.
-    query: &'q CannedQuery,
-    columns: KeyColumns,
-    page: Comparison,
-    /// Against the last export, where that is of the same state.
-    last: Option<Comparison>,
-    row_count: u64,
     new_since_last: u64,
-    accepted: Vec<RecordBatch>,
 }
 
 impl Work<'_> {
@@ -159,6 +156,7 @@ impl Work<'_> {
         &mut self,
         query: &CannedQuery,
         values: &ParamValues,
+        has_twins: bool,
         verdict: &mut Verdict,
     ) -> Result<(), CliError> {
         // Before the question is asked of this state: two answers at once would take twice the memory.
@@ -177,21 +175,33 @@ impl Work<'_> {
         let shape = self.shaping.question(query, &answer, None)?;
         let schema = shape.schema();
         let columns = key_columns(&schema, query)?;
+        let earlier_count = match (&page, &self.baselines.page) {
+            (Some(Loaded::Rows { row_count, .. }), Some(earlier)) => earlier.at().zip(*row_count),
+            _ => None,
+        };
         let compared = |loaded| Comparison::with(loaded, &columns.key);
         let shown = self.shaping.query(query);
         let passing = Passing {
-            asked: query,
             query: &shown,
             page: page.map_or_else(Comparison::with_nothing, compared),
             last: last.map(compared),
+            has_last: self.baselines.has_last,
+            wants_findings: self.sinks.wants_findings(),
             columns: columns.clone(),
             row_count: 0,
             new_since_last: 0,
             accepted: Vec::new(),
+            kept: None,
+            ready: Vec::new(),
+        };
+        let has_marks = passing.page.is_possible();
+        let room = self.sinks.sheet_rows();
+        let passing = Passing {
+            kept: has_twins.then(|| Kept::with_room(&schema, has_marks, room)),
+            ..passing
         };
         let is_whole = self.is_whole(values, &answer);
-        self.sinks
-            .begin(&about, &schema, passing.page.is_possible())?;
+        self.sinks.begin(&about, &schema, has_marks)?;
         let reports = answer
             .reports
             .iter()
@@ -199,7 +209,46 @@ impl Work<'_> {
         let reports = reports.collect::<BTreeSet<_>>();
         let (passing, shape) = self.pass(passing, answer, shape).await?;
         self.shaping.done(&shape, is_whole);
-        self.end(passing, values, about, &reports).await
+        let suppressed_count = passing.accepted.iter().map(|batch| batch.num_rows() as u64);
+        let all_count = passing.row_count + suppressed_count.sum::<u64>();
+        let scope = &self.order.scope;
+        let trend = self
+            .trend
+            .points(query, values, all_count, earlier_count, scope, self.bundles);
+        let trend = trend.await?;
+        self.end(passing, about, trend, &reports)
+    }
+
+    /// A question that comes to an earlier one.
+    fn repeat(
+        &mut self,
+        query: &CannedQuery,
+        values: &ParamValues,
+        first: usize,
+    ) -> Result<(), CliError> {
+        let (Some(answered), Some(kept)) = (self.answered.get(first), self.kept.get(&first)) else {
+            return Err(CliError::new(format!("`{}` cannot be repeated", query.id)));
+        };
+        let about = About {
+            caveats: answered.about.caveats.clone(),
+            reports: answered.about.reports.clone(),
+            ..self.shaping.about(about(query, values, self.engine))
+        };
+        let row_count = answered.row_count;
+        let answered = Answered {
+            files: self.sinks.repeat(first, &about, kept, row_count)?,
+            about,
+            ..answered.clone()
+        };
+        self.answer(self.shaping.shown(&query.id), answered);
+        Ok(())
+    }
+
+    fn answer(&mut self, id: String, answered: Answered) {
+        if answered.new_since_last > 0 {
+            self.new_since_last.push((id, answered.new_since_last));
+        }
+        self.answered.push(answered);
     }
 
     /// Whether an answer lacks nothing and is to the whole question, so that what is not in it is nowhere.
@@ -250,65 +299,19 @@ impl Work<'_> {
         mut shape: Shape,
     ) -> Result<(Passing<'q>, Shape), CliError> {
         let mut stream = answer.stream;
-        let (mut key, mut rest) = (String::new(), String::new());
-        let mut marks = Vec::new();
-        let is_audit = passing.query.is_audit() && self.sinks.wants_findings();
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(CliError::from_execution)?;
-            let shaped = shape.rows(batch)?;
-            let batch = &shaped.kept;
-            marks.clear();
-            // Without anything to hold rows against, nobody asks which row is which.
-            let needs_keys = is_audit || passing.page.is_possible() || passing.last.is_some();
-            if !needs_keys {
-                marks.resize(batch.num_rows(), Mark::Same);
-                passing.new_since_last += batch.num_rows() as u64;
-            }
-            for row in (0..batch.num_rows()).filter(|_| needs_keys) {
-                passing.columns.texts(batch, row, &mut key, &mut rest);
-                let mark = passing.page.meet(&key, &rest);
-                marks.push(mark);
-                let is_new = !passing.page.is_possible() || mark == Mark::New;
-                let since_last = match &mut passing.last {
-                    Some(last) => last.is_new(&key, &rest),
-                    None => !self.baselines.has_last || is_new,
-                };
-                passing.new_since_last += u64::from(since_last);
-                if is_audit {
-                    // Without a state before, each finding is created now.
-                    let standing = match is_new {
-                        true => Standing::Open(Mark::New),
-                        false => Standing::Open(mark),
-                    };
-                    self.sinks
-                        .finding(passing.query, batch, row, &key, standing)?;
-                }
-            }
-            passing.row_count += batch.num_rows() as u64;
-            self.sinks.rows(batch, &marks)?;
-            if let Some(accepted) = shaped.accepted {
-                for row in 0..accepted.num_rows() {
-                    passing.columns.texts(&accepted, row, &mut key, &mut rest);
-                    // It is still there: not new, and not gone.
-                    passing.page.pass_over(&key, &rest);
-                    if is_audit {
-                        let query = passing.query;
-                        self.sinks
-                            .finding(query, &accepted, row, &key, Standing::Suppressed)?;
-                    }
-                }
-                passing.accepted.push(accepted);
-            }
+            passing.rows(shape.rows(batch)?, &mut self.sinks)?;
         }
         Ok((passing, shape))
     }
 
     /// After the last row of a question.
-    async fn end(
+    fn end(
         &mut self,
         passing: Passing<'_>,
-        values: &ParamValues,
         about: About,
+        trend: Vec<manifest::Point>,
         reports: &BTreeSet<ReportName>,
     ) -> Result<(), CliError> {
         let query = passing.query;
@@ -332,25 +335,16 @@ impl Work<'_> {
             files.extend(accepted);
         }
         let columns = &passing.columns.key;
-        let sinks = &mut self.sinks;
-        let outcome = passing.page.finish(reports, |key| match query.is_audit() {
-            true => sinks.gone(query, columns, key),
+        let people = self.sinks.people();
+        let each = |key: &str| match query.is_audit() {
+            true => people.gone(query, columns, key),
             false => Ok(()),
-        })?;
-        let all_count = passing.row_count + suppressed_count;
-        let trend = self.trend.points(
-            passing.asked,
-            values,
-            all_count,
-            &self.order.scope,
-            self.bundles,
-        );
-        let trend = trend.await?;
-        if passing.new_since_last > 0 {
-            let new = (query.id.clone(), passing.new_since_last);
-            self.new_since_last.push(new);
+        };
+        let outcome = passing.page.finish(reports, query.news, each)?;
+        if let Some(kept) = passing.kept {
+            self.kept.insert(self.answered.len(), kept);
         }
-        self.answered.push(Answered {
+        let answered = Answered {
             about,
             row_count: passing.row_count,
             suppressed_count,
@@ -358,7 +352,9 @@ impl Work<'_> {
             trend,
             files,
             rows_sha256: written.rows_sha256,
-        });
+            new_since_last: passing.new_since_last,
+        };
+        self.answer(query.id.clone(), answered);
         Ok(())
     }
 }

@@ -122,6 +122,11 @@ impl Shaping {
         }
     }
 
+    /// Whether some rows may be accepted.
+    pub(crate) fn has_suppressions(&self) -> bool {
+        self.suppressions.is_some()
+    }
+
     /// The hash of the suppressions file.
     pub(crate) fn suppressions_sha256(&self) -> Option<String> {
         let (suppressions, _) = self.suppressions.as_ref()?;

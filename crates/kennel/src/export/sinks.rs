@@ -1,4 +1,5 @@
-//! The files of a bundle, all fed from one stream of rows.
+//! The files of a bundle, all fed from one stream of rows: those for people, which show what became of each, and those
+//! for machines, whose writers need nothing of each other.
 
 use std::io::Write;
 
@@ -7,16 +8,19 @@ use kennel_engine::CannedQuery;
 use sha2::{Digest, Sha256};
 
 use super::{
-    folder::{BundleFile, Staging, hex},
+    folder::hex,
     keys::Mark,
     ocsf::{self, Findings, Standing},
+    staging::{BundleFile, Staging},
     summary,
+    together::{Task, together},
+    twins::Kept,
 };
 use crate::{
     error::CliError,
     output::{
-        About, Document, Format, HtmlDocument, Look, ResultWriter, Workbook, report::Report,
-        target::file_names, writer,
+        About, Document, Format, HtmlDocument, JsonRows, JsonWriter, Look, ResultWriter, Workbook,
+        report::Report, target::file_names, writer,
     },
     printer::Printer,
 };
@@ -29,8 +33,6 @@ pub(crate) const WORKBOOK: &str = "report.xlsx";
 const MOST_PAGE_ROWS: u64 = 5_000;
 /// Rows of a question in the workbook, where other files have all of them: a sheet of more is slow to write and to open.
 const MOST_SHEET_ROWS: u32 = 50_000;
-/// Rows of a batch that are worth another thread.
-const WORTH_A_THREAD: usize = 500;
 
 /// A form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -70,13 +72,19 @@ impl ExportFormat {
 pub(crate) struct Sinks {
     staging: Staging,
     formats: Vec<ExportFormat>,
-    page: Option<HtmlDocument>,
-    workbook: Option<Workbook>,
-    findings: Option<(Findings, BundleFile)>,
+    people: People,
     /// File names of questions without an ending, by their order.
     stems: Vec<String>,
     asked: usize,
     open: Option<Open>,
+}
+
+/// Page, workbook and findings: what tells of rows what became of them.
+pub(crate) struct People {
+    page: Option<HtmlDocument>,
+    workbook: Option<Workbook>,
+    findings: Option<(Findings, BundleFile)>,
+    has_marks: bool,
 }
 
 /// A file of rows, and who writes them into it.
@@ -84,33 +92,68 @@ type RowsFile = (Box<dyn ResultWriter>, BundleFile);
 
 /// The question that is being written.
 struct Open {
-    has_marks: bool,
+    /// Those that take rows as they are.
     files: Vec<RowsFile>,
-    /// Its rows as JSON lines, which every bundle has the hash of.
-    lines: Box<dyn ResultWriter>,
-    lines_file: Option<BundleFile>,
-    hasher: Sha256,
-    buffer: Vec<u8>,
+    array: Option<(JsonWriter, BundleFile)>,
+    lines: JsonWriter,
+    hashed: Lines,
 }
 
-impl Open {
-    fn rows(
+/// A question's rows as JSON lines, which every bundle has the hash of.
+enum Lines {
+    File(BundleFile),
+    Hash(Sha256),
+}
+
+impl Lines {
+    fn rows(&mut self, rows: &[&JsonRows]) -> Result<(), CliError> {
+        for rows in rows {
+            match self {
+                Self::File(file) => file.write_all(rows.lines().as_bytes())?,
+                Self::Hash(hasher) => hasher.update(rows.lines()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl People {
+    /// Rows of the question, and what became of each.
+    pub(super) fn rows(&mut self, batch: &RecordBatch, marks: &[Mark]) -> Result<(), CliError> {
+        let words = words(self.has_marks, marks);
+        if let Some(workbook) = &mut self.workbook {
+            workbook.marked(batch, &words)?;
+        }
+        if let Some(page) = &mut self.page {
+            page.marked(batch, &words)?;
+        }
+        Ok(())
+    }
+
+    /// A row of an audit as a finding.
+    pub(super) fn finding(
         &mut self,
+        query: &CannedQuery,
         batch: &RecordBatch,
-        words: &[&str],
-        page: &mut Option<HtmlDocument>,
+        row: usize,
+        key: &str,
+        standing: Standing,
     ) -> Result<(), CliError> {
-        if let Some(page) = page {
-            page.marked(batch, words)?;
+        if let Some((findings, file)) = &mut self.findings {
+            findings.row(query, batch, row, key, standing, file)?;
         }
-        for (writer, file) in &mut self.files {
-            writer.batch(batch, file)?;
-        }
-        self.buffer.clear();
-        self.lines.batch(batch, &mut self.buffer)?;
-        self.hasher.update(&self.buffer);
-        if let Some(file) = &mut self.lines_file {
-            file.write_all(&self.buffer)?;
+        Ok(())
+    }
+
+    /// A finding that is gone.
+    pub(super) fn gone(
+        &mut self,
+        query: &CannedQuery,
+        columns: &[String],
+        key: &str,
+    ) -> Result<(), CliError> {
+        if let Some((findings, file)) = &mut self.findings {
+            findings.gone(query, columns, key, file)?;
         }
         Ok(())
     }
@@ -143,11 +186,14 @@ impl Sinks {
             stem.unwrap_or(&name).to_owned()
         });
         Ok(Self {
-            page: has(ExportFormat::Html).then(|| HtmlDocument::for_report(MOST_PAGE_ROWS)),
-            workbook: has(ExportFormat::Xlsx)
-                .then(|| Workbook::for_report(sheet_rows))
-                .transpose()?,
-            findings,
+            people: People {
+                page: has(ExportFormat::Html).then(|| HtmlDocument::for_report(MOST_PAGE_ROWS)),
+                workbook: has(ExportFormat::Xlsx)
+                    .then(|| Workbook::for_report(sheet_rows))
+                    .transpose()?,
+                findings,
+                has_marks: false,
+            },
             formats: formats.to_vec(),
             stems: stems.collect(),
             asked: 0,
@@ -158,7 +204,7 @@ impl Sinks {
 
     /// Whether findings need the keys of rows.
     pub(crate) fn wants_findings(&self) -> bool {
-        self.findings.is_some()
+        self.people.findings.is_some()
     }
 
     /// Before the first row of the next question.
@@ -170,24 +216,33 @@ impl Sinks {
     ) -> Result<(), CliError> {
         let stem = self.stems.get(self.asked).cloned().unwrap_or_default();
         self.asked += 1;
-        if let Some(page) = &mut self.page {
+        self.people.has_marks = has_marks;
+        if let Some(page) = &mut self.people.page {
             page.begin_in_report(about, schema, has_marks, false);
         }
-        if let Some(workbook) = &mut self.workbook {
+        if let Some(workbook) = &mut self.people.workbook {
             workbook.begin_in_report(about, schema, has_marks)?;
         }
-        let files = self.files_for(&stem, schema, |format| format != ExportFormat::Jsonl)?;
-        let lines_file = match self.formats.contains(&ExportFormat::Jsonl) {
-            true => Some(self.staging.create(&format!("jsonl/{stem}.jsonl"))?),
+        let of_json = [ExportFormat::Json, ExportFormat::Jsonl];
+        let files = self.files_for(&stem, schema, |format| !of_json.contains(&format))?;
+        let array = match self.formats.contains(&ExportFormat::Json) {
+            true => {
+                let mut file = self.staging.create(&format!("json/{stem}.json"))?;
+                let mut writer = JsonWriter::array(schema);
+                writer.begin(None, &mut file)?;
+                Some((writer, file))
+            }
             false => None,
         };
+        let hashed = match self.formats.contains(&ExportFormat::Jsonl) {
+            true => Lines::File(self.staging.create(&format!("jsonl/{stem}.jsonl"))?),
+            false => Lines::Hash(Sha256::new()),
+        };
         self.open = Some(Open {
-            has_marks,
             files,
-            lines_file,
-            lines: writer(Format::Jsonl, schema, Look::default()),
-            hasher: Sha256::new(),
-            buffer: Vec::new(),
+            array,
+            lines: JsonWriter::lines(schema),
+            hashed,
         });
         Ok(())
     }
@@ -212,64 +267,38 @@ impl Sinks {
         files.collect()
     }
 
-    /// Rows of the question, and what became of each. The workbook, which takes longest, is written beside the others.
-    pub(crate) fn rows(&mut self, batch: &RecordBatch, marks: &[Mark]) -> Result<(), CliError> {
-        let Some(open) = &mut self.open else {
-            return Ok(());
-        };
-        let words = match open.has_marks {
-            true => marks.iter().map(|mark| mark.word()).collect::<Vec<_>>(),
-            false => Vec::new(),
-        };
-        let page = &mut self.page;
-        let workbook = &mut self.workbook;
-        let words = words.as_slice();
-        if batch.num_rows() < WORTH_A_THREAD {
-            if let Some(workbook) = workbook {
-                workbook.marked(batch, words)?;
-            }
-            return open.rows(batch, words, page);
-        }
-        std::thread::scope(|scope| {
-            let beside = workbook
-                .as_mut()
-                .map(|workbook| scope.spawn(move || workbook.marked(batch, words)));
-            let written = open.rows(batch, words, page);
-            if let Some(beside) = beside {
-                beside
-                    .join()
-                    .map_err(|_| CliError::new("the workbook cannot be written"))??;
-            }
-            written
-        })
+    /// Who makes the rows of the question that is open JSON.
+    pub(super) fn lines(&self) -> Option<&JsonWriter> {
+        self.open.as_ref().map(|open| &open.lines)
     }
 
-    /// A row of an audit as a finding.
-    pub(crate) fn finding(
-        &mut self,
-        query: &CannedQuery,
-        batch: &RecordBatch,
-        row: usize,
-        key: &str,
-        standing: Standing,
-    ) -> Result<(), CliError> {
-        if let Some((findings, file)) = &mut self.findings {
-            findings.row(query, batch, row, key, standing, file)?;
-        }
-        Ok(())
+    /// Page, workbook and findings.
+    pub(super) fn people(&mut self) -> &mut People {
+        &mut self.people
     }
 
-    /// A finding that is gone.
-    pub(crate) fn gone(
-        &mut self,
-        query: &CannedQuery,
-        columns: &[String],
-        key: &str,
-    ) -> Result<(), CliError> {
-        if let Some((findings, file)) = &mut self.findings {
-            findings.gone(query, columns, key, file)?;
+    /// What is to be done with rows, which are there as JSON, too: for people by the caller, and a task for each of the
+    /// other files.
+    pub(super) fn writing<'t>(
+        &'t mut self,
+        batch: &'t RecordBatch,
+        rows: &'t [&JsonRows],
+    ) -> (&'t mut People, Vec<Task<'t>>) {
+        let mut tasks: Vec<Task<'t>> = Vec::new();
+        if let Some(open) = &mut self.open {
+            for (writer, file) in &mut open.files {
+                tasks.push(Box::new(move || Ok(writer.batch(batch, file)?)));
+            }
+            if let Some((writer, file)) = &mut open.array {
+                tasks.push(Box::new(move || {
+                    rows.iter().try_for_each(|rows| writer.write(rows, file))?;
+                    Ok(())
+                }));
+            }
+            let hashed = &mut open.hashed;
+            tasks.push(Box::new(move || hashed.rows(rows)));
         }
-        Ok(())
+        (&mut self.people, tasks)
     }
 
     /// After the last row of the question.
@@ -280,24 +309,75 @@ impl Sinks {
                 rows_sha256: String::new(),
             });
         };
-        if let Some(workbook) = &mut self.workbook {
+        if let Some(workbook) = &mut self.people.workbook {
             workbook.end()?;
         }
         let mut files = Vec::new();
-        for (mut writer, mut file) in open.files {
+        let array = open
+            .array
+            .map(|(writer, file)| -> RowsFile { (Box::new(writer), file) });
+        for (mut writer, mut file) in open.files.into_iter().chain(array) {
             writer.finish(&mut file)?;
             files.push(file.path().to_owned());
             self.staging.finish(file)?;
         }
-        if let Some(file) = open.lines_file {
-            files.push(file.path().to_owned());
-            self.staging.finish(file)?;
+        let rows_sha256 = match open.hashed {
+            Lines::File(file) => {
+                files.push(file.path().to_owned());
+                self.staging.finish(file)?
+            }
+            Lines::Hash(hasher) => hex(&hasher.finalize()),
+        };
+        files.sort_unstable();
+        Ok(Written { files, rows_sha256 })
+    }
+
+    /// Rows that the workbook shows of a question; none without a workbook. More only where no other file has them.
+    pub(super) fn sheet_rows(&self) -> usize {
+        match self.people.workbook {
+            Some(_) => MOST_SHEET_ROWS as usize,
+            None => 0,
+        }
+    }
+
+    /// Whether rows of a question are in files of their own, so that the workbook may leave some out.
+    pub(super) fn has_rows(&self) -> bool {
+        self.formats.iter().any(|format| format.of_rows().is_some())
+    }
+
+    /// The next question, which comes to the one that was asked as number `first`: its rows once more.
+    pub(super) fn repeat(
+        &mut self,
+        first: usize,
+        about: &About,
+        kept: &Kept,
+        row_count: u64,
+    ) -> Result<Vec<String>, CliError> {
+        let stem = |at: usize| self.stems.get(at).cloned().unwrap_or_default();
+        let (from, to) = (stem(first), stem(self.asked));
+        self.asked += 1;
+        if let Some(page) = &mut self.people.page {
+            page.repeat_in_report(first, about);
+        }
+        if let Some(workbook) = &mut self.people.workbook {
+            workbook.begin_in_report(about, &kept.schema, kept.has_marks)?;
+            self.people.has_marks = kept.has_marks;
+            for (batch, marks) in &kept.rows {
+                workbook.marked(batch, &words(kept.has_marks, marks))?;
+            }
+            workbook.leave_out(row_count - kept.row_count());
+            workbook.end()?;
+        }
+        let mut files = Vec::new();
+        for format in self.formats.iter().filter_map(|format| format.of_rows()) {
+            let extension = format.extension();
+            let path = format!("{extension}/{to}.{extension}");
+            self.staging
+                .link(&format!("{extension}/{from}.{extension}"), &path)?;
+            files.push(path);
         }
         files.sort_unstable();
-        Ok(Written {
-            files,
-            rows_sha256: hex(&open.hasher.finalize()),
-        })
+        Ok(files)
     }
 
     /// Accepted rows of the question before, which stand apart from it in every form.
@@ -307,13 +387,13 @@ impl Sinks {
         schema: &SchemaRef,
         batches: &[RecordBatch],
     ) -> Result<Vec<String>, CliError> {
-        if let Some(page) = &mut self.page {
+        if let Some(page) = &mut self.people.page {
             page.begin_in_report(about, schema, false, true);
             batches
                 .iter()
                 .try_for_each(|batch| page.marked(batch, &[]))?;
         }
-        if let Some(workbook) = &mut self.workbook {
+        if let Some(workbook) = &mut self.people.workbook {
             workbook.begin_in_report(about, schema, false)?;
             batches
                 .iter()
@@ -340,27 +420,40 @@ impl Sinks {
         report: &Report,
         printer: &Printer,
     ) -> Result<Staging, CliError> {
-        if let Some((_, file)) = self.findings.take() {
+        if let Some((_, file)) = self.people.findings.take() {
             self.staging.finish(file)?;
         }
-        if let Some(mut page) = self.page.take() {
-            let mut file = self.staging.create(PAGE)?;
-            page.close_report(report, &mut file)?;
+        let begin =
+            |path: &str, is_wanted: bool| is_wanted.then(|| self.staging.create(path)).transpose();
+        let mut page_file = begin(PAGE, self.people.page.is_some())?;
+        let mut workbook_file = begin(WORKBOOK, self.people.workbook.is_some())?;
+        let mut tasks: Vec<Task<'_>> = Vec::new();
+        if let (Some(workbook), Some(file)) = (&mut self.people.workbook, &mut workbook_file) {
+            tasks.push(Box::new(move || Ok(workbook.close_report(report, file)?)));
+        }
+        if let (Some(page), Some(file)) = (&mut self.people.page, &mut page_file) {
+            tasks.push(Box::new(move || Ok(page.close_report(report, file)?)));
+        }
+        together(tasks, false)?;
+        for file in page_file.into_iter().chain(workbook_file) {
             self.staging.finish(file)?;
         }
-        if let Some(mut workbook) = self.workbook.take() {
-            let mut file = self.staging.create(WORKBOOK)?;
-            workbook.close_report(report, &mut file)?;
-            for note in workbook.notes() {
-                printer.warn(&note);
-            }
-            self.staging.finish(file)?;
+        for note in self.people.workbook.iter().flat_map(Workbook::notes) {
+            printer.warn(&note);
         }
         if self.formats.contains(&ExportFormat::Markdown) {
             self.staging
                 .write(summary::NAME, summary::text(report).as_bytes())?;
         }
         Ok(self.staging)
+    }
+}
+
+/// What pages and workbooks write of marks.
+fn words(has_marks: bool, marks: &[Mark]) -> Vec<&'static str> {
+    match has_marks {
+        true => marks.iter().map(|mark| mark.word()).collect(),
+        false => Vec::new(),
     }
 }
 

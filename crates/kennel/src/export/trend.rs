@@ -53,13 +53,14 @@ impl<'e> Trend<'e> {
         Ok(Self { engine, moments })
     }
 
-    /// The points of a question up to this state, whose rows are known. None for questions over CloudTrail, whose past
-    /// states the cache does not keep.
+    /// The points of a question up to this state, whose rows are known, as those of an `earlier` one may be. None for
+    /// questions over CloudTrail, whose past states the cache does not keep.
     pub(crate) async fn points(
         &self,
         query: &CannedQuery,
         values: &ParamValues,
         row_count: u64,
+        earlier: Option<(DateTime<Utc>, u64)>,
         scope: &Scope,
         bundles: &[Bundle],
     ) -> Result<Vec<Point>, CliError> {
@@ -70,12 +71,14 @@ impl<'e> Trend<'e> {
         let mut points = Vec::new();
         for (index, moment) in self.moments.iter().enumerate() {
             let is_last = index + 1 == self.moments.len();
-            let counted = match is_last {
-                true => Some(row_count),
-                false => match moment.known(query, values, &query_sha256, scope, bundles) {
-                    Some(count) => Some(count),
-                    None => self.count(moment, query, values).await?,
-                },
+            let just_asked = match earlier {
+                _ if is_last => Some(row_count),
+                Some((at, count)) if at == moment.at => Some(count),
+                _ => moment.known(query, values, &query_sha256, scope, bundles),
+            };
+            let counted = match just_asked {
+                Some(count) => Some(count),
+                None => self.count(moment, query, values).await?,
             };
             if let Some(row_count) = counted {
                 points.push(moment.point(row_count));

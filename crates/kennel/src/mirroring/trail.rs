@@ -5,22 +5,24 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     thread,
-    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
 use kennel_cache::{
-    Cache, CacheWriter, DeliveryDay, FailureStage, FetchedObject, NewTrailObject, PackRange,
-    PackWriter, Sha256, TrailBatch, TrailFinish, TrailKey, TrailListed, TrailObject, TrailPrefix,
+    Cache, CacheWriter, DeliveryDay, FailureStage, Sha256, TrailFinish, TrailKey, TrailListed,
+    TrailObject, TrailPrefix,
 };
 use kennel_engine::trail::{TrailIngester, compact_trail, decode::DecodeLimits};
 use kennel_mirror::{
-    CancelFlag, Content, Discovery, FetchOutcome, FetchedBytes, Remote, RemoteObject, SourceUrl,
-    SyncObserver, TrailFilter, TrailOptions, TrailPlan, plan_trail,
+    CancelFlag, Discovery, FetchOutcome, Remote, RemoteObject, SourceUrl, SyncObserver,
+    TrailFilter, TrailOptions, TrailPlan, plan_trail,
 };
 use tokio::sync::mpsc;
 
-use super::{Looked, Options, Outcome, Planned, Synced, TrailCounts, source_settings};
+use super::{
+    Looked, Options, Outcome, Planned, Synced, TrailCounts, source_settings,
+    trail_ingest::{Ingest, Writing, run_side_by_side},
+};
 use crate::{
     clock,
     error::CliError,
@@ -30,14 +32,6 @@ use crate::{
 
 /// Prefixes that are planned and fetched together: bounds what a plan holds.
 const PREFIXES_AT_ONCE: usize = 256;
-/// Bytes of records in memory at which a batch is written.
-pub(super) const BATCH_BYTES: usize = 128 << 20;
-/// Bytes of a pack at which a batch is written.
-const PACK_BYTES: u64 = 128 << 20;
-/// Objects of a batch: what a kill may lose.
-const BATCH_OBJECTS: usize = 20_000;
-/// How long a batch waits to be written, for the same reason.
-const BATCH_TIME: Duration = Duration::from_secs(60);
 /// Groups of fetched objects that wait to be read: of a folder's objects, a MiB each.
 const WAITING: usize = 16;
 
@@ -147,7 +141,7 @@ pub(super) async fn plan_source(
     Ok(planned)
 }
 
-type Failures = Vec<(String, FailureStage, String)>;
+pub(super) type Failures = Vec<(String, FailureStage, String)>;
 
 /// One failure for what is archived below a prefix: there may be years of it.
 ///
@@ -187,21 +181,21 @@ fn listing_failures(
 
 /// What a sync has come to so far.
 #[derive(Default)]
-struct Course {
+pub(super) struct Course {
     looked: Looked,
-    failures: Failures,
+    pub(super) failures: Failures,
     vanished: Vec<String>,
     listed: Vec<TrailListed>,
     refreshed: Vec<(String, DateTime<Utc>)>,
     fetched_count: u64,
     fetched_bytes: u64,
     prefix_count: u64,
-    record_count: u64,
+    pub(super) record_count: u64,
     changed_count: u64,
     stopped: Option<CliError>,
     is_interrupted: bool,
     /// With `--full`: known objects whose bytes are damaged or gone, by key.
-    damaged: BTreeMap<String, TrailObject>,
+    pub(super) damaged: BTreeMap<String, TrailObject>,
 }
 
 /// Mirrors one source and shows what came.
@@ -221,7 +215,7 @@ pub(super) async fn sync_source(
     let remote = Remote::open(&settings, &options.mirror).await?;
     let how = trail_options(source, options)?;
     let wanted = |key: &str| wants(options, key);
-    let mut ingester = TrailIngester::new(writer.stage(), DecodeLimits::default());
+    let mut ingester = TrailIngester::new(DecodeLimits::default());
     let mut course = Course {
         damaged: damaged(writer.cache(), source, options)?,
         ..Course::default()
@@ -269,6 +263,8 @@ pub(super) async fn sync_source(
             fetched_count: course.fetched_count,
         });
     }
+    // Compaction needs memory of its own.
+    drop(ingester);
     finish(source, writer, options, started_at, course, &remote)
 }
 
@@ -289,6 +285,7 @@ fn finish(
             "`kennel sync --rebuild-tables` makes damaged tables again; what was fetched is kept",
         )
             })?;
+    let is_replaced = !compacted.replaced_ids.is_empty();
     let is_whole = course.stopped.is_none() && !options.is_narrowed();
     let commit = writer.finish_trail_sync(&TrailFinish {
         source: source.name.clone(),
@@ -306,6 +303,9 @@ fn finish(
         changed_count: course.changed_count,
         error: course.stopped.as_ref().map(CliError::one_line),
     })?;
+    if is_replaced {
+        writer.remove_replaced_tables();
+    }
     Ok(Outcome::Synced(Box::new(Synced {
         fetched_count: course.fetched_count,
         fetched_bytes: course.fetched_bytes,
@@ -377,7 +377,7 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
-    /// Fetches what plans name, while a thread of its own reads and commits what came.
+    /// Fetches what plans name, while one thread reads what came and another writes and commits it.
     fn carry_out(
         &self,
         mut plans: Vec<TrailPlan>,
@@ -403,32 +403,39 @@ impl Work<'_> {
         let stage = writer.stage();
         let (sender, receiver) = mpsc::channel(WAITING);
         let runtime = tokio::runtime::Handle::current();
-        let (outcome, ingested) = tokio::task::block_in_place(|| {
+        let (outcome, done) = tokio::task::block_in_place(|| {
+            // Asked before the thread that writes has the manifest to itself.
+            let known = self.known(&known, writer)?;
+            let ingest = Ingest::new(self.source, &stage, ingester, course, known);
+            let writing = Writing::new(self.source, writer);
             thread::scope(|scope| {
-                let reading = scope.spawn(|| {
-                    Ingest {
-                        source: self.source,
-                        writer,
-                        ingester,
-                        course: &mut *course,
-                        known,
-                        batch: Batch::default(),
-                    }
-                    .run(receiver)
-                });
+                let ingested = run_side_by_side(scope, ingest, writing, receiver);
                 let fetching =
                     self.remote
                         .fetch_bytes(objects, &stage, self.observer, self.cancel, sender);
                 let outcome = runtime.block_on(fetching);
-                (outcome, reading.join())
+                Ok::<_, CliError>((outcome, ingested.join()))
             })
-        });
-        match ingested {
-            Ok(ingested) => ingested?,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        })?;
+        course.changed_count += done?;
         self.conclude(plans, outcome, course);
         Ok(())
+    }
+
+    /// The bytes of objects that the cache knows.
+    fn known(
+        &self,
+        keys: &BTreeSet<String>,
+        writer: &CacheWriter,
+    ) -> Result<BTreeMap<String, (Sha256, u64)>, CliError> {
+        let mut known = BTreeMap::new();
+        for key in keys {
+            if let Some(found) = writer.cache().trail_object(&self.source.name, key)? {
+                let object = found.object;
+                known.insert(key.clone(), (object.sha256, object.size_bytes));
+            }
+        }
+        Ok(known)
     }
 
     fn conclude(&self, plans: Vec<TrailPlan>, outcome: FetchOutcome, course: &mut Course) {
@@ -457,147 +464,6 @@ impl Work<'_> {
             (failure.key, stage, failure.message)
         }));
         course.stopped = outcome.stopped.map(CliError::from);
-    }
-}
-
-/// Objects, and what was made of them, until the next commit.
-#[derive(Default)]
-struct Batch {
-    pack: Option<PackWriter>,
-    objects: Vec<(NewTrailObject, Option<PackRange>)>,
-    refreshed: Vec<FetchedObject>,
-    /// Known objects whose bytes had been damaged, and where they lie in the pack now.
-    repaired: Vec<(String, PackRange)>,
-}
-
-impl Batch {
-    fn pack_bytes(&self) -> u64 {
-        self.pack.as_ref().map_or(0, PackWriter::size_bytes)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.refreshed.is_empty() && self.repaired.is_empty()
-    }
-}
-
-/// Reads objects as they come, and commits them batch by batch.
-struct Ingest<'i> {
-    source: &'i Source,
-    writer: &'i mut CacheWriter,
-    ingester: &'i mut TrailIngester,
-    course: &'i mut Course,
-    /// Keys that the cache knows, with other bytes or with an ETag that says so.
-    known: BTreeSet<String>,
-    batch: Batch,
-}
-
-impl Ingest<'_> {
-    fn run(mut self, mut objects: mpsc::Receiver<Vec<FetchedBytes>>) -> Result<(), CliError> {
-        let mut begun = Instant::now();
-        while let Some(group) = objects.blocking_recv() {
-            for fetched in group {
-                self.take(fetched)?;
-                let is_full = self.ingester.held_bytes() >= BATCH_BYTES
-                    || self.batch.pack_bytes() >= PACK_BYTES
-                    || self.batch.objects.len() >= BATCH_OBJECTS
-                    || begun.elapsed() >= BATCH_TIME;
-                if is_full {
-                    self.commit()?;
-                    begun = Instant::now();
-                }
-            }
-        }
-        self.commit()
-    }
-
-    fn take(&mut self, fetched: FetchedBytes) -> Result<(), CliError> {
-        let FetchedBytes { object, content } = fetched;
-        let key = object.key.clone();
-        let cache = self.writer.cache();
-        let known = match self.known.remove(&key) {
-            true => cache.trail_object(&self.source.name, &key)?,
-            false => None,
-        };
-        let known = known.map(|known| (known.object.sha256, known.object.size_bytes));
-        if known == Some((object.sha256, object.size_bytes)) {
-            if self.course.damaged.remove(&key).is_some() {
-                let range = content.append_to(self.pack()?)?;
-                self.batch.repaired.push((key, range));
-            } else {
-                self.batch.refreshed.push(object);
-            }
-            return Ok(());
-        }
-        let range = match self.source.keep_raw {
-            true => Some(content.append_to(self.pack()?)?),
-            false => None,
-        };
-        let ingested = match &content {
-            Content::Memory(bytes) => self.ingester.add(&key, bytes),
-            Content::File(_) => {
-                let mut bytes = Vec::new();
-                std::io::Read::read_to_end(&mut content.reader()?, &mut bytes)
-                    .map_err(|e| CliError::new(format!("cannot read back `{key}`")).cause(&e))?;
-                self.ingester.add(&key, &bytes)
-            }
-        };
-        if let Some(problem) = ingested.problem {
-            self.course
-                .failures
-                .push((key, FailureStage::Ingest, problem));
-        }
-        self.course.record_count += ingested.record_count;
-        let new = NewTrailObject {
-            object,
-            pack: None,
-            record_count: ingested.record_count,
-            flags: ingested.flags,
-            categories: ingested.categories,
-        };
-        self.batch.objects.push((new, range));
-        Ok(())
-    }
-
-    fn pack(&mut self) -> Result<&mut PackWriter, CliError> {
-        if self.batch.pack.is_none() {
-            self.batch.pack = Some(self.writer.stage().pack_writer()?);
-        }
-        Ok(self
-            .batch
-            .pack
-            .as_mut()
-            .expect("it was made the line before"))
-    }
-
-    fn commit(&mut self) -> Result<(), CliError> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let batch = std::mem::take(&mut self.batch);
-        let files = self
-            .ingester
-            .flush()
-            .map_err(|error| CliError::from_error(&error))?;
-        let pack = batch.pack.map(PackWriter::finish).transpose()?;
-        let hash = pack.as_ref().map(|pack| pack.sha256);
-        let placed = |(mut new, range): (NewTrailObject, Option<PackRange>)| {
-            new.pack = hash.zip(range) as Option<(Sha256, PackRange)>;
-            new
-        };
-        let outcome = self.writer.commit_trail_batch(&TrailBatch {
-            source: self.source.name.clone(),
-            packs: pack.into_iter().collect(),
-            objects: batch.objects.into_iter().map(placed).collect(),
-            refreshed: batch.refreshed,
-            files,
-        })?;
-        self.course.changed_count += outcome.changed_count;
-        if let Some(pack) = hash {
-            let source = &self.source.name;
-            self.writer
-                .move_trail_objects(source, pack, &batch.repaired)?;
-        }
-        Ok(())
     }
 }
 

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use kennel_cache::{
     CacheError, CacheWriter, CountedDay, DeliveryDay, EventCategory, NewTrailFile, RereadObject,
-    SourceName, TrailKey, TrailObject, TrailPrefix, TrailRebuild,
+    SourceName, Stage, TrailKey, TrailObject, TrailPrefix, TrailRebuild,
 };
 use kennel_engine::trail::{Ingested, TrailIngester, compact_rebuilt, decode::DecodeLimits};
 
-use super::trail::BATCH_BYTES;
+use super::trail_ingest::BATCH_BYTES;
 use crate::{clock, error::CliError, settings::Source, text::counted};
 
 /// What is said of objects that could not be read; `kennel status` has all.
@@ -31,7 +31,8 @@ pub(super) fn rebuild(
     };
     let mut packs = writer.cache().pack_reader();
     let mut making = Making {
-        ingester: TrailIngester::new(writer.stage(), DecodeLimits::default()),
+        stage: writer.stage(),
+        ingester: TrailIngester::new(DecodeLimits::default()),
         written: Vec::new(),
         days: BTreeMap::new(),
         rebuild: TrailRebuild {
@@ -72,6 +73,7 @@ pub(super) fn rebuild(
 
 /// What was made so far.
 struct Making {
+    stage: Stage,
     ingester: TrailIngester,
     written: Vec<NewTrailFile>,
     days: BTreeMap<(TrailPrefix, DeliveryDay, EventCategory), (u64, u64)>,
@@ -113,7 +115,7 @@ impl Making {
     }
 
     fn flush(&mut self) -> Result<(), CliError> {
-        let files = self.ingester.flush();
+        let files = self.ingester.flush(&self.stage);
         self.written
             .extend(files.map_err(|error| CliError::from_error(&error))?);
         Ok(())
@@ -125,8 +127,7 @@ impl Making {
         writer: &mut CacheWriter,
     ) -> Result<(u64, Vec<String>), CliError> {
         self.flush()?;
-        let stage = writer.stage();
-        let compacted = compact_rebuilt(writer.cache(), name, &stage, &self.written)
+        let compacted = compact_rebuilt(writer.cache(), name, &self.stage, &self.written)
             .map_err(|error| CliError::from_error(&error))?;
         let days = self.days.into_iter();
         let days = days.map(
@@ -145,6 +146,7 @@ impl Making {
             ..self.rebuild
         };
         writer.replace_trail_tables(&rebuild)?;
+        writer.remove_replaced_tables();
         let problems = rebuild.failures.iter().take(NAMED_PROBLEMS);
         let mut told = problems
             .map(|(key, problem)| format!("{name}: cannot ingest {key}: {problem}"))

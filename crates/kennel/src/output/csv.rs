@@ -6,7 +6,10 @@ use std::io;
 
 use datafusion::arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 
-use super::{ResultWriter, value};
+use super::{
+    ResultWriter,
+    cells::{Cell, Cells},
+};
 
 /// Writes CSV.
 pub(super) struct CsvWriter {
@@ -36,16 +39,22 @@ impl ResultWriter for CsvWriter {
 
     fn batch(&mut self, batch: &RecordBatch, out: &mut dyn io::Write) -> io::Result<()> {
         let mut line = String::new();
-        let mut cell = String::new();
+        let mut text = String::new();
+        let columns = Cells::all(batch);
         for row in 0..batch.num_rows() {
             line.clear();
-            for (i, column) in batch.columns().iter().enumerate() {
+            for (i, column) in columns.iter().enumerate() {
                 if i > 0 {
                     line.push(',');
                 }
-                cell.clear();
-                if value::write_text(column, row, &mut cell) {
-                    push_field(&cell, &mut line);
+                match column.get(row) {
+                    Cell::Text(text) => push_field(text, &mut line),
+                    cell => {
+                        text.clear();
+                        if cell.write_text(&mut text) {
+                            push_field(&text, &mut line);
+                        }
+                    }
                 }
             }
             line.push_str("\r\n");
@@ -60,7 +69,9 @@ impl ResultWriter for CsvWriter {
 }
 
 fn push_field(text: &str, line: &mut String) {
-    if text.is_empty() || text.contains(['"', ',', '\r', '\n']) {
+    let is_special = |byte| (byte == b'"') | (byte == b',') | (byte == b'\r') | (byte == b'\n');
+    let has_special = text.bytes().fold(false, |any, byte| any | is_special(byte));
+    if text.is_empty() || has_special {
         line.push('"');
         line.push_str(&text.replace('"', "\"\""));
         line.push('"');

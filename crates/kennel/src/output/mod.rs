@@ -4,6 +4,7 @@
 //! where the bytes go, [`results`] brings the two together for a command.
 
 pub(crate) mod about;
+pub(crate) mod cells;
 mod csv;
 mod html;
 mod json;
@@ -30,6 +31,7 @@ use crate::error::CliError;
 
 pub(crate) use about::About;
 pub(crate) use html::HtmlDocument;
+pub(crate) use json::{JsonRows, JsonWriter};
 pub(crate) use rows::Rows;
 pub(crate) use table::{Look, PlainTable};
 pub(crate) use xlsx::Workbook;
@@ -97,7 +99,7 @@ impl Format {
 }
 
 /// Writes one result: `begin`, any number of batches, `finish`.
-pub(crate) trait ResultWriter {
+pub(crate) trait ResultWriter: Send {
     /// Before the first batch. A title stands above results that follow each other.
     fn begin(&mut self, title: Option<&str>, out: &mut dyn io::Write) -> io::Result<()>;
     /// Rows, in the order of the stream.
@@ -110,7 +112,7 @@ pub(crate) trait ResultWriter {
 ///
 /// What must stand before the rows (how many there are, a chart of them) is known after them: a document keeps rows
 /// in a temporary file until it is closed.
-pub(crate) trait Document {
+pub(crate) trait Document: Send {
     /// Before the first batch of a result.
     fn begin(&mut self, about: &About, schema: &SchemaRef) -> io::Result<()>;
     /// Rows, in the order of the stream.
@@ -192,8 +194,8 @@ pub(crate) fn writer(format: Format, schema: &SchemaRef, look: Look) -> Box<dyn 
         Format::Parquet => Box::new(parquet::ParquetWriter::new(schema)),
         Format::Table => Box::new(table::TableWriter::new(schema, look)),
         Format::Csv => Box::new(csv::CsvWriter::new(schema)),
-        Format::Json => Box::new(json::JsonWriter::array(schema)),
-        Format::Jsonl => Box::new(json::JsonWriter::lines(schema)),
+        Format::Json => Box::new(JsonWriter::array(schema)),
+        Format::Jsonl => Box::new(JsonWriter::lines(schema)),
         Format::Markdown => Box::new(markdown::MarkdownWriter::new(schema)),
     }
 }

@@ -132,7 +132,7 @@ pub(crate) fn file_names(names: &[String], format: Format) -> Vec<String> {
 }
 
 impl OpenFile {
-    fn open(path: &Path) -> Result<Self, CliError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, CliError> {
         let cannot =
             |e: io::Error| CliError::new(format!("cannot write `{}`", path.display())).cause(&e);
         // Through a link to the file it stands for: renaming onto the link would replace the link.
@@ -160,7 +160,7 @@ impl OpenFile {
         })
     }
 
-    fn finish(self) -> Result<Option<PathBuf>, CliError> {
+    pub(crate) fn finish(self) -> Result<Option<PathBuf>, CliError> {
         match self {
             Self::Direct(mut file) => {
                 file.flush()?;

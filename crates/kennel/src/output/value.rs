@@ -124,7 +124,44 @@ pub(crate) fn write_json(array: &dyn Array, row: usize, out: &mut String) {
 
 /// Appends a JSON string, quotes included.
 pub(crate) fn push_json_string(text: &str, out: &mut String) {
-    out.push_str(&serde_json::to_string(text).expect("a text always serialises"));
+    out.push('"');
+    // Of all bytes at once: most texts have nothing to escape, and this loop has no branch.
+    let is_plain = !text
+        .bytes()
+        .fold(false, |any, byte| any | needs_escape(byte));
+    match is_plain {
+        true => out.push_str(text),
+        false => push_json_escaped(text, out),
+    }
+    out.push('"');
+}
+
+fn needs_escape(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+fn push_json_escaped(text: &str, out: &mut String) {
+    let mut start = 0;
+    for (index, byte) in text.bytes().enumerate() {
+        if !needs_escape(byte) {
+            continue;
+        }
+        out.push_str(&text[start..index]);
+        start = index + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0c => out.push_str("\\f"),
+            control => {
+                let _infallible = write!(out, "\\u{control:04x}");
+            }
+        }
+    }
+    out.push_str(&text[start..]);
 }
 
 /// Whether a column's values are set right in tables: numbers, also behind a dictionary or runs.

@@ -28,7 +28,7 @@ use rust_xlsxwriter::{
 
 mod summary;
 
-use super::{About, Document, FormatLimit, report::Report, value};
+use super::{About, Document, FormatLimit, cells::Cells, report::Report, value};
 use crate::text::{counted, grouped, width};
 
 /// Rows of a sheet, the header included. Source: Microsoft, "Excel specifications and limits".
@@ -45,6 +45,8 @@ const LONGEST_NAME: usize = 31;
 const MEASURED_ROWS: u32 = 1_000;
 /// No column is wider, in characters.
 const WIDEST: usize = 60;
+/// How hard packing tries, of 1 to 9. Against 6, the library's, it takes a third of the time.
+const PACKING: u8 = 2;
 /// Room for the filter's arrow beside a column's name.
 const ARROW: usize = 4;
 /// Digits that Excel keeps of a number.
@@ -97,7 +99,7 @@ impl Workbook {
     pub(crate) fn new() -> Self {
         let format = |number: &str| Format::new().set_num_format(number);
         Self {
-            book: Book::new(),
+            book: new_book(),
             is_report: false,
             most_rows: MOST_ROWS,
             styles: Styles {
@@ -308,14 +310,15 @@ impl Workbook {
         guarded(|| {
             let sheet = book.worksheet_from_index(place)?;
             let mut text = String::new();
+            let columns = Cells::all(batch);
             let first = u16::from(kept.has_marks);
             for row in 0..shown {
                 if let Some(mark) = marks.get(row).filter(|mark| !mark.is_empty()) {
                     sheet.write_string(kept.row, 0, *mark)?;
                 }
-                for (column, array) in (first..).zip(batch.columns()) {
+                for ((column, array), cells) in (first..).zip(batch.columns()).zip(&columns) {
                     text.clear();
-                    if !value::write_text(array, row, &mut text) {
+                    if !cells.get(row).write_text(&mut text) {
                         continue;
                     }
                     let place = (kept.row, column);
@@ -329,6 +332,13 @@ impl Workbook {
             }
             Ok(())
         })
+    }
+
+    /// Leaves out rows of the result, which is said.
+    pub(crate) fn leave_out(&mut self, row_count: u64) {
+        if let Some(kept) = self.sheets.last_mut() {
+            kept.left_out += row_count;
+        }
     }
 
     /// Writes the workbook of a report.
@@ -408,6 +418,13 @@ impl Document for Workbook {
             )],
         }
     }
+}
+
+/// A book that is packed fast: XML is mostly repetition, which any level finds.
+fn new_book() -> Book {
+    let mut book = Book::new();
+    book.set_zip_compression_level(PACKING);
+    book
 }
 
 /// Writes a value that is not null; `text` is what other formats show.

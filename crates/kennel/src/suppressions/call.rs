@@ -1,12 +1,15 @@
 //! The suppressions of one call of a command, between its answers and its output.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 use kennel_engine::{Answer, Caveat, CaveatKind, Engine, Library};
 
 use super::{SharedSieve, Sieve, SuppressArgs, Suppressions, Tally, strained};
-use crate::{context::Context, error::CliError};
+use crate::{context::Context, error::CliError, redact::Memory};
 
 /// The suppressions of a call, if there are any.
 pub(crate) struct Sieves {
@@ -46,13 +49,10 @@ impl Sieves {
         })
     }
 
-    /// Suppresses nothing.
-    pub(crate) fn none(cx: &Context) -> Self {
-        Self {
-            at: cx.now(),
-            suppressions: None,
-            shows_suppressed: false,
-        }
+    /// The columns that suppressions are on.
+    pub(crate) fn columns(&self) -> BTreeSet<String> {
+        let suppressions = self.suppressions.iter();
+        suppressions.flat_map(|(all, _)| all.columns()).collect()
     }
 
     /// Puts the question's sieve between its rows and the output.
@@ -71,11 +71,12 @@ impl Sieves {
         Ok(self.strain(suppressions, sieve, answer))
     }
 
-    /// The same for the changes of a question.
+    /// The same for the changes of a question, which have tokens where there is a memory of them.
     pub(crate) fn before_changes(
         &self,
         question: &str,
         answer: Answer,
+        memory: Option<&Arc<Memory>>,
         cx: &Context,
     ) -> (Answer, Option<SharedSieve>) {
         let Some((suppressions, _)) = &self.suppressions else {
@@ -85,6 +86,10 @@ impl Sieves {
         for note in told {
             cx.printer.info(&format!("note: {note}"));
         }
+        let sieve = match memory {
+            Some(memory) => sieve.of_tokens(memory),
+            None => sieve,
+        };
         self.strain(suppressions, sieve, answer)
     }
 

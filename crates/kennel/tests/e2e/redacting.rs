@@ -259,6 +259,34 @@ fn a_redacted_diff_tells_the_same_changes() {
 }
 
 #[test]
+fn suppressions_hide_changes_of_a_redacted_diff_too() {
+    let mut home = synced();
+    home.fill_inbox("guide-next-day");
+    home.at("2026-03-04T12:00:00Z");
+    home.kennel(["sync", "-q"]).ends_with(0);
+    let diff = ["diff", "-q", "iam-admins", "-f", "jsonl"];
+    let redacted = || diff.into_iter().chain(["--redact"]);
+    let all = home.kennel(redacted()).ends_with(1).stdout;
+    let accept = |glob: &str, expires: &str| {
+        format!(
+            "[[suppress]]\nid = \"iam-admins\"\nmatch = {{ principal_arn = {{ glob = \"{glob}\" }} }}\n\
+             owner = \"security team\"\nreason = \"known\"\n{expires}"
+        )
+    };
+    home.write("suppressions.toml", &accept("arn:aws:iam::*", ""));
+    assert_eq!(home.kennel(diff).ends_with(0).stdout, "");
+    assert_eq!(home.kennel(redacted()).ends_with(0).stdout, "");
+    home.write("suppressions.toml", &accept("arn:aws:iam::*:nobody/*", ""));
+    assert_eq!(home.kennel(redacted()).ends_with(1).stdout, all);
+    // What is back is named by a token.
+    let past = "name = \"alice's\"\nexpires = 2026-01-01\n";
+    home.write("suppressions.toml", &accept("arn:aws:iam::*", past));
+    let back = home.kennel(redacted()).ends_with(1).stdout;
+    assert!(back.contains("\"expired_suppression\":\"name-"), "{back}");
+    assert!(!back.contains("alice"), "{back}");
+}
+
+#[test]
 fn the_shell_is_not_redacted_and_says_so() {
     let home = synced();
     let said = home.kennel_with_input(["sql", "--redact"], ".tables\n");

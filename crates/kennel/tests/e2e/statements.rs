@@ -125,6 +125,24 @@ fn rows_are_unloaded_into_a_folder_of_their_own() {
     unload("out/parquet", "format = 'PARQUET'").ends_with(0);
     assert!(home.work().join("out/parquet/part-00000.parquet").exists());
 
+    unload(
+        "out/parts",
+        "format = 'JSON', compression = 'GZIP', partitioned_by = ARRAY['b', 'c']",
+    )
+    .ends_with(0);
+    let part = "out/parts/b=__HIVE_DEFAULT_PARTITION__/c=x,y/part-00000.json.gz";
+    let mut text = String::new();
+    let packed = fs::File::open(home.work().join(part)).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed), &mut text).unwrap();
+    assert_eq!(text, "{\"a\":1}\n");
+    let not_last = unload("out/none", "format = 'JSON', partitioned_by = ARRAY['a']");
+    assert!(
+        not_last.stderr.contains("not the last of the query"),
+        "{}",
+        not_last.stderr
+    );
+    assert!(!home.work().join("out/none").exists());
+
     let again = unload("out/text", "format = 'TEXTFILE'");
     assert_eq!(again.code, Some(2));
     assert!(again.stderr.contains("is not empty"), "{}", again.stderr);

@@ -227,6 +227,21 @@ fn a_late_file_is_found_within_the_look_back_and_an_older_one_by_a_full_listing(
 }
 
 #[test]
+fn files_that_a_sync_merged_are_gone_at_its_end() {
+    let s3 = delivered();
+    s3.kennel(["sync", "-q"]).ends_with(0);
+    let tables = s3.home.cache().join("tables/cloudtrail");
+    let first = files_below(&tables);
+    assert_eq!(first.len(), 1, "{first:?}");
+    deliver(&s3, PLACE, "2026/03/01", "a-late");
+    s3.kennel(["sync", "-q"]).ends_with(0);
+    let merged = files_below(&tables);
+    assert_eq!(merged.len(), 1, "{merged:?}");
+    assert_ne!(merged, first);
+    assert_eq!(event_ids(&s3), ["a-late", "e1", "e2", "e3", "e4", "e5"]);
+}
+
+#[test]
 fn a_week_later_everything_is_listed_again_by_itself() {
     let mut s3 = delivered();
     s3.kennel(["sync", "-q"]).ends_with(0);

@@ -7,9 +7,11 @@
 mod checksum;
 mod extremes;
 mod gathered;
+mod geometries;
 mod maps;
 mod moments;
 mod percentile;
+mod sketches;
 mod sums;
 
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub(super) fn functions() -> Vec<Arc<AggregateUDF>> {
         .into_iter()
         .chain(maps::ALL)
         .chain(moments::ALL)
+        .chain(geometries::ALL)
+        .chain(sketches::ALL)
         .chain([percentile::PERCENTILE, checksum::CHECKSUM]);
     let gathered = gathered.map(gathered::Gathered::build);
     gathered.chain(sums::functions()).collect()

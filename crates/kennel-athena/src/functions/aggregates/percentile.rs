@@ -1,6 +1,6 @@
 //! `approx_percentile`: exact up to some thousands of values, an estimate beyond.
 //!
-//! The values are kept with weights. When there are too many, neighbours in sorted order are merged in
+//! Between values, it is interpolated as Trino's T-digests do. The values are kept with weights. When there are too many, neighbours in sorted order are merged in
 //! pairs: one of the two stays, with the weight of both. So the rank of a value is off by no more than
 //! the weight of one pair per merge.
 
@@ -11,7 +11,7 @@ use datafusion::{
         array::{
             Array, ArrayRef, AsArray, Float64Array, UInt64Array, make_comparator, new_null_array,
         },
-        compute::{SortOptions, take},
+        compute::{SortOptions, cast, take},
         datatypes::{DataType, Float64Type},
     },
     common::exec_err,
@@ -21,6 +21,7 @@ use datafusion::{
 use super::gathered::{Gathered, Types, heavy, rows, where_valid};
 use crate::functions::{
     nested::{list, places},
+    sketches::tdigest::interpolated,
     unify::{element_of, list_of, normal},
 };
 
@@ -161,29 +162,50 @@ fn finish(columns: &[ArrayRef], returns: &DataType) -> Result<ArrayRef> {
     } else {
         vec![Some(columns[2].as_primitive::<Float64Type>().value(place))]
     };
-    let order = sorted(&columns[0])?;
-    let weights = columns[1].as_primitive::<Float64Type>();
-    let mut sum = 0.0;
-    let cumulated: Vec<f64> = order
-        .iter()
-        .map(|&row| {
-            sum += weights.value(row);
-            sum
-        })
-        .collect();
-    let mut chosen = Vec::with_capacity(wanted.len());
-    for percentage in wanted {
-        let Some(percentage) = percentage.filter(|p| (0.0..=1.0).contains(p)) else {
-            return exec_err!("Percentile must be between 0 and 1");
-        };
-        let rank = cumulated.partition_point(|&weight| weight <= percentage * sum);
-        chosen.push(order[rank.min(order.len() - 1)]);
+    let mut quantiles = Vec::with_capacity(wanted.len());
+    for quantile in wanted {
+        match quantile {
+            Some(quantile) if (0.0..=1.0).contains(&quantile) => quantiles.push(quantile),
+            _ => return exec_err!("Percentile must be between 0 and 1"),
+        }
     }
-    let values = rows(&columns[..1], chosen)?;
+    let values = at_quantiles(columns, &quantiles)?;
     if many {
-        return list(Arc::clone(&values[0]), vec![values[0].len()], None);
+        let count = values.len();
+        return list(values, vec![count], None);
     }
-    Ok(Arc::clone(&values[0]))
+    Ok(values)
+}
+
+/// The values at quantiles in any order, interpolated where a T-digest does.
+fn at_quantiles(columns: &[ArrayRef], quantiles: &[f64]) -> Result<ArrayRef> {
+    let values = rows(&columns[..2], sorted(&columns[0])?)?;
+    let doubles = cast(&values[0], &DataType::Float64)?;
+    let means = doubles.as_primitive::<Float64Type>().values();
+    let weights = values[1].as_primitive::<Float64Type>().values();
+    let ends = [means[0], means[means.len() - 1]];
+    let mut order: Vec<usize> = (0..quantiles.len()).collect();
+    order.sort_by(|&a, &b| quantiles[a].total_cmp(&quantiles[b]));
+    let ascending: Vec<f64> = order.iter().map(|&index| quantiles[index]).collect();
+    let found = interpolated(means, weights, ends, &ascending);
+    let mut numbers = vec![0.0; quantiles.len()];
+    for (index, number) in order.into_iter().zip(found) {
+        numbers[index] = number;
+    }
+    // A number that is one of the values is that value, whatever digits a double loses of it.
+    let place = |number: f64| means.binary_search_by(|mean| mean.total_cmp(&number)).ok();
+    let exact: Option<Vec<usize>> = numbers.iter().map(|number| place(*number)).collect();
+    if let Some(places) = exact {
+        return Ok(Arc::clone(&rows(&values[..1], places)?[0]));
+    }
+    if values[0].data_type().is_integer() {
+        // Halves go up, as Java rounds them.
+        numbers
+            .iter_mut()
+            .for_each(|number| *number = (*number + 0.5).floor());
+    }
+    let numbers: ArrayRef = Arc::new(Float64Array::from(numbers));
+    Ok(cast(&numbers, values[0].data_type())?)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
+use super::spooky;
 use crate::functions::scalar::{Call, Kind, Spec, bigint, varbinary};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -52,6 +53,15 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("murmur3", BYTES, varbinary, |call| {
             digest(call, |bytes| murmur3(bytes).to_vec())
         }),
+        Spec::new("spooky_hash_v2_32", BYTES, varbinary, |call| {
+            digest(call, |bytes| {
+                let low = spooky::hash64(bytes) as u32;
+                low.to_be_bytes().to_vec()
+            })
+        }),
+        Spec::new("spooky_hash_v2_64", BYTES, varbinary, |call| {
+            digest(call, |bytes| spooky::hash64(bytes).to_be_bytes().to_vec())
+        }),
         Spec::new("crc32", BYTES, bigint, |call| {
             let bytes = call.bytes(0);
             let algorithm = crc_fast::CrcAlgorithm::Crc32IsoHdlc;
@@ -71,6 +81,15 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 fn digest(call: &Call, each: impl Fn(&[u8]) -> Vec<u8>) -> Result<ArrayRef> {
     let bytes = call.bytes(0);
     call.to_bytes(|row| Ok(Some(each(bytes.value(row)))))
+}
+
+/// The first 64 bits of Murmur3's 128: what Trino's sketches hash with.
+pub(in crate::functions) fn hash64(bytes: &[u8]) -> u64 {
+    let digest = murmur3(bytes);
+    digest[..8]
+        .iter()
+        .rev()
+        .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 /// Murmur3 for 64-bit machines, 128 bits, seed 0.

@@ -63,7 +63,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
                 if !seconds.is_finite() {
                     return exec_err!("Invalid argument found: {seconds}");
                 }
-                Ok(Some(in_words(seconds.abs() as u64)))
+                Ok(Some(in_words((seconds + 0.5).floor().abs() as u64)))
             })
         }),
     ]

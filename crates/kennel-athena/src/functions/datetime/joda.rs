@@ -49,7 +49,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 }
 
 /// A piece of a pattern: text as it is, or a letter and how often it is repeated.
-enum Piece {
+pub(super) enum Piece {
     Literal(String),
     Field(char, usize),
 }
@@ -106,7 +106,7 @@ fn pieces(pattern: &str) -> Result<Vec<Piece>> {
     Ok(pieces)
 }
 
-fn formatted(utc: NaiveDateTime, zone: Zone, pieces: &[Piece], out: &mut String) {
+pub(super) fn formatted(utc: NaiveDateTime, zone: Zone, pieces: &[Piece], out: &mut String) {
     use std::fmt::Write;
     let time = zone.local(utc);
     let (is_pm, hour12) = time.hour12();
@@ -290,7 +290,7 @@ pub(crate) fn zone_in(text: &str, pattern: &str) -> Option<Zone> {
 }
 
 /// The moment in UTC.
-fn parsed(text: &str, pieces: &[Piece]) -> Option<NaiveDateTime> {
+pub(super) fn parsed(text: &str, pieces: &[Piece]) -> Option<NaiveDateTime> {
     let (local, zone) = read(text, pieces)?;
     Some(zone.map_or(local, |zone| zone.instant(local)))
 }

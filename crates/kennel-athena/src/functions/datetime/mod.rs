@@ -12,6 +12,7 @@ pub(crate) mod joda;
 mod moment;
 mod parts;
 mod patterns;
+mod teradata;
 pub(crate) mod text_to_time;
 pub(crate) mod time_to_text;
 pub(crate) mod zone;
@@ -65,6 +66,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(joda::functions());
     all.extend(parts::functions());
     all.extend(patterns::functions());
+    all.extend(teradata::functions());
     all.extend(zones::functions());
     all
 }
@@ -76,6 +78,9 @@ fn date_type(_: &[DataType]) -> Result<DataType> {
 fn zoned_nanos(_: &[DataType]) -> Result<DataType> {
     Ok(DataType::Timestamp(TimeUnit::Nanosecond, Some(UTC.into())))
 }
+
+/// Where the instants end that Trino packs into 52 bits.
+const MOST_MILLIS: u64 = 1 << 51;
 
 fn from_iso8601(call: &Call, unit: TimeUnit) -> Result<ArrayRef> {
     let mut values = Vec::with_capacity(call.rows);
@@ -94,10 +99,13 @@ fn from_iso8601(call: &Call, unit: TimeUnit) -> Result<ArrayRef> {
                     _ => nanos,
                 }
             });
-        if value.is_none() {
+        let Some(value) = value else {
             return exec_err!("Invalid format: \"{text}\" is no ISO 8601 timestamp");
+        };
+        if unit == TimeUnit::Millisecond && value.unsigned_abs() >= MOST_MILLIS {
+            return exec_err!("Millis overflow: {value}");
         }
-        values.push(value);
+        values.push(Some(value));
     }
     Ok(text_to_time::array(values, unit, Some(&UTC.into())))
 }

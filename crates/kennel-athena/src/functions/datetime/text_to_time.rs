@@ -69,7 +69,7 @@ impl Cursor<'_> {
         self.0.bytes().take_while(u8::is_ascii_digit).count()
     }
 
-    /// Digits after a point as billionths, and how many there were (nine at most count).
+    /// Digits after a point as billionths (nine at most count), and how many there were, up to twelve.
     fn fraction(&mut self) -> Option<(u64, u8)> {
         let length = self.digit_count();
         if length == 0 {
@@ -78,8 +78,9 @@ impl Cursor<'_> {
         let counted = length.min(9);
         let value: u64 = self.0[..counted].parse().ok()?;
         self.0 = &self.0[length..];
-        let digits = u8::try_from(counted).ok()?;
-        Some((value * 10_u64.pow(9 - u32::from(digits)), digits))
+        let missing = u32::try_from(9 - counted).ok()?;
+        let digits = u8::try_from(length.min(12)).ok()?;
+        Some((value * 10_u64.pow(missing), digits))
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDateTime;
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray},
+        array::{Array, ArrayRef, AsArray, StringArray},
         compute::cast,
         datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit},
     },
@@ -19,6 +20,7 @@ use datafusion::{
 use super::{
     moment::Moments,
     text_to_time::{array, units},
+    time_to_text::timestamp,
     zone::Zone,
 };
 use crate::{
@@ -37,6 +39,8 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("__with_timezone", TYPED, typed_zone, with_timezone),
         Spec::new("at_timezone", MOMENT_TEXT, in_utc, at_timezone),
         Spec::new("with_timezone", MOMENT_TEXT, in_utc, with_timezone),
+        Spec::new("__local_time", MOMENT_TEXT, without_zone, local_time),
+        Spec::new("__shown_at", MOMENT_TEXT, varchar, shown_at),
         Spec::new("timezone", &[Kind::Moment], timezone_type, |call| {
             let moments = Moments::new(&call.args[0])?;
             call.to_texts(|_| Ok(Some(moments.zone().shown())))
@@ -131,6 +135,47 @@ fn at_timezone(call: &Call) -> Result<ArrayRef> {
         values.push(moments.instant(row).and_then(|time| units(time, unit)));
     }
     Ok(array(values, unit, zone))
+}
+
+fn without_zone(given: &[DataType]) -> Result<DataType> {
+    let zoned = in_utc(given)?;
+    Ok(DataType::Timestamp(unit_of(&zoned), None))
+}
+
+/// The zones of the rows, and what their clocks show.
+fn clocks(call: &Call) -> Result<Vec<Option<(NaiveDateTime, Zone)>>> {
+    let moments = Moments::new(&call.args[0])?;
+    let zones = cast(&call.args[1], &DataType::Utf8)?;
+    let zones = zones.as_string::<i32>();
+    (0..call.rows)
+        .map(|row| match (moments.instant(row), zones.is_valid(row)) {
+            (Some(instant), true) => {
+                let zone = named(zones.value(row))?;
+                Ok(Some((zone.local(instant), zone)))
+            }
+            _ => Ok(None),
+        })
+        .collect()
+}
+
+/// What the clock of each row's zone shows.
+fn local_time(call: &Call) -> Result<ArrayRef> {
+    let (unit, _) = target(call);
+    let clocks = clocks(call)?.into_iter();
+    let values = clocks.map(|clock| clock.and_then(|(local, _)| units(local, unit)));
+    Ok(array(values.collect(), unit, None))
+}
+
+/// The same as text, with the zone.
+fn shown_at(call: &Call) -> Result<ArrayRef> {
+    let unit = unit_of(call.args[0].data_type());
+    let clocks = clocks(call)?.into_iter();
+    let texts = clocks.map(|clock| {
+        let (local, zone) = clock?;
+        let shown = timestamp(units(local, unit)?, unit, None);
+        Some(format!("{shown} {}", zone.shown()))
+    });
+    Ok(Arc::new(texts.collect::<StringArray>()))
 }
 
 /// The instant at which the zone's clock shows the timestamp.

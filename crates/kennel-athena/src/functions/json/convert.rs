@@ -320,11 +320,14 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
                 .map(write)
                 .collect::<Result<Vec<_>>>()?;
             each(&|row| {
-                let named = fields.iter().zip(&columns);
-                object(
-                    named.map(|(field, column)| (field.name().as_str(), column[row].as_str())),
-                    false,
-                )
+                let named = fields.iter().zip(&columns).enumerate();
+                let members = named.map(|(place, (field, column))| {
+                    // `ROW(…)` gives its fields no names; they are called by their place here.
+                    let is_unnamed = *field.name() == format!("c{place}");
+                    let name = if is_unnamed { "" } else { field.name() };
+                    (name, column[row].as_str())
+                });
+                object(members, false)
             })
         }
         data_type if data_type.is_numeric() => {

@@ -1,7 +1,9 @@
 //! A reader of JSON text that stops where the answer is, as Jackson's streaming parser does in Trino.
 //!
-//! It works on the text itself: numbers keep their spelling, object keys their order, and what stands
-//! behind the value that was asked for is not looked at.
+//! It works on the text itself: object keys keep their order, and what stands behind the value that was
+//! asked for is not looked at.
+
+use crate::functions::cast::double_text;
 
 /// Deepest nesting that is read; deeper text counts as no JSON. Bounds the stack.
 const MAX_DEPTH: usize = 512;
@@ -357,9 +359,24 @@ pub(super) fn compact(reader: &mut Reader<'_>, sorted: bool, out: &mut String) -
             }
             out.push('}');
         }
+        Start::Number => number(reader.skip()?, out),
         _ => out.push_str(reader.skip()?),
     }
     Ok(())
+}
+
+/// Integers as they are, whatever their size; fractions are doubles, as Trino reads them.
+fn number(text: &str, out: &mut String) {
+    if !text.contains(['.', 'e', 'E']) {
+        out.push_str(if text == "-0" { "0" } else { text });
+        return;
+    }
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => out.push_str(&double_text(value)),
+        // JSON has no such numbers, so Trino writes the word.
+        Ok(value) => quote(&double_text(value), out),
+        Err(_) => out.push_str(text),
+    }
 }
 
 #[cfg(test)]
@@ -379,12 +396,11 @@ mod tests {
     }
 
     #[test]
-    fn values_lose_blanks_and_keep_numbers_and_order() {
-        let text =
-            " { \"b\" : [ 1.0 , 9007199254740993, -0e5 ] , \"a\" : { } , \"c\":\"\\u00e9\\/\" } ";
+    fn values_lose_blanks_and_keep_integers_and_order() {
+        let text = " { \"b\" : [ 1.50 , 9007199254740993, -0, 1e3, 1E400 ] , \"a\" : { } , \"c\":\"\\u00e9\\/\" } ";
         assert_eq!(
             compacted(text, false).as_deref(),
-            Ok("{\"b\":[1.0,9007199254740993,-0e5],\"a\":{},\"c\":\"é/\"}")
+            Ok("{\"b\":[1.5,9007199254740993,0,1000.0,\"Infinity\"],\"a\":{},\"c\":\"é/\"}")
         );
         assert_eq!(
             compacted("{\"b\":1,\"a\":[],\"b\":2}", true).as_deref(),

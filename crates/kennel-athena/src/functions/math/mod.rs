@@ -14,11 +14,7 @@ mod sizes;
 use std::sync::Arc;
 
 use datafusion::{
-    arrow::{
-        array::{Array, ArrayRef, AsArray},
-        compute::cast,
-        datatypes::{DataType, Float64Type},
-    },
+    arrow::{array::ArrayRef, datatypes::Float64Type},
     common::exec_err,
     error::Result,
     logical_expr::ScalarUDF,
@@ -79,24 +75,26 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("is_infinite", DOUBLE, boolean, |call| {
             is(call, f64::is_infinite)
         }),
-        Spec::new("is_nan", DOUBLE, boolean, |call| is(call, f64::is_nan)),
         Spec::new("to_base", &[Kind::Integer, Kind::Integer], varchar, to_base),
         Spec::new("from_base", &[Kind::Text, Kind::Integer], bigint, from_base),
-        Spec::new(
-            "cosine_similarity",
-            &[Kind::Map, Kind::Map],
-            double,
-            cosine_similarity,
-        ),
     ]
     .map(Spec::build)
     .into();
+    all.push(is_nan());
     all.extend(buckets::functions());
     all.extend(probability::functions());
     all.extend(random::functions());
     all.extend(rounding::functions());
     all.extend(sizes::functions());
     all
+}
+
+/// `is_nan`.
+pub(super) fn is_nan() -> Arc<ScalarUDF> {
+    Spec::new("is_nan", &[Kind::Double], boolean, |call| {
+        is(call, f64::is_nan)
+    })
+    .build()
 }
 
 fn of_double(call: &Call, each: fn(f64) -> f64) -> Result<ArrayRef> {
@@ -149,46 +147,5 @@ fn from_base(call: &Call) -> Result<ArrayRef> {
             Ok(number) => Ok(Some(number)),
             Err(_) => exec_err!("Not a valid base-{base} number: {}", texts.value(row)),
         }
-    })
-}
-
-/// Of two sparse vectors, that is maps from text to number.
-fn cosine_similarity(call: &Call) -> Result<ArrayRef> {
-    let read = |index: usize| -> Result<_> {
-        let map = call.args[index].as_map();
-        Ok((
-            map,
-            cast(map.keys(), &DataType::Utf8)?,
-            cast(map.values(), &DataType::Float64)?,
-        ))
-    };
-    let sides = [read(0)?, read(1)?];
-    let vector = |side: usize, row: usize| {
-        let (map, keys, values) = &sides[side];
-        let (keys, values) = (
-            keys.as_string::<i32>(),
-            values.as_primitive::<Float64Type>(),
-        );
-        let offsets = map.value_offsets();
-        (offsets[row] as usize..offsets[row + 1] as usize)
-            .map(|at| {
-                values
-                    .is_valid(at)
-                    .then(|| (keys.value(at), values.value(at)))
-            })
-            .collect::<Option<std::collections::HashMap<_, _>>>()
-    };
-    call.to_doubles(|row| {
-        let (Some(left), Some(right)) = (vector(0, row), vector(1, row)) else {
-            return Ok(None);
-        };
-        let norm = |vector: &std::collections::HashMap<&str, f64>| {
-            vector.values().map(|x| x * x).sum::<f64>().sqrt()
-        };
-        let product: f64 = left
-            .iter()
-            .filter_map(|(key, value)| Some(value * right.get(key)?))
-            .sum();
-        Ok(Some(product / (norm(&left) * norm(&right))))
     })
 }

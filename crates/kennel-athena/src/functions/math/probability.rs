@@ -9,6 +9,7 @@ use datafusion::{
 use crate::functions::scalar::{Call, Kind, Spec, double};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
+    const TWO: &[Kind] = &[Kind::Double, Kind::Double];
     const THREE: &[Kind] = &[Kind::Double, Kind::Double, Kind::Double];
     [
         Spec::new("normal_cdf", THREE, double, |call| of_three(call, normal)),
@@ -19,6 +20,8 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("inverse_beta_cdf", THREE, double, |call| {
             of_three(call, inverse_beta)
         }),
+        Spec::new("t_cdf", TWO, double, |call| of_two(call, t_cdf)),
+        Spec::new("t_pdf", TWO, double, |call| of_two(call, t_pdf)),
         Spec::new("wilson_interval_lower", THREE, double, |call| {
             of_three(call, |hits, trials, z| wilson(hits, trials, z, -1.0))
         }),
@@ -33,6 +36,36 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 fn of_three(call: &Call, each: fn(f64, f64, f64) -> Result<f64>) -> Result<ArrayRef> {
     let (a, b, c) = (call.doubles(0), call.doubles(1), call.doubles(2));
     call.to_doubles(|row| each(a.value(row), b.value(row), c.value(row)).map(Some))
+}
+
+fn of_two(call: &Call, each: fn(f64, f64) -> Result<f64>) -> Result<ArrayRef> {
+    let (a, b) = (call.doubles(0), call.doubles(1));
+    call.to_doubles(|row| each(a.value(row), b.value(row)).map(Some))
+}
+
+/// Student's distribution, cumulated up to `x`.
+fn t_cdf(x: f64, freedom: f64) -> Result<f64> {
+    check_freedom(freedom)?;
+    let tail = incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + x * x)) / 2.0;
+    Ok(if x > 0.0 { 1.0 - tail } else { tail })
+}
+
+/// The density of Student's distribution.
+fn t_pdf(x: f64, freedom: f64) -> Result<f64> {
+    check_freedom(freedom)?;
+    let half = (freedom + 1.0) / 2.0;
+    let logarithm = libm::lgamma(half)
+        - libm::lgamma(freedom / 2.0)
+        - (freedom * std::f64::consts::PI).ln() / 2.0
+        - half * (x * x / freedom).ln_1p();
+    Ok(logarithm.exp())
+}
+
+fn check_freedom(freedom: f64) -> Result<()> {
+    if freedom > 0.0 {
+        return Ok(());
+    }
+    exec_err!("df must be greater than 0")
 }
 
 fn standard_normal(x: f64) -> f64 {
@@ -75,13 +108,10 @@ fn inverse_normal(mean: f64, deviation: f64, p: f64) -> Result<f64> {
 }
 
 fn check_beta(a: f64, b: f64) -> Result<()> {
-    if a.is_nan() || a <= 0.0 {
-        return exec_err!("a must be > 0");
+    if a > 0.0 && b > 0.0 {
+        return Ok(());
     }
-    if b.is_nan() || b <= 0.0 {
-        return exec_err!("b must be > 0");
-    }
-    Ok(())
+    exec_err!("a, b must be > 0")
 }
 
 fn beta(a: f64, b: f64, value: f64) -> Result<f64> {
@@ -134,6 +164,9 @@ fn inverse_beta(a: f64, b: f64, p: f64) -> Result<f64> {
     check_beta(a, b)?;
     if !(0.0..=1.0).contains(&p) {
         return exec_err!("p must be 0 >= p >= 1");
+    }
+    if p == 0.0 || p == 1.0 {
+        return Ok(p);
     }
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..200 {

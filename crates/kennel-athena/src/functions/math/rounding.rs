@@ -269,6 +269,10 @@ fn scaled(
                 return Ok(None);
             }
             let value = values.value(row);
+            // Trino computes the unit as a bigint, whatever the type is.
+            if digits.value(row) < -18 {
+                return exec_err!("numerical overflow: {value}");
+            }
             match i64::try_from(at(i128::from(value), 0, row)) {
                 Ok(changed) => Ok(Some(changed)),
                 Err(_) => exec_err!("Value {value} is out of range"),

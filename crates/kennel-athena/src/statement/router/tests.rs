@@ -39,11 +39,11 @@ fn the_options_of_explain_become_datafusions_and_places_stay() {
     for (sql, expected) in [
         (
             "EXPLAIN (FORMAT JSON) SELECT 1",
-            "EXPLAIN FORMAT PGJSON SELECT 1",
+            "EXPLAIN FORMAT JSON   SELECT 1",
         ),
         (
             "EXPLAIN (FORMAT JSON, TYPE LOGICAL) SELECT 1",
-            "EXPLAIN FORMAT PGJSON               SELECT 1",
+            "EXPLAIN FORMAT JSON                 SELECT 1",
         ),
         (
             "explain analyze (format text) /* ( */ (SELECT 1)",

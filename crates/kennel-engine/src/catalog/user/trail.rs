@@ -63,7 +63,12 @@ pub(super) fn open(
     let mut columns = declared
         .columns
         .iter()
-        .map(|column| record_column(&column.name, &column.data_type))
+        .map(
+            |column| match record_fields(&column.name, &column.data_type) {
+                Some(fields) => records(&column.name, fields),
+                None => record_column(&column.name, &column.data_type),
+            },
+        )
         .collect::<DataFusionResult<Vec<_>>>()?;
     columns.extend(of_places.columns(declared, &places));
     columns.extend(trail::hidden_columns(hidden));
@@ -95,6 +100,36 @@ fn record_column(name: &str, to: &DataType) -> DataFusionResult<Expr> {
     let schema = event_schema();
     let from = schema.field_with_name(name)?.data_type();
     Ok(named(conformed(ident(name), from, to, name), name))
+}
+
+/// The fields of a record where a column is all that a file holds: `Records array<struct<…>>`.
+fn record_fields<'a>(name: &str, declared: &'a DataType) -> Option<&'a Fields> {
+    match declared {
+        DataType::List(element) if name.eq_ignore_ascii_case("records") => {
+            match element.data_type() {
+                DataType::Struct(fields) => Some(fields),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// An array of the one record of a row. A file would be one array of all its records; what `UNNEST` makes of both is
+/// the same, and this one needs no file as a whole.
+fn records(name: &str, fields: &Fields) -> DataFusionResult<Expr> {
+    let mut members = Vec::with_capacity(fields.len() * 2);
+    for field in fields {
+        members.push(lit(field.name().as_str()));
+        members.push(record_column(
+            &field.name().to_lowercase(),
+            field.data_type(),
+        )?);
+    }
+    let call = |function, args| Expr::ScalarFunction(ScalarFunction::new_udf(function, args));
+    let record = call(datafusion::functions::core::named_struct(), members);
+    let array = datafusion::functions_nested::make_array::make_array_udf();
+    Ok(call(array, vec![record]).alias(name))
 }
 
 /// An expression under a name. A column that has it already needs no alias; DataFusion, which moves fields of structs

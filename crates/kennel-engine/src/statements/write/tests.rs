@@ -5,45 +5,24 @@ fn text(value: &str) -> Property {
 }
 
 #[test]
-fn rows_leave_into_folders_of_this_machine_only() {
-    assert_eq!(
-        local_folder("file:///tmp/x/").unwrap(),
-        PathBuf::from("/tmp/x/")
-    );
-    assert_eq!(local_folder("out").unwrap(), PathBuf::from("out"));
-    for to in ["s3://b/x", "s3a://b/x", "https://x", "file://", " "] {
-        assert!(local_folder(to).is_err(), "{to}");
-    }
-}
-
-#[test]
-fn formats_are_those_that_can_be_written() {
-    let read = |pairs: &[(&str, &str)]| {
-        let properties = pairs
+fn partition_columns_are_the_last_of_the_query() {
+    let schema: SchemaRef = datafusion::arrow::datatypes::Schema::new(
+        ["a", "b", "c"]
+            .map(|name| datafusion::arrow::datatypes::Field::new(name, DataType::Utf8, true))
+            .to_vec(),
+    )
+    .into();
+    let last = |names: &[&str]| {
+        let names = names
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), text(value)));
-        unload_format(&properties.collect()).map(|(format, _)| format)
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>();
+        last_columns(&names, &schema)
     };
-    assert_eq!(
-        read(&[("format", "parquet")]).unwrap(),
-        UnloadFormat::Parquet
-    );
-    assert_eq!(
-        read(&[("format", "TEXTFILE"), ("field_delimiter", ",")]).unwrap(),
-        UnloadFormat::Text { delimiter: ',' }
-    );
-    assert_eq!(
-        read(&[("format", "TEXTFILE")]).unwrap(),
-        UnloadFormat::Text { delimiter: '\u{1}' }
-    );
-    for pairs in [
-        &[][..],
-        &[("format", "ORC")],
-        &[("format", "JSON"), ("partitioned_by", "a")],
-        &[("format", "JSON"), ("colour", "red")],
-        &[("format", "TEXTFILE"), ("field_delimiter", "::")],
-    ] {
-        assert!(read(pairs).is_err(), "{pairs:?}");
+    assert_eq!(last(&["b", "c"]).unwrap(), ["b", "c"]);
+    assert!(last(&[]).unwrap().is_empty());
+    for names in [&["b"][..], &["c", "b"], &["a", "b", "c"], &["d"]] {
+        assert!(last(names).is_err(), "{names:?}");
     }
 }
 

@@ -162,11 +162,12 @@ impl<'t> Record<'t, '_> {
         })
     }
 
-    pub(crate) fn principal_name(&self, principal_arn: Option<&str>) -> Text<'t> {
+    pub(crate) fn principal_name(&self) -> Text<'t> {
         self.text(Slot::IssuerUserName)
             .or_else(|| self.text(Slot::UserName))
             .or_else(|| {
-                let name = principal_arn?.rsplit(['/', ':']).next()?;
+                let arn = self.principal_arn()?;
+                let name = arn.rsplit(['/', ':']).next()?;
                 (!name.is_empty()).then(|| Cow::Owned(name.to_owned()))
             })
             .or_else(|| {
@@ -175,11 +176,12 @@ impl<'t> Record<'t, '_> {
             })
     }
 
-    pub(crate) fn principal_account(&self, principal_arn: Option<&str>) -> Text<'t> {
+    pub(crate) fn principal_account(&self) -> Text<'t> {
         self.text(Slot::IssuerAccountId)
             .or_else(|| self.text(Slot::AccountId))
             .or_else(|| {
-                let account = principal_arn?.split(':').nth(4)?;
+                let arn = self.principal_arn()?;
+                let account = arn.split(':').nth(4)?;
                 (!account.is_empty()).then(|| Cow::Owned(account.to_owned()))
             })
     }
@@ -307,7 +309,9 @@ fn role_of_session(arn: &str) -> SessionRole {
 
 /// What follows the account in an ARN; nothing of a text that is none.
 fn resource_of(arn: &str) -> &str {
-    arn.splitn(6, ':').nth(5).unwrap_or_default()
+    let colons = arn.bytes().enumerate().filter(|(_, byte)| *byte == b':');
+    let last = colons.map(|(at, _)| at).nth(4);
+    last.map_or("", |at| &arn[at + 1..])
 }
 
 /// Whether an error code says that the caller may not do this: services have many names for it.

@@ -4,6 +4,7 @@
 //! stated length would let a few bytes fill the memory.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
+use libdeflater::Decompressor;
 
 /// Why compressed bytes cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -42,6 +43,36 @@ pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
+/// Expands an object of one member in one step, when its text is not larger than this; whether it did.
+///
+/// `text` is then what it expands to, checksum and length compared. It is left to [`Inflater`] to say what is wrong with
+/// an object, and to read one that might have several members.
+pub(crate) fn expand_at_once(
+    object: &[u8],
+    most_bytes: usize,
+    decompressor: &mut Decompressor,
+    text: &mut Vec<u8>,
+) -> bool {
+    const MEMBER: [u8; 3] = [0x1f, 0x8b, 8];
+    let length = stated_length(object);
+    let may_go_on = || memchr::memmem::find(&object[MEMBER.len()..], &MEMBER).is_some();
+    if length == 0 || length > most_bytes || !object.starts_with(&MEMBER) || may_go_on() {
+        return false;
+    }
+    text.resize(length, 0);
+    // What follows the member would have to end with its length to go unnoticed.
+    decompressor.gzip_decompress(object, text) == Ok(length)
+}
+
+/// What the last member says of its length: a hint, not to be trusted.
+fn stated_length(object: &[u8]) -> usize {
+    object
+        .last_chunk::<4>()
+        .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize)
+        // No deflate stream expands more than this.
+        .min(object.len().saturating_mul(1032))
+}
+
 /// Reads gzip piece by piece.
 pub(crate) struct Inflater<'a> {
     input: &'a [u8],
@@ -78,11 +109,7 @@ impl<'a> Inflater<'a> {
 
     /// What the last member says of its length: a hint, not to be trusted.
     pub(crate) fn stated_length(&self) -> usize {
-        self.input
-            .last_chunk::<4>()
-            .map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize)
-            // No deflate stream expands more than this.
-            .min(self.input.len().saturating_mul(1032))
+        stated_length(self.input)
     }
 
     /// Appends up to `room` bytes (at least one unless the end is reached). Whether the end is reached.

@@ -34,6 +34,16 @@ pub(crate) struct Fields {
     present: SlotSet,
     pub(crate) resources: Vec<Resource>,
     pub(crate) unknown: Vec<Unknown>,
+    order: Order,
+}
+
+/// The order in which the last record held its fields, which is nearly always that of the next one.
+#[derive(Debug)]
+struct Order {
+    /// By struct, and last of the record itself: the position of its first field.
+    first: [u8; Slot::COUNT + 1],
+    /// By field: the position of the one behind it in the same struct.
+    next: [u8; Slot::COUNT],
 }
 
 impl Fields {
@@ -43,12 +53,22 @@ impl Fields {
             present: SlotSet::default(),
             resources: Vec::new(),
             unknown: Vec::new(),
+            order: Order {
+                first: [0; Slot::COUNT + 1],
+                next: [0; Slot::COUNT],
+            },
         }
     }
 
     /// Where a field lies.
     pub(crate) fn value(&self, slot: Slot) -> &Value {
         &self.slots[slot.index()]
+    }
+
+    /// The same by the number of its slot.
+    #[inline]
+    pub(crate) fn at(&self, slot: usize) -> &Value {
+        &self.slots[slot]
     }
 
     /// The unknown field of this name at the top of the record; of two the last.
@@ -120,23 +140,27 @@ impl Fields {
             scanner.at += 1;
             return Ok(());
         }
-        let mut expected = 0;
+        let mut before = None::<usize>;
         loop {
-            // Records hold their fields nearly in the schema's order, written as it writes them.
-            let in_order = (expected..fields.len()).find_map(|position| {
-                let key = scanner.take_key(fields[position].name)?;
-                Some((position, key))
-            });
-            let (found, key) = match in_order {
-                Some((position, key)) => (Some(position), key),
+            let expected = match before {
+                Some(position) => &mut self.order.next[fields[position].slot.index()],
+                None => &mut self.order.first[parent.map_or(Slot::COUNT, Slot::index)],
+            };
+            let as_before = usize::from(*expected);
+            let (found, key) = match scanner.take_key(fields[as_before].name) {
+                Some(key) => (Some(as_before), key),
                 None => {
-                    let key = scanner.key()?;
-                    (find(fields, scanner.inside(&key), key.is_escaped), key)
+                    let found = next_field(scanner, fields, before.map_or(0, |at| at + 1))?;
+                    if let (Some(position), _) = found {
+                        // Structs have few fields.
+                        *expected = position as u8;
+                    }
+                    found
                 }
             };
             match found {
                 Some(position) => {
-                    expected = position + 1;
+                    before = Some(position);
                     self.known(scanner, &fields[position], key, parent)?;
                 }
                 None => {
@@ -288,6 +312,25 @@ impl Fields {
     }
 }
 
+/// The key here, and which field it names: fields usually come in the schema's order, written as it writes them.
+fn next_field(
+    scanner: &mut Scanner<'_, '_>,
+    fields: &[KnownField],
+    expected: usize,
+) -> Result<(Option<usize>, Value), ScanError> {
+    let in_order = (expected..fields.len()).find_map(|position| {
+        let key = scanner.take_key(fields[position].name)?;
+        Some((Some(position), key))
+    });
+    match in_order {
+        Some(found) => Ok(found),
+        None => {
+            let key = scanner.key()?;
+            Ok((find(fields, scanner.inside(&key), key.is_escaped), key))
+        }
+    }
+}
+
 /// A set of slots.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct SlotSet(u128);
@@ -299,6 +342,11 @@ impl SlotSet {
 
     fn remove(&mut self, index: usize) {
         self.0 &= !(1 << index);
+    }
+
+    /// Those of either.
+    pub(crate) fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// How many there are.

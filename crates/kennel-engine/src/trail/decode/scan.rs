@@ -39,11 +39,13 @@ pub(crate) struct Value {
 
 impl Value {
     /// Its JSON text, as written.
+    #[inline]
     pub(crate) fn raw<'t>(&self, record: &'t str) -> &'t str {
         &record[self.start as usize..self.end as usize]
     }
 
     /// Whether there is a value other than null.
+    #[inline]
     pub(crate) fn is_some(&self) -> bool {
         !matches!(self.kind, Kind::Absent | Kind::Null)
     }

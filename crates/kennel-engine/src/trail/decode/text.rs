@@ -6,29 +6,36 @@ use super::scan::{Kind, Scanner, Value, hex4};
 
 /// The text of a value: a string unescaped, a boolean or a number as written, an object or a list as
 /// compact JSON. `None` for null and for what is absent.
+#[inline]
 pub(crate) fn plain<'t>(record: &'t str, value: &Value) -> Option<Cow<'t, str>> {
     match value.kind {
         Kind::Absent | Kind::Null => None,
         Kind::String => {
             let inner = &record[value.start as usize + 1..value.end as usize - 1];
-            Some(if value.is_escaped {
-                let mut text = String::with_capacity(inner.len());
-                unescape(inner, &mut text);
-                Cow::Owned(text)
-            } else {
-                Cow::Borrowed(inner)
+            Some(match value.is_escaped {
+                true => Cow::Owned(unescaped(inner)),
+                false => Cow::Borrowed(inner),
             })
         }
         _ => Some(compact(record, value)),
     }
 }
 
+#[cold]
+fn unescaped(inner: &str) -> String {
+    let mut text = String::with_capacity(inner.len());
+    unescape(inner, &mut text);
+    text
+}
+
 /// Compact JSON of a value; a string keeps its quotes. `None` for null and for what is absent.
+#[inline]
 pub(crate) fn json<'t>(record: &'t str, value: &Value) -> Option<Cow<'t, str>> {
     value.is_some().then(|| compact(record, value))
 }
 
 /// Valid, compact JSON of any value: keys, numbers and escapes as written.
+#[inline]
 pub(crate) fn compact<'t>(record: &'t str, value: &Value) -> Cow<'t, str> {
     let raw = value.raw(record);
     if value.is_loose {

@@ -5,17 +5,22 @@
 //! pieces. So damaged gzip is always told before the first row, and memory is bounded for any object.
 
 use flate2::Decompress;
+use libdeflater::Decompressor;
 
 use super::{
     DecodeLimits,
-    gzip::{GzipError, Inflater, is_gzip},
+    gzip::{GzipError, Inflater, expand_at_once, is_gzip},
 };
+
+/// Texts up to this are expanded in one step: nearly all. The length is the object's word for it.
+const AT_ONCE_BYTES: usize = 8 << 20;
 
 /// How much more is read at a time when a value goes on.
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// What a worker keeps from object to object.
 pub(crate) struct Buffers {
+    at_once: Decompressor,
     state: Option<Decompress>,
     text: Vec<u8>,
 }
@@ -23,6 +28,7 @@ pub(crate) struct Buffers {
 impl Buffers {
     pub(crate) fn new() -> Self {
         Self {
+            at_once: Decompressor::new(),
             state: None,
             text: Vec::new(),
         }
@@ -75,6 +81,16 @@ impl<'a> Window<'a> {
             window.packing.expanded_bytes = object.len() as u64;
             return Ok(window);
         }
+        let most_bytes = usize::try_from(limits.max_expanded_bytes).unwrap_or(usize::MAX);
+        let most_bytes = most_bytes.min(limits.max_held_bytes).min(AT_ONCE_BYTES);
+        if expand_at_once(object, most_bytes, &mut buffers.at_once, &mut window.text) {
+            window.packing = Packing {
+                members: 1,
+                expanded_bytes: window.text.len() as u64,
+            };
+            return Ok(window);
+        }
+        window.text.clear();
         let state = buffers
             .state
             .take()

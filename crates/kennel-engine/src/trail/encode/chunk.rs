@@ -1,6 +1,9 @@
 //! The pages of one column in one row group, as they lie in a file, and what the footer says of them.
 
-use std::io::Write;
+use std::{
+    io::{self, Read, Write},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use datafusion::parquet::{
@@ -13,19 +16,22 @@ use datafusion::parquet::{
     errors::ParquetError,
     file::{
         metadata::{ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder},
+        reader::{ChunkReader, Length},
         statistics::Statistics,
         writer::{SerializedPageWriter, TrackedWrite},
     },
     schema::types::ColumnDescPtr,
 };
 
-use super::dictionary::Dictionary;
+use super::{dictionary::Dictionary, empty};
 
 /// The compressors of a file: one for all columns, which are compressed page by page.
 pub(crate) struct Codecs {
     snappy: snap::raw::Encoder,
     zstd: Option<zstd::bulk::Compressor<'static>>,
     compressed: Vec<u8>,
+    /// The last page of a column with a twin, and what became of it.
+    twin: (Vec<u8>, Vec<u8>),
 }
 
 impl Codecs {
@@ -36,7 +42,24 @@ impl Codecs {
             snappy: snap::raw::Encoder::new(),
             zstd,
             compressed: Vec::new(),
+            twin: (Vec::new(), Vec::new()),
         })
+    }
+
+    /// The same as [`Self::compress`] for a page that the last one of the other column is likely to equal.
+    fn compress_twin(
+        &mut self,
+        compression: Compression,
+        bytes: &[u8],
+    ) -> Result<&[u8], ParquetError> {
+        if self.twin.0 != bytes || bytes.is_empty() {
+            let length = self.compress(compression, bytes)?.len();
+            self.twin.1.clear();
+            self.twin.1.extend_from_slice(&self.compressed[..length]);
+            self.twin.0.clear();
+            self.twin.0.extend_from_slice(bytes);
+        }
+        Ok(&self.twin.1)
     }
 
     fn compress(&mut self, compression: Compression, bytes: &[u8]) -> Result<&[u8], ParquetError> {
@@ -86,6 +109,10 @@ pub(super) struct DataPage<'p> {
 pub(super) struct Chunk {
     descr: ColumnDescPtr,
     compression: Compression,
+    /// See [`LeafSettings::is_twin`](super::LeafSettings).
+    is_twin: bool,
+    /// The dictionary's page, once the chunk is closed.
+    head: Vec<u8>,
     pages: TrackedWrite<Vec<u8>>,
     encodings: Vec<Encoding>,
     uncompressed_bytes: usize,
@@ -98,15 +125,46 @@ pub(super) struct Chunk {
     page: Vec<u8>,
 }
 
+/// The bytes of a chunk as they lie in the file.
+pub(crate) struct ChunkBytes<'c> {
+    head: &'c [u8],
+    pages: &'c [u8],
+}
+
+impl Length for ChunkBytes<'_> {
+    fn len(&self) -> u64 {
+        (self.head.len() + self.pages.len()) as u64
+    }
+}
+
+impl<'c> ChunkReader for ChunkBytes<'c> {
+    type T = io::Chain<&'c [u8], &'c [u8]>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let of_head = start.min(self.head.len());
+        let of_pages = (start - of_head).min(self.pages.len());
+        Ok(self.head[of_head..].chain(&self.pages[of_pages..]))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let mut bytes = vec![0; length];
+        self.get_read(start)?.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
 impl Chunk {
-    /// Without pages; `has_bounds` says whether the column index gets bounds.
-    pub(super) fn new(descr: ColumnDescPtr, compression: Compression, has_bounds: bool) -> Self {
+    /// Before [`Self::begin`].
+    pub(super) fn new(descr: ColumnDescPtr) -> Self {
         Self {
-            index: has_bounds.then(|| ColumnIndexBuilder::new(descr.physical_type())),
+            index: None,
             descr,
-            compression,
+            compression: Compression::UNCOMPRESSED,
+            is_twin: false,
+            head: Vec::new(),
             pages: TrackedWrite::new(Vec::new()),
-            encodings: vec![Encoding::RLE],
+            encodings: Vec::new(),
             uncompressed_bytes: 0,
             level_count: 0,
             row_count: 0,
@@ -117,8 +175,25 @@ impl Chunk {
         }
     }
 
-    pub(super) fn descr(&self) -> &ColumnDescPtr {
-        &self.descr
+    /// Makes ready for pages; `has_bounds` says whether the column index gets bounds.
+    pub(super) fn begin(&mut self, compression: Compression, has_bounds: bool, is_twin: bool) {
+        self.compression = compression;
+        self.is_twin = is_twin;
+        self.index = has_bounds.then(|| ColumnIndexBuilder::new(self.descr.physical_type()));
+        self.offsets = OffsetIndexBuilder::new();
+        empty(&mut self.head);
+        let pages = std::mem::replace(&mut self.pages, TrackedWrite::new(Vec::new()));
+        let mut pages = pages.into_inner().unwrap_or_default();
+        empty(&mut pages);
+        self.pages = TrackedWrite::new(pages);
+        self.encodings.clear();
+        self.encodings.push(Encoding::RLE);
+        self.uncompressed_bytes = 0;
+        self.level_count = 0;
+        self.row_count = 0;
+        self.null_count = 0;
+        self.text_bytes = None;
+        empty(&mut self.page);
     }
 
     pub(super) fn null_count(&self) -> u64 {
@@ -140,7 +215,10 @@ impl Chunk {
         buffer.extend_from_slice(page.repetition_levels);
         buffer.extend_from_slice(page.definition_levels);
         let level_bytes = buffer.len();
-        let compressed = codecs.compress(self.compression, page.values)?;
+        let compressed = match self.is_twin {
+            true => codecs.compress_twin(self.compression, page.values)?,
+            false => codecs.compress(self.compression, page.values)?,
+        };
         let is_compressed = compressed.len() < page.values.len();
         buffer.extend_from_slice(if is_compressed {
             compressed
@@ -185,14 +263,13 @@ impl Chunk {
 
     /// The chunk with its dictionary, if it has one, and its entry in the footer.
     pub(super) fn close(
-        mut self,
+        &mut self,
         dictionary: Option<&Dictionary>,
         statistics: Option<Statistics>,
         bloom_filter: Option<Sbbf>,
         codecs: &mut Codecs,
-    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+    ) -> Result<(ChunkBytes<'_>, ColumnCloseResult), ParquetError> {
         let mut dictionary_bytes = 0;
-        let mut bytes = Vec::new();
         if let Some(dictionary) = dictionary {
             let page = Page::DictionaryPage {
                 buf: Bytes::copy_from_slice(codecs.compress(self.compression, dictionary.page())?),
@@ -201,20 +278,23 @@ impl Chunk {
                 is_sorted: false,
             };
             let page = CompressedPage::new(page, dictionary.page().len());
-            let mut sink = TrackedWrite::new(bytes);
+            let mut sink = TrackedWrite::new(std::mem::take(&mut self.head));
             let written = SerializedPageWriter::new(&mut sink).write_page(page)?;
+            self.head = sink.into_inner()?;
             dictionary_bytes = written.compressed_size;
             self.uncompressed_bytes += written.uncompressed_size;
             if !self.encodings.contains(&Encoding::PLAIN) {
                 self.encodings.push(Encoding::PLAIN);
             }
-            bytes = sink.into_inner()?;
         }
         self.pages.flush()?;
-        bytes.extend_from_slice(self.pages.inner());
-        let mut metadata = ColumnChunkMetaData::builder(self.descr)
+        let bytes = ChunkBytes {
+            head: &self.head,
+            pages: self.pages.inner(),
+        };
+        let mut metadata = ColumnChunkMetaData::builder(Arc::clone(&self.descr))
             .set_compression(self.compression)
-            .set_encodings(self.encodings)
+            .set_encodings(self.encodings.clone())
             .set_total_compressed_size(bytes.len() as i64)
             .set_total_uncompressed_size(self.uncompressed_bytes as i64)
             .set_num_values(self.level_count as i64)
@@ -223,15 +303,17 @@ impl Chunk {
         if let Some(statistics) = statistics {
             metadata = metadata.set_statistics(statistics);
         }
+        let offsets = std::mem::replace(&mut self.offsets, OffsetIndexBuilder::new());
+        let index = self.index.take();
         let close = ColumnCloseResult {
-            bytes_written: bytes.len() as u64,
+            bytes_written: bytes.len(),
             rows_written: self.row_count as u64,
             metadata: metadata.build()?,
             bloom_filter,
-            column_index: self.index.map(ColumnIndexBuilder::build).transpose()?,
-            offset_index: Some(self.offsets.build()),
+            column_index: index.map(ColumnIndexBuilder::build).transpose()?,
+            offset_index: Some(offsets.build()),
         };
         let close = close.update_dictionary_location(dictionary_bytes)?;
-        Ok((bytes.into(), close))
+        Ok((bytes, close))
     }
 }

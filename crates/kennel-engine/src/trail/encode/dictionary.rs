@@ -2,6 +2,8 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use super::empty;
+
 /// Texts in the order in which they first came.
 pub(super) struct Dictionary {
     /// As a dictionary page holds them: the length of each in four bytes, then the text.
@@ -34,6 +36,18 @@ impl Dictionary {
         }
     }
 
+    /// Forgets all texts, and keeps what memory another column of this kind needs.
+    pub(super) fn clear(&mut self) {
+        const KEPT_ENTRIES: usize = 8 << 10;
+        empty(&mut self.page);
+        empty(&mut self.places);
+        self.last = 0;
+        match self.table.len() <= KEPT_ENTRIES {
+            true => self.table.fill(0),
+            false => self.table = vec![0; 64],
+        }
+    }
+
     /// How many texts there are.
     pub(super) fn len(&self) -> usize {
         self.places.len()
@@ -50,10 +64,17 @@ impl Dictionary {
         &self.page[start as usize..end as usize]
     }
 
+    /// Bytes of the text of a number.
+    #[inline]
+    pub(super) fn length(&self, number: u32) -> usize {
+        let (start, end) = self.places[number as usize];
+        (end - start) as usize
+    }
+
     /// The number of a text, which is a new one if there was none.
     #[inline]
     pub(super) fn number(&mut self, text: &[u8]) -> u32 {
-        if !self.places.is_empty() && self.text(self.last) == text {
+        if !self.places.is_empty() && is_same(self.text(self.last), text) {
             return self.last;
         }
         self.last = self.look_up(text);
@@ -71,7 +92,7 @@ impl Dictionary {
             }
             if (entry >> 32) as u32 == hash {
                 let number = entry as u32 - 1;
-                if self.text(number) == text {
+                if is_same(self.text(number), text) {
                     return number;
                 }
             }
@@ -105,15 +126,61 @@ impl Dictionary {
     #[inline]
     fn hash(&self, text: &[u8]) -> u32 {
         let mut hash = self.seed[0] ^ text.len() as u64;
-        let (words, rest) = text.as_chunks::<8>();
-        for word in words {
-            hash = fold(hash ^ u64::from_le_bytes(*word), self.seed[1]);
+        let (pairs, rest) = text.as_chunks::<16>();
+        for pair in pairs {
+            let [first, second] = halves(pair);
+            hash = fold(hash ^ first, self.seed[1] ^ second);
         }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        hash = fold(hash ^ u64::from_le_bytes(last), self.seed[1]);
+        // Of a text that is long enough the last word, whether or not a part of it was taken before.
+        let (first, second) = match (text.last_chunk::<16>(), rest.first_chunk::<8>()) {
+            _ if rest.is_empty() => (0, 0),
+            (Some(last), _) => halves(last).into(),
+            (None, Some(first)) => (u64::from_le_bytes(*first), last_word(rest)),
+            (None, None) => (short_word(rest), 0),
+        };
+        hash = fold(hash ^ first, self.seed[1] ^ second);
         (hash >> 32) as u32 ^ hash as u32
     }
+}
+
+fn halves(pair: &[u8; 16]) -> [u64; 2] {
+    let pair = u128::from_le_bytes(*pair);
+    [pair as u64, (pair >> 64) as u64]
+}
+
+/// The last eight bytes of a text that has them.
+fn last_word(text: &[u8]) -> u64 {
+    text.last_chunk().copied().map_or(0, u64::from_le_bytes)
+}
+
+/// A text of less than eight bytes; with its length, it can be told from it.
+fn short_word(text: &[u8]) -> u64 {
+    match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        _ => text
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
+}
+
+/// Whether two texts are equal. Most are short: calling for each a function that is made for long ones is half of the work.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    const LONG: usize = 64;
+    if a.len() != b.len() {
+        return false;
+    }
+    if a.len() >= LONG {
+        return a == b;
+    }
+    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    a_words.iter().zip(b_words).all(|(a, b)| a == b)
+        && match a_words.is_empty() {
+            true => short_word(a_rest) == short_word(b_rest),
+            false => last_word(a) == last_word(b),
+        }
 }
 
 fn entry(hash: u32, number: u32) -> u64 {
@@ -134,7 +201,7 @@ mod tests {
     #[test]
     fn texts_keep_their_numbers_and_come_back() {
         let mut dictionary = Dictionary::new();
-        let texts = (0..5_000).map(|n| format!("{}-{n}", "x".repeat(n % 19)));
+        let texts = (0..5_000).map(|n| format!("{}-{n}", "x".repeat(n % 79)));
         let texts = texts.chain([String::new()]).collect::<Vec<_>>();
         for _ in 0..2 {
             for (number, text) in (0..).zip(&texts) {
@@ -150,5 +217,23 @@ mod tests {
             page.extend(text.as_bytes());
         }
         assert_eq!(dictionary.page(), page);
+    }
+
+    #[test]
+    fn texts_that_differ_in_one_byte_are_different() {
+        for length in 0..100 {
+            let text = vec![b'a'; length];
+            let mut dictionary = Dictionary::new();
+            assert_eq!(dictionary.number(&text), 0);
+            for at in 0..length {
+                let mut other = text.clone();
+                other[at] = b'b';
+                assert!(!is_same(&text, &other), "{length} {at}");
+                assert_eq!(dictionary.number(&other), 1 + at as u32);
+            }
+            assert!(is_same(&text, &vec![b'a'; length]));
+            assert!(!is_same(&text, &vec![b'a'; length + 1]));
+            assert_eq!(dictionary.number(&text), 0);
+        }
     }
 }

@@ -1,8 +1,5 @@
 //! One column that holds values: texts, numbers or flags, a page at a time.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use datafusion::parquet::{
     basic::{Compression, Encoding},
     bloom_filter::Sbbf,
@@ -15,10 +12,10 @@ use datafusion::parquet::{
 
 use super::{
     bounds::{cut_greatest, cut_least},
-    chunk::{Chunk, Codecs, DataPage},
+    chunk::{Chunk, ChunkBytes, Codecs, DataPage},
     delta,
     dictionary::Dictionary,
-    hybrid,
+    empty, hybrid,
 };
 use crate::trail::options::{BLOOM_ERRORS, LONGEST_BOUND, LONGEST_PAGE_BOUND};
 
@@ -31,6 +28,8 @@ pub(crate) struct LeafSettings {
     pub(crate) has_bounds: bool,
     /// So many different values a Bloom filter is made for.
     pub(crate) bloom_values: Option<u64>,
+    /// Its pages are mostly those of another column.
+    pub(crate) is_twin: bool,
 }
 
 /// The levels of a page: which rows have a value, and how deep those end that have none.
@@ -172,21 +171,16 @@ pub(super) struct TextLeaf {
 }
 
 impl TextLeaf {
-    pub(super) fn try_new(
-        descr: ColumnDescPtr,
-        settings: &LeafSettings,
-    ) -> Result<Self, ParquetError> {
-        let bloom = settings
-            .bloom_values
-            .map(|count| Sbbf::new_with_ndv_fpp(count, BLOOM_ERRORS));
-        Ok(Self {
+    /// Before [`Self::begin`].
+    pub(super) fn new(descr: ColumnDescPtr) -> Self {
+        Self {
             greatest_level: u8::try_from(descr.max_def_level()).unwrap_or(u8::MAX),
             present: match descr.max_rep_level() {
                 0 => Present::Rows(Vec::new()),
                 _ => Present::Entries(Vec::new()),
             },
-            chunk: Chunk::new(descr, settings.compression, settings.has_bounds),
-            dictionary: settings.dictionary_bytes.map(|_| Dictionary::new()),
+            chunk: Chunk::new(descr),
+            dictionary: None,
             is_full: false,
             value_count: 0,
             numbers: Vec::new(),
@@ -197,20 +191,79 @@ impl TextLeaf {
             page: 1,
             page_bounds: TextBounds::default(),
             bounds: TextBounds::default(),
-            bloom: bloom.transpose()?,
+            bloom: None,
             encoded: Encoded::default(),
             values: Vec::new(),
-            settings: settings.clone(),
-        })
+            settings: LeafSettings {
+                compression: Compression::UNCOMPRESSED,
+                dictionary_bytes: None,
+                has_bounds: false,
+                bloom_values: None,
+                is_twin: false,
+            },
+        }
     }
 
-    /// Appends the text of a row.
+    /// Makes ready for a row group.
+    pub(super) fn begin(&mut self, settings: &LeafSettings) -> Result<(), ParquetError> {
+        self.settings.clone_from(settings);
+        self.begin_again()
+    }
+
+    /// Makes ready for another one of the same file.
+    pub(super) fn begin_again(&mut self) -> Result<(), ParquetError> {
+        let LeafSettings {
+            compression,
+            dictionary_bytes,
+            has_bounds,
+            bloom_values,
+            is_twin,
+        } = self.settings;
+        let bloom = bloom_values.map(|count| Sbbf::new_with_ndv_fpp(count, BLOOM_ERRORS));
+        self.bloom = bloom.transpose()?;
+        self.chunk.begin(compression, has_bounds, is_twin);
+        match (&mut self.dictionary, dictionary_bytes) {
+            (dictionary, None) => *dictionary = None,
+            (Some(dictionary), Some(_)) => dictionary.clear(),
+            (dictionary, Some(_)) => *dictionary = Some(Dictionary::new()),
+        }
+        self.present.clear();
+        empty(&mut self.numbers);
+        empty(&mut self.plain);
+        empty(&mut self.seen);
+        empty(&mut self.values);
+        self.is_full = false;
+        self.value_count = 0;
+        self.plain_count = 0;
+        self.text_bytes = 0;
+        self.page = 1;
+        self.page_bounds = TextBounds::default();
+        self.bounds = TextBounds::default();
+        Ok(())
+    }
+
+    /// Appends the text of a row; its number in this row group, if it has one.
     #[inline]
-    pub(super) fn push(&mut self, row: u16, text: &str) {
+    pub(super) fn push(&mut self, row: u16, text: &str) -> Option<u32> {
         if let Present::Rows(rows) = &mut self.present {
             rows.push(row);
         }
-        self.append(text.as_bytes());
+        self.append(text.as_bytes())
+    }
+
+    /// Appends a text that [`Self::push`] gave a number in this row group.
+    #[inline]
+    pub(super) fn push_number(&mut self, row: u16, number: u32) {
+        if let Present::Rows(rows) = &mut self.present {
+            rows.push(row);
+        }
+        if !self.is_full {
+            self.append_number(number);
+        } else if let Some(dictionary) = self.dictionary.take() {
+            // The page before was the last one with numbers.
+            self.append_plain(dictionary.text(number));
+            self.dictionary = Some(dictionary);
+        }
     }
 
     /// Appends an entry of a list; without a text, it is there down to a level.
@@ -224,38 +277,53 @@ impl TextLeaf {
     }
 
     #[inline]
-    fn append(&mut self, text: &[u8]) {
-        self.text_bytes += text.len();
+    fn append(&mut self, text: &[u8]) -> Option<u32> {
         match &mut self.dictionary {
             Some(dictionary) if !self.is_full => {
                 let number = dictionary.number(text);
-                self.numbers.push(number);
-                if !self.settings.has_bounds && self.bloom.is_none() {
-                    return;
-                }
-                if number as usize >= self.seen.len() {
-                    self.seen.push(0);
-                    if let Some(bloom) = &mut self.bloom {
-                        bloom.insert(text);
-                    }
-                }
-                let seen = &mut self.seen[number as usize];
-                if std::mem::replace(seen, self.page) != self.page {
-                    self.page_bounds.widen(text);
-                }
+                self.append_number(number);
+                Some(number)
             }
             _ => {
-                self.plain_count += 1;
-                self.plain
-                    .extend_from_slice(&(text.len() as u32).to_le_bytes());
-                self.plain.extend_from_slice(text);
-                if self.settings.has_bounds {
-                    self.page_bounds.widen(text);
-                }
-                if let Some(bloom) = &mut self.bloom {
-                    bloom.insert(text);
-                }
+                self.append_plain(text);
+                None
             }
+        }
+    }
+
+    #[inline]
+    fn append_number(&mut self, number: u32) {
+        let Some(dictionary) = &self.dictionary else {
+            return;
+        };
+        self.numbers.push(number);
+        self.text_bytes += dictionary.length(number);
+        if !self.settings.has_bounds && self.bloom.is_none() {
+            return;
+        }
+        if number as usize >= self.seen.len() {
+            self.seen.push(0);
+            if let Some(bloom) = &mut self.bloom {
+                bloom.insert(dictionary.text(number));
+            }
+        }
+        let seen = &mut self.seen[number as usize];
+        if std::mem::replace(seen, self.page) != self.page {
+            self.page_bounds.widen(dictionary.text(number));
+        }
+    }
+
+    fn append_plain(&mut self, text: &[u8]) {
+        self.text_bytes += text.len();
+        self.plain_count += 1;
+        self.plain
+            .extend_from_slice(&(text.len() as u32).to_le_bytes());
+        self.plain.extend_from_slice(text);
+        if self.settings.has_bounds {
+            self.page_bounds.widen(text);
+        }
+        if let Some(bloom) = &mut self.bloom {
+            bloom.insert(text);
         }
     }
 
@@ -316,16 +384,14 @@ impl TextLeaf {
         self.chunk.size_bytes() + dictionary
     }
 
-    /// The chunk; the leaf begins another one then.
+    /// The chunk; [`Self::begin_again`] makes ready for another one then.
     pub(super) fn close(
         &mut self,
         codecs: &mut Codecs,
-    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
-        let next = Self::try_new(Arc::clone(self.chunk.descr()), &self.settings)?;
-        let done = std::mem::replace(self, next);
-        let statistics = done.settings.has_bounds.then(|| {
-            let nulls = Some(done.chunk.null_count());
-            match &done.bounds.0 {
+    ) -> Result<(ChunkBytes<'_>, ColumnCloseResult), ParquetError> {
+        let statistics = self.settings.has_bounds.then(|| {
+            let nulls = Some(self.chunk.null_count());
+            match &self.bounds.0 {
                 None => ValueStatistics::<ByteArray>::new(None, None, None, nulls, false).into(),
                 Some((least, greatest)) => {
                     let (least, is_least) = cut_least(least, LONGEST_BOUND);
@@ -344,12 +410,12 @@ impl TextLeaf {
                 }
             }
         });
-        let bloom = done.bloom.map(|mut bloom| {
+        let bloom = self.bloom.take().map(|mut bloom| {
             bloom.fold_to_target_fpp(BLOOM_ERRORS);
             bloom
         });
-        done.chunk
-            .close(done.dictionary.as_ref(), statistics, bloom, codecs)
+        self.chunk
+            .close(self.dictionary.as_ref(), statistics, bloom, codecs)
     }
 }
 
@@ -366,11 +432,11 @@ pub(super) struct NumberLeaf {
 }
 
 impl NumberLeaf {
-    /// Flags are numbers 0 and 1.
-    pub(super) fn new(descr: ColumnDescPtr, compression: Compression, is_flag: bool) -> Self {
+    /// Before [`Self::begin`]. Flags are numbers 0 and 1.
+    pub(super) fn new(descr: ColumnDescPtr, is_flag: bool) -> Self {
         Self {
-            chunk: Chunk::new(descr, compression, true),
-            compression,
+            chunk: Chunk::new(descr),
+            compression: Compression::UNCOMPRESSED,
             is_flag,
             present: Present::Rows(Vec::new()),
             values: Vec::new(),
@@ -378,6 +444,21 @@ impl NumberLeaf {
             encoded: Encoded::default(),
             bytes: Vec::new(),
         }
+    }
+
+    /// Makes ready for a row group.
+    pub(super) fn begin(&mut self, compression: Compression) {
+        self.compression = compression;
+        self.begin_again();
+    }
+
+    /// Makes ready for another one of the same file.
+    pub(super) fn begin_again(&mut self) {
+        self.chunk.begin(self.compression, true, false);
+        self.present.clear();
+        empty(&mut self.values);
+        empty(&mut self.bytes);
+        self.bounds = None;
     }
 
     #[inline]
@@ -442,16 +523,14 @@ impl NumberLeaf {
         self.chunk.size_bytes()
     }
 
-    /// The chunk; the leaf begins another one then.
+    /// The chunk; [`Self::begin_again`] makes ready for another one then.
     pub(super) fn close(
         &mut self,
         codecs: &mut Codecs,
-    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
-        let descr = Arc::clone(self.chunk.descr());
-        let done = std::mem::replace(self, Self::new(descr, self.compression, self.is_flag));
-        let nulls = Some(done.chunk.null_count());
-        let (least, greatest) = done.bounds.unzip();
-        let statistics: Statistics = match done.is_flag {
+    ) -> Result<(ChunkBytes<'_>, ColumnCloseResult), ParquetError> {
+        let nulls = Some(self.chunk.null_count());
+        let (least, greatest) = self.bounds.unzip();
+        let statistics: Statistics = match self.is_flag {
             true => {
                 let flag = |value: Option<i64>| value.map(|value| value != 0);
                 ValueStatistics::new(flag(least), flag(greatest), None, nulls, false).into()
@@ -460,6 +539,6 @@ impl NumberLeaf {
                 .with_backwards_compatible_min_max(true)
                 .into(),
         };
-        done.chunk.close(None, Some(statistics), None, codecs)
+        self.chunk.close(None, Some(statistics), None, codecs)
     }
 }

@@ -7,14 +7,25 @@
 mod bounds;
 mod chunk;
 mod delta;
+mod derived;
 mod dictionary;
+mod extra;
 mod hybrid;
 mod leaf;
 mod rows;
+mod spare;
 
 pub(super) use chunk::Codecs;
 pub(super) use leaf::LeafSettings;
-pub(super) use rows::{EventColumns, RowFacts};
+pub(super) use rows::{BLOCK_ROWS, EventColumns, NewRow, RowFacts};
+pub use spare::SpareColumns;
+
+/// Makes a buffer ready to be used again, unless it became unusually large.
+fn empty<T>(buffer: &mut Vec<T>) {
+    const KEPT_BYTES: usize = 4 << 20;
+    buffer.clear();
+    buffer.shrink_to(KEPT_BYTES / size_of::<T>().max(1));
+}
 
 /// Appends a number, seven bits a byte, lowest first.
 fn varint(mut number: u64, out: &mut Vec<u8>) {

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::trail::{
     CompactionOutcome, CompactionPlan, TrailFileError, TrailWriteOptions, compact,
-    compact::compact_with_fan_in, plan_compaction, settle,
+    compact::{compact_with_fan_in, stays_alone},
+    plan_compaction, settle,
 };
 
 impl TestTables {
@@ -130,6 +131,29 @@ fn a_new_file_stays_unless_another_file_holds_an_event_of_it() {
 
     let none = settle(new, &visible, &tables.root, &TrailWriteOptions::default()).unwrap();
     assert_eq!(ids(&none.rewrite), [2, 3, 4, 5]);
+}
+
+#[test]
+fn a_file_that_nothing_is_merged_with_stays_unless_a_reference_holds_an_event_of_it() {
+    let tables = TestTables::new();
+    let event = |time, id: &str, key| row(Some(time), id, "111122223333", key, 0);
+    let own = [event(1, "a", "k"), event(1, "a", "l"), event(3, "c", "k")];
+    let new = tables.run(1, &own);
+    let near = tables.run(2, &[event(2, "b", "m"), event(3, "d", "m")]);
+    let twin = tables.run(3, &[event(3, "c", "n")]);
+    let stays = |rewrite: &[&TrailTableFile], reference: &[&TrailTableFile]| {
+        let files = |files: &[&TrailTableFile]| files.iter().copied().cloned().collect();
+        let plan = CompactionPlan {
+            rewrite: files(rewrite),
+            reference: files(reference),
+        };
+        stays_alone(&plan, &tables.root).unwrap()
+    };
+    assert_eq!(stays(&[&new], &[]), Some(1));
+    assert_eq!(stays(&[&new], &[&near]), Some(1));
+    assert_eq!(stays(&[&new], &[&near, &twin]), None);
+    assert_eq!(stays(&[&new, &near], &[]), None);
+    assert_eq!(stays(&[], &[&near]), None);
 }
 
 #[test]
@@ -340,13 +364,18 @@ proptest! {
                 plan.reference = rest.into_iter().map(|(_, file)| file.clone()).collect();
             }
             plan.reference.extend(settled.stay.iter().cloned());
-            let outcome =
-                compact_with_fan_in(&plan, &tables.root, &tables.stage, &options, fan_in).unwrap();
-            visible.retain(|file| !outcome.replaced_ids.contains(&file.id));
             visible.extend(settled.stay);
-            for file in &outcome.new_files {
-                next_id += 1;
-                visible.push(file.named(next_id));
+            if stays_alone(&plan, &tables.root).unwrap().is_some() {
+                visible.extend(new);
+            } else {
+                let outcome =
+                    compact_with_fan_in(&plan, &tables.root, &tables.stage, &options, fan_in)
+                        .unwrap();
+                visible.retain(|file| !outcome.replaced_ids.contains(&file.id));
+                for file in &outcome.new_files {
+                    next_id += 1;
+                    visible.push(file.named(next_id));
+                }
             }
             let mut found = vec![];
             for file in &visible {

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::trail::{
-    HeldRecords, TrailWriteOptions,
+    HeldRecords, SpareColumns, TrailWriteOptions,
     decode::{DecodeLimits, Decoder, ObjectOrigin},
-    files::write_held,
+    files::{EventFile, write_held},
+    held::Scratch,
 };
 use kennel_cache::TrailTable;
 
@@ -43,8 +44,16 @@ fn hold(held: &mut HeldRecords, key: &str, records: &[Sent<'_>]) {
 }
 
 fn write(held: &HeldRecords, tables: &TestTables) -> Vec<NewTrailFile> {
+    write_with(held, tables, &mut SpareColumns::default())
+}
+
+fn write_with(
+    held: &HeldRecords,
+    tables: &TestTables,
+    columns: &mut SpareColumns,
+) -> Vec<NewTrailFile> {
     let options = TrailWriteOptions::default();
-    write_held(held, &tables.stage, &options).unwrap()
+    write_held(held, &tables.stage, &options, columns).unwrap()
 }
 
 /// Second, id, account, key, index and flag of all rows.
@@ -164,17 +173,35 @@ fn the_same_records_make_the_same_file_in_whatever_order_objects_came() {
     let records = records.collect::<Vec<_>>();
     let mut objects = records.chunks(700).enumerate().collect::<Vec<_>>();
     let mut held = HeldRecords::default();
-    let mut written = || {
+    let mut columns = SpareColumns::default();
+    let mut written = |columns: &mut SpareColumns| {
         // Used again: nothing of the rows before is left.
         held.clear();
         for (number, records) in &objects {
             hold(&mut held, &format!("key{number:02}"), records);
         }
         objects.reverse();
-        write(&held, &tables)
+        write_with(&held, &tables, columns)
     };
-    let first = written();
-    assert_eq!(written(), first);
+    let first = written(&mut columns);
+    assert_eq!(written(&mut columns), first);
+    // Not by the columns of files that were written otherwise, or given up, in between.
+    let run = TrailWriteOptions {
+        row_group_rows: 500,
+        ..TrailWriteOptions::run()
+    };
+    let run = write_held(&held, &tables.stage, &run, &mut columns).unwrap();
+    assert_ne!(run, first);
+    let options = TrailWriteOptions::default();
+    let mut given_up = EventFile::create(Vec::new(), &options, 9_000, &mut columns).unwrap();
+    let mut scratch = Scratch::new();
+    for row in 0..6_000 {
+        given_up
+            .append(&held, &[(row, false)], &mut scratch)
+            .unwrap();
+    }
+    drop(given_up);
+    assert_eq!(write_with(&held, &tables, &mut columns), first);
     assert_eq!(first.iter().map(|file| file.row_count).sum::<u64>(), 9_000);
 }
 

@@ -11,7 +11,7 @@ use datafusion::arrow::{
 };
 
 use super::escaped;
-use crate::{output::value, text::grouped};
+use crate::{output::cells::Cells, text::grouped};
 
 /// Columns that are worth a picture, by name, with what they are called in its title.
 const DIMENSIONS: [(&str, &str); 7] = [
@@ -33,6 +33,8 @@ const MEASURES: [&str; 5] = [
 ];
 /// Different values that are counted; with more there is no picture.
 const MOST_VALUES: usize = 5_000;
+/// Values that are looked through before they are looked up.
+const MOST_RECENT: usize = 8;
 /// Bars of a chart; the last may stand for many.
 const MOST_BARS: usize = 12;
 /// Bars of a chart over time, which keeps its newest.
@@ -41,12 +43,13 @@ const MOST_MOMENTS: usize = 60;
 const FEWEST_ROWS: u64 = 4;
 
 /// What is counted while rows pass.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Charts {
     charts: Vec<Chart>,
     measure: Option<(usize, String)>,
 }
 
+#[derive(Clone)]
 struct Chart {
     column: usize,
     title: &'static str,
@@ -115,29 +118,43 @@ impl Charts {
     }
 }
 
+fn add(counts: &mut HashMap<String, u64>, recent: &mut Vec<(String, u64)>) {
+    for (value, amount) in recent.drain(..) {
+        let count = counts.entry(value).or_default();
+        *count = count.saturating_add(amount);
+    }
+}
+
 impl Chart {
     fn count(&mut self, column: &ArrayRef, amounts: Option<&ArrayRef>) {
         let Some(counts) = &mut self.counts else {
             return;
         };
         let amounts = amounts.map(|amounts| amounts.as_primitive::<Int64Type>());
+        let cells = Cells::of(column.as_ref());
+        // Values follow each other in runs, or are few: most are among those met last.
+        let mut recent: Vec<(String, u64)> = Vec::with_capacity(MOST_RECENT);
         let mut text = String::new();
         for row in 0..column.len() {
             text.clear();
-            if !value::write_text(column, row, &mut text) {
+            if !cells.get(row).write_text(&mut text) {
                 text.push_str("null");
             }
             let amount = amounts.map_or(1, |amounts| match amounts.is_null(row) {
                 true => 0,
                 false => u64::try_from(amounts.value(row)).unwrap_or_default(),
             });
-            match counts.get_mut(&text) {
-                Some(count) => *count = count.saturating_add(amount),
+            match recent.iter_mut().find(|(value, _)| *value == text) {
+                Some((_, count)) => *count = count.saturating_add(amount),
                 None => {
-                    counts.insert(text.clone(), amount);
+                    if recent.len() == MOST_RECENT {
+                        add(counts, &mut recent);
+                    }
+                    recent.push((text.clone(), amount));
                 }
             }
         }
+        add(counts, &mut recent);
         if counts.len() > MOST_VALUES {
             self.counts = None;
         }

@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
 
 use self::chart::Charts;
-use super::{About, Document, report::Report, value};
+use super::{About, Document, cells::Cells, report::Report, value};
 use crate::text::{counted, grouped, visible};
 
 const STYLE: &str = include_str!("page.css");
@@ -47,6 +47,7 @@ pub(crate) struct HtmlDocument {
 }
 
 /// One result of a page.
+#[derive(Clone)]
 struct Section {
     about: About,
     columns: Vec<Column>,
@@ -61,6 +62,7 @@ struct Section {
     rows: Range<u64>,
 }
 
+#[derive(Clone)]
 struct Column {
     name: String,
     kind: Kind,
@@ -139,6 +141,17 @@ impl HtmlDocument {
         });
     }
 
+    /// A result of a report that has the rows of an earlier one.
+    pub(crate) fn repeat_in_report(&mut self, first: usize, about: &About) {
+        if let Some(first) = self.sections.get(first) {
+            let section = Section {
+                about: about.clone(),
+                ..first.clone()
+            };
+            self.sections.push(section);
+        }
+    }
+
     /// Rows, with what became of each (`new`, `changed`, nothing) where the result has marks.
     pub(crate) fn marked(&mut self, batch: &RecordBatch, marks: &[&str]) -> io::Result<()> {
         let Some(section) = self.sections.last_mut() else {
@@ -155,6 +168,7 @@ impl HtmlDocument {
         section.shown_count += shown as u64;
         let mut lines = String::new();
         let mut cell = String::new();
+        let cells = Cells::all(batch);
         for row in 0..shown {
             let mark = marks.get(row).copied().unwrap_or_default();
             let columns = match section.has_marks {
@@ -171,9 +185,9 @@ impl HtmlDocument {
                 let _infallible =
                     write!(lines, "<td class=\"short\">{}</td>", report::mark_of(mark));
             }
-            for (column, array) in columns.iter().zip(batch.columns()) {
+            for (column, cells) in columns.iter().zip(&cells) {
                 cell.clear();
-                let is_null = !value::write_text(array, row, &mut cell);
+                let is_null = !cells.get(row).write_text(&mut cell);
                 push_cell(&cell, is_null, column.kind, &mut lines);
             }
             lines.push_str("</tr>\n");

@@ -342,3 +342,15 @@ fn a_slice_shows_its_own_rows() {
     )));
     assert!(!is_number(&DataType::Utf8View));
 }
+
+#[test]
+fn texts_are_escaped_as_serde_json_does() {
+    let all = (0..=0x2ff_u32)
+        .filter_map(char::from_u32)
+        .collect::<String>();
+    for text in [all.as_str(), "", "plain", "\"", "\\", "é\u{1}", "ends\n"] {
+        let mut ours = String::new();
+        push_json_string(text, &mut ours);
+        assert_eq!(ours, serde_json::to_string(text).unwrap());
+    }
+}

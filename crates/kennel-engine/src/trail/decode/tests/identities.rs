@@ -259,3 +259,48 @@ fn services_and_tls_versions_are_named_alike() {
     assert_eq!(tls("TLSv1.2"), "TLSv1.2");
     assert_eq!(tls("1.3"), "TLSv1.3");
 }
+
+#[test]
+fn what_follows_from_a_field_is_the_same_in_every_row() {
+    let issuer = |arn: &str, name: &str, account: &str| {
+        format!(
+            r#""sessionContext":{{"sessionIssuer":{{"arn":"{arn}","userName":"{name}","accountId":"{account}"}}}}"#
+        )
+    };
+    let session = r#""type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/a/s1","accountId":"111122223333""#;
+    let of_session = |issuer: &str| format!(r#""userIdentity":{{{session},{issuer}}}"#);
+    let kinds = [
+        of_session(&issuer("arn:aws:iam::111122223333:role/p/a", "a", "111122223333")),
+        // What is blank decides nothing: what follows comes from the session.
+        of_session(&issuer("", "", "")),
+        of_session(&issuer("", "a", "")),
+        of_session(&issuer("arn:aws:iam::444455556666:role/a", "", "444455556666")),
+        r#""userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/a","userName":"a"}"#.into(),
+        r#""userIdentity":{"type":"","invokedBy":"x.amazonaws.com"}"#.into(),
+        r#""userIdentity":{"invokedBy":"x.amazonaws.com"},"recipientAccountId":"444455556666""#.into(),
+        r#""recipientAccountId":"","eventCategory":"","managementEvent":true"#.into(),
+        r#""eventCategory":"Data","eventSource":"s3.amazonaws.com","tlsDetails":{"tlsVersion":"1.3"}"#.into(),
+        r#""eventCategory":"","eventSource":"s3.amazonaws.com","eventName":"GetObject","tlsDetails":{"tlsVersion":"TLSv1.3"}"#.into(),
+        r#""eventCategory":null,"tlsDetails":{"tlsVersion":""},"userIdentity":{"accessKeyId":"","sessionContext":{"sourceIdentity":"a"}}"#.into(),
+    ];
+    // Enough of them for all to have been met before, and for columns with few texts of their own to keep dictionaries.
+    let all = kinds.iter().cycle().take(kinds.len() * 20);
+    let all = all.map(|fields| record(fields)).collect::<Vec<_>>();
+    let rows = decode(format!(r#"{{"Records":[{}]}}"#, all.join(",")));
+    for (number, fields) in kinds.iter().enumerate() {
+        let alone = decode_record(fields);
+        for row in (number..all.len()).step_by(kinds.len()) {
+            for (field, column) in rows.0.schema().fields().iter().zip(rows.0.columns()) {
+                let name = field.name().as_str();
+                if name != "record_index" {
+                    let expected = alone.0.column_by_name(name).unwrap();
+                    assert_eq!(
+                        column.slice(row, 1).to_data(),
+                        expected.to_data(),
+                        "{name} of {fields}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -21,7 +21,7 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::{DecodeError, DecodeLimits, DecodeOutcome, Decoder, ObjectOrigin, TrailTable};
 use crate::trail::{
-    TrailWriteOptions,
+    SpareColumns, TrailWriteOptions,
     files::EventFile,
     held::{HeldRecords, Scratch},
     schema::event_schema,
@@ -42,9 +42,16 @@ fn origin(kind: TrailTable) -> ObjectOrigin<'static> {
 /// The rows as they came, written and read back.
 fn rows_of(held: &HeldRecords) -> RecordBatch {
     let options = TrailWriteOptions::default();
-    let mut file = EventFile::create(Vec::new(), &options, held.len() as u64).unwrap();
+    let mut columns = SpareColumns::default();
+    let row_count = held.len() as u64;
+    let mut file = EventFile::create(Vec::new(), &options, row_count, &mut columns).unwrap();
     let mut scratch = Scratch::new();
-    (0..held.len() as u32).for_each(|at| file.append(held, at, false, &mut scratch).unwrap());
+    let rows = (0..held.len() as u32).map(|at| (at, false));
+    let rows = rows.collect::<Vec<_>>();
+    let mut written = 0;
+    while written < rows.len() {
+        written += file.append(held, &rows[written..], &mut scratch).unwrap();
+    }
     let (bytes, _) = file.finish().unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
     let batches = reader.build().unwrap().map(|batch| {

@@ -57,6 +57,11 @@ fn all_members_of_a_gzip_file_are_read_and_counted() {
     let (rows, outcome) = try_decode([gzip(start), gzip(""), gzip(end)].concat()).unwrap();
     assert_eq!(rows.texts("eventname"), ["a", "b"]);
     assert_eq!(outcome.members, 3);
+    // The second member says of itself what the first does.
+    let twice = gzip(format!(r#"{{"Records":[{a}]}}"#)).repeat(2);
+    let (rows, outcome) = try_decode(twice).unwrap();
+    assert_eq!(rows.texts("eventname"), ["a", "a"]);
+    assert_eq!(outcome.members, 2);
     // Padding with zeros is no member.
     let (_, outcome) = try_decode([gzip(&text), vec![0; 512]].concat()).unwrap();
     assert_eq!(outcome.members, 1);
