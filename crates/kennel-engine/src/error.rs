@@ -17,6 +17,21 @@ pub struct SqlPlace {
     pub length: u64,
 }
 
+impl SqlPlace {
+    /// From a line and column up to another one. What goes over several lines is pointed at by its beginning.
+    pub(crate) fn of((line, column): (u64, u64), end: (u64, u64)) -> Self {
+        let length = match line == end.0 {
+            true => end.1.saturating_sub(column).max(1),
+            false => 1,
+        };
+        Self {
+            line,
+            column,
+            length,
+        }
+    }
+}
+
 /// An error of the engine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -6,6 +6,7 @@
 mod as_of;
 mod catalog;
 mod completeness;
+mod culprit;
 mod ddl;
 mod diff;
 mod error;

@@ -28,7 +28,7 @@ use crate::{
     catalog::{
         CATALOG, Catalog, DEFAULT_SCHEMA, Shared, TableStore, has_hidden, mark, table_names,
     },
-    completeness, numbers, once,
+    completeness, culprit, numbers, once,
     params::{self, Bound},
     statements::Prepared,
     time_travel,
@@ -498,15 +498,13 @@ pub(crate) async fn plan(
     params::substitute(&mut statement, bound)?;
     Box::pin(time_travel::resolve(&mut statement, context, shared, sql)).await?;
     mark(&mut statement, &|parts| has_hidden(shared, parts));
-    let parsed = ParsedStatement::Statement(Box::new(statement));
+    let parsed = ParsedStatement::Statement(Box::new(statement.clone()));
     let plan = match state.statement_to_plan(parsed).await {
         Ok(plan) => plan,
         Err(error) => {
-            return Err(EngineError::from_datafusion(
-                error,
-                sql,
-                &names_near(context, shared, sql).await,
-            ));
+            let names = names_near(context, shared, sql).await;
+            let told = Box::pin(culprit::told(error, &state, &statement, sql, &names));
+            return Err(told.await);
         }
     };
     let plan = match kept_rows {

@@ -128,6 +128,10 @@ fn dispatch(command: Command, cx: &Context) -> Result<Exit, CliError> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if matches!(command, Command::Prune(_) | Command::Cat(_)) {
         builder.worker_threads(1);
+    } else if let Ok(cores) = std::thread::available_parallelism() {
+        // A plan that multiplies rows and drops them all can keep a thread for each core and not give way: clocks and
+        // signals need one that is left.
+        builder.worker_threads(cores.get() + 1);
     }
     let runtime = builder
         .enable_all()

@@ -56,14 +56,11 @@ pub(super) fn sql_error(error: &DataFusionError, sql: &str, names: &[String]) ->
         span = span.or_else(|| diagnostic.notes.iter().find_map(|note| note.span));
     }
     let place = span
-        .map(|span| SqlPlace {
-            line: span.start.line,
-            column: span.start.column,
-            length: if span.start.line == span.end.line {
-                span.end.column.saturating_sub(span.start.column).max(1)
-            } else {
-                1
-            },
+        .map(|span| {
+            SqlPlace::of(
+                (span.start.line, span.start.column),
+                (span.end.line, span.end.column),
+            )
         })
         .or_else(|| place_in_text(&root))
         .or_else(|| place_of(function_of(&told.message)?, sql, true))

@@ -90,6 +90,38 @@ async fn a_wrong_name_points_at_its_place_and_suggests_the_nearest() {
     assert_eq!(place.line, 2);
 }
 
+/// Of what is wrong with the types of an expression, DataFusion does not know the place.
+#[tokio::test]
+async fn types_that_do_not_fit_are_pointed_at() {
+    let cache = TestCache::of(&guide(), analysis_time());
+    let engine = cache.engine();
+    for (sql, wrong) in [
+        (
+            "SELECT 1 AS one, principal_arn FROM k9.principals_latest WHERE principal_arn <> '' AND principal_name = 1",
+            "principal_name = 1",
+        ),
+        (
+            "SELECT upper(principal_name), lower('a' || 1) FROM k9.principals_latest",
+            "'a' || 1",
+        ),
+        (
+            "SELECT (SELECT count(*) FROM k9.principals_latest WHERE principal_name = 1) + 1",
+            "principal_name = 1",
+        ),
+        (
+            "SELECT * FROM (SELECT coalesce(1, 'a') AS x, 2 AS y) WHERE y > 1",
+            "coalesce(1, 'a')",
+        ),
+    ] {
+        let Err(EngineError::Sql { place, message, .. }) = query(&engine, sql).await else {
+            panic!("no SQL error: {sql}");
+        };
+        let place = place.unwrap_or_else(|| panic!("no place: {message}"));
+        let start = usize::try_from(place.column).unwrap() - 1;
+        assert_eq!(Some(start), sql.find(wrong), "{message}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_changes_the_mirror() {
     let cache = TestCache::of(&guide(), analysis_time());

@@ -157,11 +157,13 @@ fn base(has_colours: bool, completer: Box<dyn Completer + Send>) -> Reedline {
         .use_bracketed_paste(true)
 }
 
+/// How often a terminal that does not answer is asked again, two seconds each.
+const MOST_TRIES: usize = 5;
+
 impl Edited {
     fn read(&mut self, prompt: &str) -> Result<Read, CliError> {
         let prompt = ShellPrompt(prompt.to_owned());
-        let signal = self.editor.read_line(&prompt);
-        let read = match signal.map_err(|e| cannot_read(&e))? {
+        let read = match patiently(|| self.editor.read_line(&prompt))? {
             Signal::Success(text) => Read::Text(text),
             Signal::CtrlD => Read::End,
             Signal::ExternalBreak(_) if self.watch.is_over() => Read::Terminated,
@@ -182,12 +184,23 @@ impl Edited {
             .with_highlighter(Box::new(Uncoloured))
             .with_break_signal(Arc::clone(&self.watch.leave_editor));
         let prompt = ShellPrompt(question.to_owned());
-        Ok(
-            match editor.read_line(&prompt).map_err(|e| cannot_read(&e))? {
-                Signal::Success(text) => Some(text),
-                _ => None,
-            },
-        )
+        Ok(match patiently(|| editor.read_line(&prompt))? {
+            Signal::Success(text) => Some(text),
+            _ => None,
+        })
+    }
+}
+
+/// A slow terminal takes longer than the editor waits to say where the cursor stands: it is asked again. What was
+/// typed meanwhile is kept.
+fn patiently(mut read: impl FnMut() -> io::Result<Signal>) -> Result<Signal, CliError> {
+    let is_slow = |error: &io::Error| error.to_string().contains("cursor position");
+    let mut tries = 0;
+    loop {
+        match read() {
+            Err(error) if is_slow(&error) && tries < MOST_TRIES => tries += 1,
+            read => return read.map_err(|error| cannot_read(&error)),
+        }
     }
 }
 

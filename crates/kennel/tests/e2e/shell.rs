@@ -226,7 +226,9 @@ fn what_is_larger_than_the_screen_goes_to_the_pager() {
         .ends_with("kennel>");
     assert!(!pty.screen().contains("paged: small"));
     pty.line(".pager off")
+        .sees(&["kennel> .pager off\nkennel>"])
         .line(".mode csv")
+        .sees(&["kennel> .mode csv\nkennel>"])
         .line("SELECT x AS n FROM UNNEST(sequence(101, 130)) t (x);");
     pty.sees(&["\n130\n", "30 rows, "]).ends_with("kennel>");
     assert!(!pty.screen().contains("paged:130"), "{}", pty.screen());
