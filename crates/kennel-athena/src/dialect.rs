@@ -98,7 +98,7 @@ impl Dialect for AthenaDialect {
         true
     }
 
-    /// `row.* AS (a, b)`, whose names [`tokens`](crate::tokens) has made one.
+    /// `row.* AS (a, b)`, whose names the reading of tokens has made one.
     fn supports_select_wildcard_with_alias(&self) -> bool {
         true
     }
