@@ -373,3 +373,33 @@ impl reedline::Highlighter for Uncoloured {
         styled
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of the editor's terminal library, which has no kind of its own for them.
+    fn slow() -> io::Error {
+        io::Error::other("The cursor position could not be read within a normal duration")
+    }
+
+    #[test]
+    fn a_slow_terminal_is_asked_again_and_a_lost_one_is_not() {
+        let mut answers = vec![Ok(Signal::CtrlD), Err(slow()), Err(slow())];
+        let read = patiently(|| answers.pop().unwrap());
+        assert!(matches!(read, Ok(Signal::CtrlD)) && answers.is_empty());
+
+        let mut tries = 0;
+        let mut count = |error: fn() -> io::Error| {
+            tries = 0;
+            let read = patiently(|| {
+                tries += 1;
+                Err(error())
+            });
+            assert!(read.is_err());
+            tries
+        };
+        assert_eq!(count(slow), MOST_TRIES + 1);
+        assert_eq!(count(|| io::ErrorKind::BrokenPipe.into()), 1);
+    }
+}
