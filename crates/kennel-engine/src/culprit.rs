@@ -1,7 +1,10 @@
 //! Where an error of planning lies that does not say so itself. DataFusion's expressions know no places, but those of the
 //! statement do: the smallest of them that is refused in the same words is the culprit.
 
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 use datafusion::{
     error::DataFusionError,
@@ -17,8 +20,10 @@ use datafusion::{
 
 use crate::{EngineError, SqlPlace};
 
-/// A statement is planned anew for each expression that is looked at: a bound for long ones.
+/// A statement is planned anew for each expression that is looked at: bounds for long ones. What was found by then
+/// is an expression around the culprit.
 const MOST_PLANS: usize = 200;
+const LONGEST_SEARCH: Duration = Duration::from_millis(300);
 
 /// The error of a statement that cannot be planned, with its place. `names` are those a suggestion may come from.
 pub(crate) async fn told(
@@ -49,9 +54,10 @@ async fn find(state: &SessionState, statement: &Statement, message: &str) -> Opt
     let mut outline = Trial::new(None);
     outline.visit(&mut statement.clone());
     let mut found: Option<(usize, usize)> = None;
+    let began = Instant::now();
     for (index, node) in outline.nodes.iter().take(MOST_PLANS).enumerate() {
         // Of two that are refused alike, one in the other, the inner one; never one beside the other.
-        if found.is_some_and(|(_, depth)| node.depth <= depth) {
+        if found.is_some_and(|(_, depth)| node.depth <= depth) || began.elapsed() > LONGEST_SEARCH {
             break;
         }
         let change = match node.is_outermost {
