@@ -35,16 +35,18 @@ SELECT
   service, event_name, read_only, error_code, source_ip_address, invoked_by,
   array_min(transform(
     filter(resources, r -> r.arn = $resource
-      OR strpos(r.arn, concat($resource, '/')) = 1
-      OR strpos(r.arn, concat($resource, ':')) = 1),
+      OR starts_with(r.arn, concat($resource, '/'))
+      OR starts_with(r.arn, concat($resource, ':'))),
     r -> r.arn)) AS resource_arn,
   shared_event_id, event_id
 FROM cloudtrail.events
 WHERE (
     strpos(request_parameters, concat('"', $resource, '"')) > 0
-    OR any_match(resources, r -> r.arn = $resource
-      OR strpos(r.arn, concat($resource, '/')) = 1
-      OR strpos(r.arn, concat($resource, ':')) = 1)
+    -- The test for null lets a scan decide this, which then reads the other columns of few rows.
+    OR (resources IS NOT NULL
+        AND any_match(resources, r -> r.arn = $resource
+          OR starts_with(r.arn, concat($resource, '/'))
+          OR starts_with(r.arn, concat($resource, ':'))))
   )
   AND ($include_reads OR (read_only IS DISTINCT FROM true))
   AND ($account_id IS NULL OR account_id = $account_id)

@@ -42,19 +42,20 @@
 --
 -- Both records of a call across accounts count as one call. account_id is the role's account; account and
 -- account_id limit the rows, not the chains. Permission sets of Identity Center are roles, assumed through SAML.
-WITH RECURSIVE records AS (
+WITH RECURSIVE assumed AS (
   SELECT
-    coalesce(shared_event_id, event_id, concat(object_key, '#', CAST(record_index AS VARCHAR))) AS call_id,
+    shared_event_id,
+    event_id,
+    object_key,
+    record_index,
     event_time,
     principal_type,
     coalesce(principal_arn, identity_center_user_id, principal_name) AS caller,
     principal_account_id,
     session_name,
     source_ip_address,
-    coalesce(
-      nullif(split_part(split_part(request_parameters, '"roleArn":"', 2), '"', 1), ''),
-      CASE WHEN cardinality(resources) > 0 THEN resources[1].arn END
-    ) AS role_arn,
+    resources,
+    nullif(split_part(split_part(request_parameters, '"roleArn":"', 2), '"', 1), '') AS requested_role,
     nullif(split_part(split_part(request_parameters, '"roleSessionName":"', 2), '"', 1), '') AS role_session_name
   FROM cloudtrail.events
   WHERE service = 'sts'
@@ -64,10 +65,18 @@ WITH RECURSIVE records AS (
     AND ($since IS NULL OR event_time >= $since)
     AND ($until IS NULL OR event_time < $until)
 ),
--- Of a call across accounts both have a record; only the caller's own names the caller.
+-- What two accounts may have recorded, or does not say what was asked for.
+shared AS (
+  SELECT
+    coalesce(shared_event_id, event_id, concat(object_key, '#', CAST(record_index AS VARCHAR))) AS call_id,
+    event_time, principal_type, caller, principal_account_id, session_name, source_ip_address,
+    coalesce(requested_role, CASE WHEN cardinality(resources) > 0 THEN resources[1].arn END) AS role_arn,
+    role_session_name
+  FROM assumed
+  WHERE shared_event_id IS NOT NULL OR requested_role IS NULL
+),
 calls AS (
   SELECT
-    call_id,
     min(event_time) AS event_time,
     coalesce(max(caller), max(principal_account_id)) AS assumed_by,
     coalesce(max(CASE WHEN caller IS NOT NULL THEN principal_type END), max(principal_type)) AS assumed_by_type,
@@ -75,8 +84,14 @@ calls AS (
     max(source_ip_address) AS source_ip_address,
     max(role_arn) AS role_arn,
     max(role_session_name) AS role_session_name
-  FROM records
+  FROM shared
   GROUP BY call_id
+  UNION ALL
+  SELECT
+    event_time, coalesce(caller, principal_account_id), principal_type, session_name, source_ip_address,
+    requested_role, role_session_name
+  FROM assumed
+  WHERE shared_event_id IS NULL AND requested_role IS NOT NULL
 ),
 hops AS (
   SELECT

@@ -263,6 +263,9 @@ impl ingest::ColumnStatistics {
                 ScalarValue::TimestampMicrosecond(Some(*a), zone.clone()),
                 ScalarValue::TimestampMicrosecond(Some(*b), zone.clone()),
             )),
+            (ingest::Bounds::Flags(a, b), DataType::Boolean) => {
+                Some((ScalarValue::from(*a), ScalarValue::from(*b)))
+            }
             _ => None,
         }
     }

@@ -8,8 +8,8 @@ use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, RecordBatch},
         compute::{
-            SortColumn, SortOptions, lexsort_to_indices, max, max_string, min, min_string,
-            take_record_batch,
+            SortColumn, SortOptions, lexsort_to_indices, max, max_boolean, max_string, min,
+            min_boolean, min_string, take_record_batch,
         },
         datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType},
         error::ArrowError,
@@ -50,6 +50,8 @@ pub(crate) enum Bounds {
     Text(String, String),
     /// Of instants, in microseconds.
     Micros(i64, i64),
+    /// Of flags: with equal ones, nobody needs to read the column.
+    Flags(bool, bool),
 }
 
 impl ColumnStatistics {
@@ -69,6 +71,12 @@ impl ColumnStatistics {
                     .zip(max(instants))
                     .map(|(a, b)| Bounds::Micros(a, b))
             }
+            DataType::Boolean => {
+                let flags = array.as_boolean();
+                min_boolean(flags)
+                    .zip(max_boolean(flags))
+                    .map(|(a, b)| Bounds::Flags(a, b))
+            }
             _ => None,
         };
         if let Some(found) = found {
@@ -85,6 +93,7 @@ impl ColumnStatistics {
             (Some(Bounds::Micros(a, b)), Bounds::Micros(c, d)) => {
                 Some(Bounds::Micros(a.min(c), b.max(d)))
             }
+            (Some(Bounds::Flags(a, b)), Bounds::Flags(c, d)) => Some(Bounds::Flags(a & c, b | d)),
             (_, found) => Some(found),
         };
     }

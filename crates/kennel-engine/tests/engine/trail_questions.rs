@@ -514,6 +514,31 @@ async fn events_of_a_resource_are_found_by_arn_by_name_and_below_it() {
 }
 
 #[tokio::test]
+async fn brief_usage_counts_the_same_calls_without_where_they_came_from() {
+    let whole = ask("cloudtrail/usage", &[("principal", MACHINE_USER)]).await;
+    let brief = [("principal", MACHINE_USER), ("brief", "true")];
+    let brief = ask("cloudtrail/usage", &brief).await;
+    let calls = |result: &Result| {
+        let mut calls = std::collections::BTreeMap::<_, (u64, String)>::new();
+        let columns = ["event_name", "request_parameters", "resources", "is_denied"];
+        for row in 0..result.rows.len() {
+            let call = columns.map(|name| result.column(name)[row].to_owned());
+            let (count, last) = calls.entry(call).or_default();
+            *count += result.column("calls")[row].parse::<u64>().unwrap();
+            *last = last.clone().max(result.column("last_seen")[row].into());
+        }
+        calls
+    };
+    assert!(!whole.rows.is_empty());
+    assert_eq!(calls(&brief), calls(&whole));
+    assert!(brief.rows.len() <= whole.rows.len());
+    for name in ["source_ip_address", "event_id", "has_tls"] {
+        assert!(brief.column(name).iter().all(|value| value.is_empty()));
+        assert!(whole.column(name).iter().any(|value| !value.is_empty()));
+    }
+}
+
+#[tokio::test]
 async fn changes_are_those_that_were_made() {
     let made = ask("cloudtrail/iam-changes", &[("account_id", SECURITY)]).await;
     assert_eq!(

@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use kennel_policy::{Decision, Document, Finding};
 
-use super::{inquiry::Inquiry, observe::WindowArgs, rows::Column};
+use super::{
+    inquiry::Inquiry,
+    observe::{Detail, WindowArgs},
+    rows::Column,
+};
 use crate::{
     commands::questions::OutputArgs, context::Context, error::CliError, exit::Exit, text::grouped,
 };
@@ -54,7 +58,9 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         }
     }
     let mut inquiry = Inquiry::open(cx)?;
-    let seen = inquiry.observe(&args.principal, &args.window).await?;
+    let seen = inquiry
+        .observe(&args.principal, &args.window, Detail::Circumstances)
+        .await?;
     let replay = seen.usage.replay(&documents, |_| false);
     cx.printer.info(&format!(
         "replay: the policy allows {} of {} calls",

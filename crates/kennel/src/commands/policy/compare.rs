@@ -8,7 +8,7 @@ use kennel_policy::{Status, Usage, capabilities, fold_names, knows_service};
 
 use super::{
     inquiry::Inquiry,
-    observe::{self, Observation, WindowArgs},
+    observe::{self, Detail, Observation, WindowArgs},
     rows::Column,
 };
 use crate::{commands::questions::OutputArgs, context::Context, error::CliError, exit::Exit};
@@ -46,10 +46,12 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let mut inquiry = Inquiry::open(cx)?;
-    let seen = inquiry.observe(&args.principal, &args.window).await?;
+    let seen = inquiry
+        .observe(&args.principal, &args.window, Detail::Call)
+        .await?;
     let columns = match &args.new {
         Some(new) => {
-            let newer = inquiry.observe(new, &args.window).await?;
+            let newer = inquiry.observe(new, &args.window, Detail::Call).await?;
             warn_of_short_window(new, &newer, cx);
             identities(&seen.usage, &newer.usage, args.width)
         }

@@ -13,7 +13,7 @@ use kennel_policy::{
 
 use super::{
     inquiry::Inquiry,
-    observe::{self, Observation, WindowArgs},
+    observe::{self, Detail, Observation, WindowArgs},
 };
 use crate::{
     context::Context,
@@ -104,7 +104,9 @@ pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let mut notes = Vec::new();
     let mut all: Option<Observation> = None;
     for principal in std::iter::once(&args.principal).chain(&args.others) {
-        let (seen, told) = inquiry.observe_quietly(principal, &args.window).await?;
+        let (seen, told) = inquiry
+            .observe_quietly(principal, &args.window, Detail::Call)
+            .await?;
         notes.extend(told);
         match &mut all {
             None => all = Some(seen),

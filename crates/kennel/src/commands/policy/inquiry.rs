@@ -3,7 +3,7 @@
 use kennel_engine::Engine;
 
 use super::{
-    observe::{self, Observation, WindowArgs},
+    observe::{self, Detail, Observation, WindowArgs},
     rows::{self, Column},
 };
 use crate::{
@@ -37,8 +37,9 @@ impl<'c> Inquiry<'c> {
         &mut self,
         principal: &str,
         window: &WindowArgs,
+        detail: Detail,
     ) -> Result<Observation, CliError> {
-        let (seen, notes) = self.observe_quietly(principal, window).await?;
+        let (seen, notes) = self.observe_quietly(principal, window, detail).await?;
         for line in notes {
             self.cx.printer.info(&line);
         }
@@ -50,10 +51,13 @@ impl<'c> Inquiry<'c> {
         &mut self,
         principal: &str,
         window: &WindowArgs,
+        detail: Detail,
     ) -> Result<(Observation, Vec<String>), CliError> {
-        let seen =
-            observe::observe(&self.engine, principal, window, &mut self.verdict, self.cx).await?;
-        let notes = observe::notes(&self.engine, &seen, principal, self.cx).await?;
+        let (engine, verdict) = (&self.engine, &mut self.verdict);
+        let seen = observe::observe(engine, principal, window, detail, verdict, self.cx);
+        let services = observe::data_services(engine, self.cx);
+        let (seen, services) = futures::try_join!(seen, services)?;
+        let notes = observe::notes(&seen, principal, services, self.cx)?;
         Ok((seen, notes))
     }
 

@@ -1,6 +1,10 @@
 //! From the rows of `cloudtrail/usage` to observed calls, and what the cache says about what was not logged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::resume_unwind,
+    thread,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::arrow::{
@@ -37,6 +41,15 @@ pub(super) struct WindowArgs {
     pub(super) account: Option<AccountId>,
 }
 
+/// What is asked about each call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// What was called: enough for policies without conditions on the caller.
+    Call,
+    /// Also from where it was called, and which event tells so.
+    Circumstances,
+}
+
 /// What a principal did.
 pub(super) struct Observation {
     /// The calls, mapped.
@@ -56,10 +69,15 @@ pub(super) async fn observe(
     engine: &Engine,
     principal: &str,
     window: &WindowArgs,
+    detail: Detail,
     verdict: &mut Verdict,
     cx: &Context,
 ) -> Result<Observation, CliError> {
-    let mut values = BTreeMap::from([("principal".to_owned(), principal.to_owned())]);
+    let brief = (detail == Detail::Call).to_string();
+    let mut values = BTreeMap::from([
+        ("principal".to_owned(), principal.to_owned()),
+        ("brief".to_owned(), brief),
+    ]);
     let account = window.account.as_ref().map(ToString::to_string);
     for (name, value) in [
         ("since", &window.since),
@@ -74,31 +92,56 @@ pub(super) async fn observe(
     let answer = engine.run(query, &ParamValues(values)).await?;
     verdict.caveats(&answer.caveats, cx);
     let mut stream = answer.stream;
-    let mut observed = Vec::new();
-    let mut principals = BTreeSet::new();
-    let mut sessions = BTreeSet::new();
+    let mut batches = Vec::new();
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(CliError::from_execution)?;
-        let columns = Columns::of(&batch)?;
-        for row in 0..batch.num_rows() {
-            let kind = columns.text("principal_type", row).unwrap_or_default();
-            principals.insert((columns.text("principal", row).unwrap_or_default(), kind));
-            sessions.extend(columns.text("session_name", row));
-            observed.push(columns.observed(row)?);
-        }
+        batches.push((Columns::of(&batch)?, batch.num_rows()));
     }
-    let first = observed.iter().map(|seen: &Observed| seen.first_seen).min();
-    let last = observed.iter().map(|seen: &Observed| seen.last_seen).max();
-    let accounts = observed
+    tokio::task::block_in_place(|| mapped(&batches, detail))
+}
+
+/// Maps the calls that rows tell of, on all cores: each row for itself.
+fn mapped(batches: &[(Columns, usize)], detail: Detail) -> Result<Observation, CliError> {
+    /// So few are mapped before a thread has begun.
+    const FEWEST: usize = 256;
+    let rows = batches
         .iter()
-        .map(|seen| seen.call.account_id.clone())
-        .collect();
+        .flat_map(|(columns, count)| (0..*count).map(move |row| (columns, row)))
+        .collect::<Vec<_>>();
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let of_some = |rows: &[(&Columns, usize)]| {
+        let observed = rows
+            .iter()
+            .map(|(columns, row)| columns.observed(*row, detail));
+        Ok::<_, CliError>(Usage::of(observed.collect::<Result<Vec<_>, _>>()?))
+    };
+    let parts = thread::scope(|scope| {
+        let chunks = rows.chunks(rows.len().div_ceil(cores).max(FEWEST));
+        let threads = chunks.map(|rows| scope.spawn(move || of_some(rows)));
+        let threads = threads.collect::<Vec<_>>();
+        let joined = threads.into_iter().map(|thread| match thread.join() {
+            Ok(part) => part,
+            Err(panic) => resume_unwind(panic),
+        });
+        joined.collect::<Result<Vec<_>, _>>()
+    })?;
+    let calls = parts.into_iter().flat_map(|part| part.calls).collect();
+    let usage = Usage { calls };
+    let seen = || usage.calls.iter().map(|(observed, _)| observed);
+    let first = seen().map(|seen| seen.first_seen).min();
+    let last = seen().map(|seen| seen.last_seen).max();
+    let accounts = seen().map(|seen| seen.call.account_id.clone()).collect();
+    let text = |name| move |(columns, row): &(&Columns, usize)| columns.text(name, *row);
+    let principal = |row| {
+        let [name, kind] = ["principal", "principal_type"].map(|name| text(name)(row));
+        (name.unwrap_or_default(), kind.unwrap_or_default())
+    };
     Ok(Observation {
-        usage: Usage::of(observed),
-        principals,
-        sessions,
+        principals: rows.iter().map(principal).collect(),
+        sessions: rows.iter().filter_map(text("session_name")).collect(),
         window: first.zip(last),
         accounts,
+        usage,
     })
 }
 
@@ -190,7 +233,7 @@ impl Columns {
             .collect()
     }
 
-    fn observed(&self, row: usize) -> Result<Observed, CliError> {
+    fn observed(&self, row: usize, detail: Detail) -> Result<Observed, CliError> {
         let text = |name: &str| self.text(name, row);
         let status = match (self.flag("is_denied", row), self.flag("is_error", row)) {
             (Some(true), _) => Status::Denied,
@@ -217,7 +260,10 @@ impl Columns {
                 response: serde_json::Value::Null,
                 resources: self.resources(row),
             },
-            context: self.context(row),
+            context: match detail {
+                Detail::Call => PolicyContext::default(),
+                Detail::Circumstances => self.context(row),
+            },
             status,
             count: u64::try_from(calls).unwrap_or_default(),
             first_seen: self.time("first_seen", row)?,
@@ -290,10 +336,10 @@ impl Columns {
 }
 
 /// What was looked at, as lines for people: principals, window, counts, and what could not be seen.
-pub(super) async fn notes(
-    engine: &Engine,
+pub(super) fn notes(
     observation: &Observation,
     principal: &str,
+    services: BTreeSet<String>,
     cx: &Context,
 ) -> Result<Vec<String>, CliError> {
     let mut lines = Vec::new();
@@ -325,7 +371,6 @@ pub(super) async fn notes(
         grouped(totals.failed),
     ));
     lines.extend(coverage(observation, cx)?);
-    let services = data_services(engine, cx).await?;
     lines.push(if services.is_empty() {
         "data events: none are in the cache. Reading and writing of S3 objects, DynamoDB items, Lambda invocations, queue messages and the like was not logged: what is not here may be in use all the same".to_owned()
     } else {

@@ -2,7 +2,11 @@
 
 use kennel_policy::UsageRow;
 
-use super::{inquiry::Inquiry, observe::WindowArgs, rows::Column};
+use super::{
+    inquiry::Inquiry,
+    observe::{Detail, WindowArgs},
+    rows::Column,
+};
 use crate::{commands::questions::OutputArgs, context::Context, error::CliError, exit::Exit};
 
 /// IAM actions and resources that a principal used
@@ -31,7 +35,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let mut inquiry = Inquiry::open(cx)?;
-    let seen = inquiry.observe(&args.principal, &args.window).await?;
+    let seen = inquiry
+        .observe(&args.principal, &args.window, Detail::Call)
+        .await?;
     inquiry.answer(columns(&seen.usage.rows()), &args.output, "usage")
 }
 
