@@ -5,6 +5,7 @@ use std::{cmp::Ordering, fs::File, ops::Range, path::PathBuf, sync::Arc};
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array},
+        compute::interleave_record_batch,
         datatypes::{Schema, SchemaRef},
         row::Row,
     },
@@ -22,14 +23,17 @@ use datafusion::{
             page_index::column_index::ColumnIndexMetaData,
             statistics::Statistics,
         },
+        schema::types::SchemaDescriptor,
     },
 };
-use kennel_cache::StageFile;
+use kennel_cache::{Stage, StageFile};
 
 use super::{
-    TrailFileError,
-    files::leaf_of,
+    TrailFileError, TrailWriteOptions,
+    by_caller::OutOfOrder,
+    files::{CHUNK_ROWS, OpenFile, leaf_of},
     key::{self, EVENT_TIME, IDENTITY, IS_DUPLICATE, KeyEncoder, Keys},
+    options::{BY_CALLER, ROW_ORDER},
 };
 
 /// A closed range of `event_time`; `None` stands for null, which is less than any instant.
@@ -85,6 +89,8 @@ pub(super) struct Input {
     pub(super) decoded_bytes: u64,
     /// Of each row group, in order.
     row_groups: Vec<TimeRange>,
+    /// Whether the rows of a row group are in another order than row groups are.
+    is_by_caller: bool,
 }
 
 impl Input {
@@ -104,6 +110,7 @@ impl Input {
                 .iter()
                 .map(|row_group| time_range(row_group, time_leaf))
                 .collect(),
+            is_by_caller: is_by_caller(footer.metadata()),
             place,
         })
     }
@@ -117,6 +124,44 @@ impl Input {
 
     pub(super) fn row_groups(&self) -> &[TimeRange] {
         &self.row_groups
+    }
+
+    /// Whether [`Self::rows`] needs [`Self::sorted`] first.
+    pub(super) fn is_by_caller(&self) -> bool {
+        self.is_by_caller
+    }
+
+    /// The same rows in a file in which they are in order. Holds a row group of them.
+    pub(super) fn sorted(
+        self,
+        schema: &SchemaRef,
+        encoder: &KeyEncoder,
+        stage: &Stage,
+    ) -> Result<Self, TrailFileError> {
+        let mut file = OpenFile::create(stage, schema, &TrailWriteOptions::run(), 0)?;
+        for index in 0..self.row_groups.len() {
+            let reader = self
+                .reader()?
+                .with_row_groups(vec![index])
+                .with_batch_size(CHUNK_ROWS)
+                .build()
+                .map_err(|source| self.place.refused(source))?;
+            let (mut rows, mut keys, mut order) = (vec![], vec![], vec![]);
+            for batch in reader {
+                let batch = batch.map_err(|error| self.place.refused(error.into()))?;
+                let batch = adapt(&batch, schema, &self.place.path())?;
+                order.extend((0..batch.num_rows()).map(|row| (rows.len(), row)));
+                keys.push(encoder.encode(&batch)?);
+                rows.push(batch);
+            }
+            order.sort_by(|a, b| keys[a.0].compare(a.1, &keys[b.0], b.1));
+            let rows = rows.iter().collect::<Vec<_>>();
+            for chunk in order.chunks(CHUNK_ROWS) {
+                let chunk = interleave_record_batch(&rows, chunk).map_err(TrailFileError::Sort)?;
+                file.write(&chunk)?;
+            }
+        }
+        Self::inspect(Place::Staged(file.close()?))
     }
 
     fn reader(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, TrailFileError> {
@@ -136,7 +181,13 @@ impl Input {
             .with_batch_size(batch_rows)
             .build()
             .map_err(|source| self.place.refused(source))?;
-        Cursor::start(self.place.path(), reader, encoder, Some(Arc::clone(schema)))
+        let path = self.place.path();
+        Cursor::start(
+            path.clone(),
+            batches(reader, path),
+            encoder,
+            Some(Arc::clone(schema)),
+        )
     }
 
     /// How many rows are flagged as duplicates.
@@ -172,34 +223,71 @@ impl Input {
             .map(|(index, _)| index)
             .collect::<Vec<_>>();
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let reader =
-            ParquetRecordBatchReaderBuilder::try_new_with_options(self.place.open()?, options)
-                .map_err(|source| self.place.refused(source))?;
-        let leaves = IDENTITY
-            .iter()
-            .chain(&[IS_DUPLICATE])
-            .filter_map(|name| leaf_of(reader.parquet_schema(), name))
-            .collect::<Vec<_>>();
-        let mask = ProjectionMask::leaves(reader.parquet_schema(), leaves);
+        let file = self.place.open()?;
+        let metadata = ArrowReaderMetadata::load(&file, options)
+            .map_err(|source| self.place.refused(source))?;
+        if self.is_by_caller {
+            let identities = OutOfOrder {
+                path: self.place.path(),
+                file,
+                metadata,
+                row_groups: row_groups.into_iter(),
+                ranges: ranges.to_vec(),
+                encoder: Arc::clone(encoder),
+            };
+            return Cursor::start(self.place.path(), Box::new(identities), encoder, None);
+        }
         let (mut rows, mut row_count) = (Vec::new(), 0);
         for index in &row_groups {
-            let pages = pages(reader.metadata(), *index);
+            let pages = pages(metadata.metadata(), *index);
             let pages = pages
                 .into_iter()
                 .filter(|(own, _)| ranges.iter().any(|r| overlap(own, r)));
             rows.extend(pages.map(|(_, rows)| row_count + rows.start..row_count + rows.end));
-            row_count += reader.metadata().row_group(*index).num_rows().max(0) as usize;
+            row_count += metadata.metadata().row_group(*index).num_rows().max(0) as usize;
         }
+        let mask = identity_mask(metadata.parquet_schema());
         let rows = RowSelection::from_consecutive_ranges(rows.into_iter(), row_count);
-        let reader = reader
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .with_row_groups(row_groups)
             .with_row_selection(rows)
             .with_projection(mask)
             .with_batch_size(batch_rows)
             .build()
             .map_err(|source| self.place.refused(source))?;
-        Cursor::start(self.place.path(), reader, encoder, None)
+        Cursor::start(
+            self.place.path(),
+            batches(reader, self.place.path()),
+            encoder,
+            None,
+        )
     }
+}
+
+/// The columns of identities and flags.
+pub(super) fn identity_mask(leaves: &SchemaDescriptor) -> ProjectionMask {
+    let names = IDENTITY.iter().chain(&[IS_DUPLICATE]);
+    ProjectionMask::leaves(leaves, names.filter_map(|name| leaf_of(leaves, name)))
+}
+
+/// Rows in order, batch by batch.
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, TrailFileError>>>;
+
+fn batches(reader: ParquetRecordBatchReader, path: PathBuf) -> Batches {
+    Box::new(reader.map(move |batch| {
+        batch.map_err(|error| TrailFileError::Read {
+            path: path.clone(),
+            source: error.into(),
+        })
+    }))
+}
+
+fn is_by_caller(footer: &ParquetMetaData) -> bool {
+    let entries = footer.file_metadata().key_value_metadata();
+    entries
+        .into_iter()
+        .flatten()
+        .any(|entry| entry.key == ROW_ORDER && entry.value.as_deref() == Some(BY_CALLER))
 }
 
 /// The pages of a row group: their times, and their rows. One of all rows where no index tells.
@@ -274,10 +362,9 @@ pub(super) enum Step {
 
 /// Stands on one row of a file. Cursors compare by the key of that row, then by the order in which
 /// their files were given; the least is the greatest, as a binary heap wants it.
-#[derive(Debug)]
 pub(super) struct Cursor {
     path: PathBuf,
-    reader: ParquetRecordBatchReader,
+    batches: Batches,
     encoder: Arc<KeyEncoder>,
     /// The form of the rows; `None` when only identities are read.
     schema: Option<SchemaRef>,
@@ -294,16 +381,17 @@ impl Cursor {
     /// Stands on the first row; `None` if there is none.
     fn start(
         path: PathBuf,
-        mut reader: ParquetRecordBatchReader,
+        mut batches: Batches,
         encoder: &Arc<KeyEncoder>,
         schema: Option<SchemaRef>,
     ) -> Result<Option<Self>, TrailFileError> {
-        let Some((batch, keys)) = next_batch(&path, &mut reader, encoder, schema.as_ref())? else {
+        let next = next_batch(&path, &mut batches, encoder, schema.as_ref())?;
+        let Some((batch, keys)) = next else {
             return Ok(None);
         };
         Ok(Some(Self {
             path,
-            reader,
+            batches,
             encoder: Arc::clone(encoder),
             schema,
             batch,
@@ -326,7 +414,7 @@ impl Cursor {
         }
         let next = next_batch(
             &self.path,
-            &mut self.reader,
+            &mut self.batches,
             &self.encoder,
             self.schema.as_ref(),
         )?;
@@ -395,15 +483,12 @@ impl Eq for Cursor {}
 
 fn next_batch(
     path: &std::path::Path,
-    reader: &mut ParquetRecordBatchReader,
+    batches: &mut Batches,
     encoder: &KeyEncoder,
     schema: Option<&SchemaRef>,
 ) -> Result<Option<(RecordBatch, Keys)>, TrailFileError> {
-    for batch in reader {
-        let batch = batch.map_err(|error| TrailFileError::Read {
-            path: path.to_owned(),
-            source: error.into(),
-        })?;
+    for batch in batches {
+        let batch = batch?;
         if batch.num_rows() == 0 {
             continue;
         }

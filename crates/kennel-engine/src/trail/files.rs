@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, io::Write, sync::Arc};
 use datafusion::{
     arrow::{
         array::{Array, AsArray, RecordBatch},
+        compute::interleave_record_batch,
         datatypes::{DataType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType},
     },
     parquet::{
@@ -21,7 +22,7 @@ use super::{
     TrailFileError, TrailTableFile, TrailWriteOptions,
     encode::{Codecs, EventColumns, SpareColumns},
     held::{HeldRecords, Scratch},
-    key::EVENT_TIME,
+    key::{self, EVENT_TIME},
     schema::event_schema,
 };
 use crate::ingest::{Bounds, ColumnStatistics};
@@ -70,9 +71,10 @@ impl NewTrailFile {
 
 /// Sorts records and writes them to table files of about [`TrailWriteOptions::max_file_bytes`] each.
 ///
-/// Rows are ordered by `event_time`, `record_id`, `account_id`, `object_key` and `record_index`, nulls first. Of rows
-/// that are the same event all but the first are flagged. What is a duplicate of a row in another file is for
-/// [`compact`](super::compact) to find. Beside the records themselves, memory holds one row group as encoded. The
+/// Row groups are in the order of `event_time`, `record_id`, `account_id`, `object_key` and `record_index`, nulls first,
+/// and so are the rows of each, unless [`TrailWriteOptions::is_by_caller`] brings those of a caller together. Of rows
+/// that are the same event all but the first in that order are flagged. What is a duplicate of a row in another file is
+/// for [`compact`](super::compact) to find. Beside the records themselves, memory holds one row group as encoded. The
 /// same records make the same bytes, in whatever order they came.
 ///
 /// # Errors
@@ -83,13 +85,17 @@ pub(super) fn write_held(
     options: &TrailWriteOptions,
     columns: &mut SpareColumns,
 ) -> Result<Vec<NewTrailFile>, TrailFileError> {
-    let order = held.in_order();
+    let mut order = held.in_order();
+    let ranks = match options.is_by_caller {
+        true => held.caller_ranks(),
+        false => Vec::new(),
+    };
     let mut files = Vec::new();
-    let mut rest = order.as_slice();
+    let mut rest = order.as_mut_slice();
     while !rest.is_empty() {
-        let (file, written) = write_file(held, rest, stage, options, columns)?;
+        let (file, written) = write_file(held, rest, &ranks, stage, options, columns)?;
         files.push(file);
-        rest = &rest[written..];
+        rest = &mut rest[written..];
     }
     Ok(files)
 }
@@ -97,7 +103,8 @@ pub(super) fn write_held(
 /// Writes rows to a file until it is large enough; how many.
 fn write_file(
     held: &HeldRecords,
-    rows: &[(u32, bool)],
+    rows: &mut [(u32, bool)],
+    ranks: &[u32],
     stage: &Stage,
     options: &TrailWriteOptions,
     columns: &mut SpareColumns,
@@ -105,22 +112,25 @@ fn write_file(
     let mut file = EventFile::create(stage.create()?, options, rows.len() as u64, columns)
         .map_err(TrailFileError::Write)?;
     let mut scratch = Scratch::new();
-    let mut written = 0;
-    while let Some((row, _)) = rows.get(written) {
+    let most_bytes = options.max_file_bytes.max(1);
+    let (mut written, mut last) = (0, None);
+    while let Some((next, _)) = rows.get(written) {
         // Files that share no instant can be skipped one by one; but if all rows are of one instant, the size decides.
-        let most_bytes = options.max_file_bytes.max(1);
         let is_large = file.size_bytes >= most_bytes;
         let is_huge = file.size_bytes >= most_bytes.saturating_mul(2);
-        if is_huge || is_large && held.time(*row) != held.time(rows[written - 1].0) {
+        if is_huge || is_large && last != Some(held.time(*next)) {
             break;
         }
-        let next = match is_large {
-            true => &rows[written..=written],
-            false => &rows[written..],
-        };
-        written += file
-            .append(held, next, &mut scratch)
+        let count = row_group(held, &rows[written..], options);
+        let group = &mut rows[written..written + count];
+        last = group.last().map(|(row, _)| held.time(*row));
+        // Within a page, nobody gains by it.
+        if options.is_by_caller && count > options.page_rows {
+            held.by_caller(group, ranks);
+        }
+        file.write(held, group, &mut scratch)
             .map_err(TrailFileError::Write)?;
+        written += count;
     }
     let row_count = file.row_count;
     let (file, statistics) = file.finish().map_err(TrailFileError::Write)?;
@@ -130,18 +140,38 @@ fn write_file(
     ))
 }
 
+/// How many of the rows to come make the next row group: it ends between two instants, if it has two.
+fn row_group(held: &HeldRecords, rows: &[(u32, bool)], options: &TrailWriteOptions) -> usize {
+    // As JSON, they are larger than as columns.
+    let most_bytes = options.max_file_bytes.min(options.row_group_bytes as u64);
+    let mut bytes = 0;
+    let is_within = |(row, _): &&(u32, bool)| {
+        let is_within = bytes < most_bytes;
+        bytes += held.record_bytes(*row) as u64;
+        is_within
+    };
+    let most_rows = options.row_group_rows.clamp(1, rows.len());
+    let count = rows[..most_rows].iter().take_while(is_within).count();
+    let Some((next, _)) = rows.get(count) else {
+        return count;
+    };
+    let next = held.time(*next);
+    let same = rows[..count].iter().rev();
+    let same = same.take_while(|(row, _)| held.time(*row) == next).count();
+    match count - same {
+        0 => count,
+        rest => rest,
+    }
+}
+
 /// One file of records being written.
 pub(super) struct EventFile<'c, W: Write + Send> {
     writer: SerializedFileWriter<W>,
     columns: &'c mut EventColumns,
     codecs: Codecs,
     page_rows: usize,
-    row_group_rows: usize,
-    row_group_bytes: usize,
-    /// Rows of the row group, and of all before it, in pages that have ended.
-    group_rows: usize,
     row_count: u64,
-    /// As of the last page.
+    /// As of the last row group.
     size_bytes: u64,
 }
 
@@ -163,52 +193,41 @@ impl<'c, W: Write + Send> EventFile<'c, W> {
             writer: SerializedFileWriter::new(sink, root, Arc::new(properties))?,
             codecs: Codecs::try_new(options.zstd_level)?,
             page_rows: options.page_rows.clamp(1, MOST_PAGE_ROWS),
-            row_group_rows: options.row_group_rows.max(1),
-            row_group_bytes: options.row_group_bytes.max(1),
-            group_rows: 0,
             row_count: 0,
             size_bytes: 0,
         })
     }
 
-    /// Appends the first of these rows, each with whether it is a duplicate; how many.
-    pub(super) fn append(
+    /// Writes rows, each with whether it is a duplicate, as one row group.
+    pub(super) fn write(
         &mut self,
         held: &HeldRecords,
         rows: &[(u32, bool)],
         scratch: &mut Scratch,
-    ) -> Result<usize, ParquetError> {
-        let room = self.page_rows - self.columns.page_rows();
-        let rows = &rows[..rows.len().min(room)];
-        let count = held.append_to(self.columns, rows, PAGE_TEXT_BYTES, scratch);
-        self.row_count += count as u64;
-        let is_page = self.columns.page_rows() >= self.page_rows
-            || self.columns.page_text_bytes() >= PAGE_TEXT_BYTES;
-        if is_page {
-            self.end_page()?;
+    ) -> Result<(), ParquetError> {
+        if rows.is_empty() {
+            return Ok(());
         }
-        Ok(count)
-    }
-
-    fn end_page(&mut self) -> Result<(), ParquetError> {
-        self.group_rows += self.columns.page_rows();
-        self.columns.end_page(&mut self.codecs)?;
-        let group_bytes = self.columns.size_bytes();
-        self.size_bytes = (self.writer.bytes_written() + group_bytes) as u64;
-        if self.group_rows >= self.row_group_rows || group_bytes >= self.row_group_bytes {
-            self.end_row_group()?;
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let room = self.page_rows - self.columns.page_rows();
+            let some = &rest[..rest.len().min(room)];
+            let count = held.append_to(self.columns, some, PAGE_TEXT_BYTES, scratch);
+            rest = &rest[count..];
+            let is_page = self.columns.page_rows() >= self.page_rows
+                || self.columns.page_text_bytes() >= PAGE_TEXT_BYTES;
+            if is_page || rest.is_empty() {
+                self.columns.end_page(&mut self.codecs)?;
+            }
         }
-        Ok(())
-    }
-
-    fn end_row_group(&mut self) -> Result<(), ParquetError> {
-        self.group_rows = 0;
         let mut row_group = self.writer.next_row_group()?;
         self.columns
             .end_row_group(&mut self.codecs, |bytes, close| {
                 row_group.append_column(bytes, close)
             })?;
         row_group.close()?;
+        self.row_count += rows.len() as u64;
+        self.size_bytes = self.writer.bytes_written() as u64;
         Ok(())
     }
 
@@ -216,12 +235,7 @@ impl<'c, W: Write + Send> EventFile<'c, W> {
     pub(super) fn finish(
         mut self,
     ) -> Result<(W, BTreeMap<String, ColumnStatistics>), ParquetError> {
-        if self.columns.page_rows() > 0 {
-            self.end_page()?;
-        }
-        if self.group_rows > 0 {
-            self.end_row_group()?;
-        }
+        self.writer.flush()?;
         let statistics = statistics(&event_schema(), self.writer.flushed_row_groups());
         Ok((self.writer.into_inner()?, statistics))
     }
@@ -311,8 +325,25 @@ impl<'a> TrailWriter<'a> {
 /// One file being written.
 pub(super) struct OpenFile {
     writer: ArrowWriter<StageFile>,
+    group: Group,
     row_count: u64,
     last_time: Option<i64>,
+}
+
+/// Rows of a row group to come, held until all are there and those of a caller can be brought together.
+struct Group {
+    rows: Vec<RecordBatch>,
+    row_count: usize,
+    bytes: usize,
+    /// `None`: rows are not held but written as they come.
+    limits: Option<GroupLimits>,
+}
+
+#[derive(Clone, Copy)]
+struct GroupLimits {
+    page_rows: usize,
+    rows: usize,
+    bytes: u64,
 }
 
 impl OpenFile {
@@ -327,30 +358,76 @@ impl OpenFile {
             .map_err(TrailFileError::Write)?;
         let writer = ArrowWriter::try_new(stage.create()?, Arc::clone(schema), Some(properties))
             .map_err(TrailFileError::Write)?;
+        let limits = GroupLimits {
+            page_rows: options.page_rows,
+            rows: options.row_group_rows,
+            bytes: options.max_file_bytes.min(options.row_group_bytes as u64),
+        };
         Ok(Self {
             writer,
+            group: Group {
+                rows: vec![],
+                row_count: 0,
+                bytes: 0,
+                limits: options.is_by_caller.then_some(limits),
+            },
             row_count: 0,
             last_time: None,
         })
     }
 
+    /// Without the rows that are held.
     fn size_bytes(&self) -> u64 {
         (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
     pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<(), TrailFileError> {
-        if let Some(last) = rows.num_rows().checked_sub(1) {
-            self.last_time = time_of(rows, last);
-            self.row_count += rows.num_rows() as u64;
-            self.writer.write(rows).map_err(TrailFileError::Write)?;
+        let Some(last) = rows.num_rows().checked_sub(1) else {
+            return Ok(());
+        };
+        self.last_time = time_of(rows, last);
+        self.row_count += rows.num_rows() as u64;
+        let Some(limits) = self.group.limits else {
+            return self.writer.write(rows).map_err(TrailFileError::Write);
+        };
+        let mut rest = rows.clone();
+        while rest.num_rows() > 0 {
+            let room = limits.rows.saturating_sub(self.group.row_count).max(1);
+            let count = room.min(rest.num_rows());
+            self.group.add(rest.slice(0, count))?;
+            rest = rest.slice(count, rest.num_rows() - count);
+            if self.group.row_count >= limits.rows || self.group.bytes as u64 >= limits.bytes {
+                self.end_row_group()?;
+            }
         }
         Ok(())
+    }
+
+    fn end_row_group(&mut self) -> Result<(), TrailFileError> {
+        let page_rows = self.group.limits.map_or(0, |limits| limits.page_rows);
+        let rows = std::mem::take(&mut self.group.rows);
+        // Within a page, nobody gains by it.
+        if std::mem::take(&mut self.group.row_count) > page_rows {
+            let order = key::by_caller(&rows)?;
+            let rows = rows.iter().collect::<Vec<_>>();
+            for chunk in order.chunks(CHUNK_ROWS) {
+                let chunk = interleave_record_batch(&rows, chunk).map_err(TrailFileError::Sort)?;
+                self.writer.write(&chunk).map_err(TrailFileError::Write)?;
+            }
+        } else {
+            for rows in rows {
+                self.writer.write(&rows).map_err(TrailFileError::Write)?;
+            }
+        }
+        self.group.bytes = 0;
+        self.writer.flush().map_err(TrailFileError::Write)
     }
 
     /// The size at which this file ends so that no small one is left over after `rows_left` rows (its own
     /// included), if those to come are like those written.
     fn even_share(&self, rows_left: u64, max_file_bytes: u64) -> u64 {
-        let row_bytes = self.size_bytes() as f64 / self.row_count.max(1) as f64;
+        let written = self.row_count - self.group.row_count as u64;
+        let row_bytes = self.size_bytes() as f64 / written.max(1) as f64;
         let bytes_left = row_bytes * rows_left.max(self.row_count) as f64;
         let file_count = (bytes_left / max_file_bytes as f64).ceil().max(1.0);
         (bytes_left / file_count) as u64
@@ -364,7 +441,8 @@ impl OpenFile {
     }
 
     /// Ends the file without publishing it.
-    pub(super) fn close(self) -> Result<StageFile, TrailFileError> {
+    pub(super) fn close(mut self) -> Result<StageFile, TrailFileError> {
+        self.end_row_group()?;
         let mut file = self.writer.into_inner().map_err(TrailFileError::Write)?;
         file.flush()
             .map_err(|error| TrailFileError::Write(ParquetError::External(Box::new(error))))?;
@@ -372,10 +450,22 @@ impl OpenFile {
     }
 
     fn publish(mut self, schema: &Schema) -> Result<NewTrailFile, TrailFileError> {
-        self.writer.flush().map_err(TrailFileError::Write)?;
+        self.end_row_group()?;
         let statistics = statistics(schema, self.writer.flushed_row_groups());
         let row_count = self.row_count;
         publish(self.close()?, row_count, schema, &statistics)
+    }
+}
+
+impl Group {
+    fn add(&mut self, rows: RecordBatch) -> Result<(), TrailFileError> {
+        for column in rows.columns() {
+            let bytes = column.to_data().get_slice_memory_size();
+            self.bytes += bytes.map_err(TrailFileError::Sort)?;
+        }
+        self.row_count += rows.num_rows();
+        self.rows.push(rows);
+        Ok(())
     }
 }
 
@@ -457,6 +547,9 @@ fn exact_bounds(data_type: &DataType, statistics: &Statistics) -> Option<Bounds>
     match (data_type, statistics) {
         (DataType::Timestamp(TimeUnit::Microsecond, _), Statistics::Int64(values)) => {
             Some(Bounds::Micros(*values.min_opt()?, *values.max_opt()?))
+        }
+        (DataType::Boolean, Statistics::Boolean(values)) => {
+            Some(Bounds::Flags(*values.min_opt()?, *values.max_opt()?))
         }
         (DataType::Utf8, Statistics::ByteArray(values))
             if values.min_is_exact() && values.max_is_exact() =>

@@ -4,14 +4,14 @@
 //! Rows that come in order fill few buffers that stay small. Columns of a whole batch would have to be reordered
 //! one by one, each row of each of a hundred columns somewhere else in memory.
 
-use std::{borrow::Cow, cmp::Ordering, ops::Range};
+use std::{borrow::Cow, cmp::Ordering, hint::black_box, ops::Range};
 
 use kennel_cache::EventCategory;
 use sha2::{Digest, Sha256};
 
 use super::{
     decode::{Fields, Kind, ObjectOrigin, Record, Resource, SlotSet, Unknown, Value, plain},
-    encode::{BLOCK_ROWS, EventColumns, NewRow, RowFacts},
+    encode::{BLOCK_ROWS, Dictionary, EventColumns, NewRow, RowFacts},
     schema::Slot,
 };
 
@@ -35,7 +35,47 @@ pub struct HeldRecords {
     spare_values: Vec<Vec<Value>>,
     resources: Vec<Resource>,
     unknown: Vec<Unknown>,
+    callers: Callers,
     byte_count: usize,
+}
+
+/// Who called, by account: rows of the same are written next to each other.
+struct Callers {
+    texts: Dictionary,
+    text: String,
+}
+
+impl Default for Callers {
+    fn default() -> Self {
+        Self {
+            texts: Dictionary::new(),
+            text: String::new(),
+        }
+    }
+}
+
+impl Callers {
+    /// The number of an account's caller.
+    fn number(&mut self, account: Option<&str>, record: &Record<'_, '_>) -> u32 {
+        let own = [Slot::IssuerArn, Slot::Arn, Slot::InvokedBy];
+        let caller = own.into_iter().find_map(|slot| record.text(slot));
+        self.text.clear();
+        self.text.push_str(account.unwrap_or_default());
+        self.text.push(' ');
+        self.text.push_str(caller.as_deref().unwrap_or_default());
+        self.texts.number(self.text.as_bytes())
+    }
+
+    /// By number: the place in the order of the texts.
+    fn ranks(&self) -> Vec<u32> {
+        let mut numbers = (0..small(self.texts.len())).collect::<Vec<_>>();
+        numbers.sort_unstable_by_key(|number| self.texts.text(*number));
+        let mut ranks = vec![0; numbers.len()];
+        for (rank, number) in (0..).zip(numbers) {
+            ranks[number as usize] = rank;
+        }
+        ranks
+    }
 }
 
 /// What the key of an object says; shared by its rows.
@@ -75,6 +115,7 @@ struct HeldRow {
     /// `None`: the account of its key.
     account: Option<Span>,
     origin: u32,
+    caller: u32,
     /// Which piece its fields lie in, and from where.
     values: (u32, u32),
     /// Where its own begin among those of all.
@@ -122,6 +163,7 @@ impl HeldRecords {
         }
         self.resources.clear();
         self.unknown.clear();
+        self.callers.texts.clear();
         for mut text in self.texts.drain(..) {
             if text.capacity() <= PIECE_BYTES {
                 text.clear();
@@ -158,7 +200,12 @@ impl HeldRecords {
             None => Part::Apart(hex::encode(Sha256::digest(record.json)).into()),
         };
         let account = record.account_value();
-        let account = account.and_then(|value| Some(Part::of(&value, plain(record.json, &value)?)));
+        let account = account.and_then(|value| Some((value, plain(record.json, &value)?)));
+        let of_key = self.origins.last();
+        let of_key = of_key.and_then(|origin| origin.account.as_deref());
+        let known = account.as_ref().map(|(_, text)| text.as_ref());
+        let caller = self.callers.number(known.or(of_key), record);
+        let account = account.map(|(value, text)| Part::of(&value, text));
         let apart = id.apart_bytes() + account.as_ref().map_or(0, Part::apart_bytes);
         let text = self.room(record.json.len() + apart);
         let start = small(text.len());
@@ -181,6 +228,7 @@ impl HeldRecords {
             id_start,
             account,
             origin: small(self.origins.len().saturating_sub(1)),
+            caller,
             values: hold_values(&mut self.values, &mut self.spare_values, fields),
             first_resource: small(self.resources.len()),
             first_unknown: small(self.unknown.len()),
@@ -233,6 +281,21 @@ impl HeldRecords {
         marked.collect()
     }
 
+    /// The order in which [`Self::by_caller`] brings rows.
+    pub(crate) fn caller_ranks(&self) -> Vec<u32> {
+        self.callers.ranks()
+    }
+
+    /// Brings rows of one account and caller together, else as they were.
+    pub(crate) fn by_caller(&self, rows: &mut [(u32, bool)], ranks: &[u32]) {
+        rows.sort_by_cached_key(|(at, _)| ranks[self.row(*at).caller as usize]);
+    }
+
+    /// Bytes of a row's record.
+    pub(crate) fn record_bytes(&self, at: u32) -> usize {
+        self.row(at).json.range().len()
+    }
+
     /// `event_time` of a row.
     pub(crate) fn time(&self, at: u32) -> Option<i64> {
         self.row(at).time
@@ -282,6 +345,8 @@ impl HeldRecords {
     ) -> usize {
         let mut text_bytes = columns.page_text_bytes();
         let mut count = 0;
+        let next = &rows[..rows.len().min(scratch.fields.len())];
+        next.iter().for_each(|(at, _)| self.fetch(self.row(*at)));
         for ((at, _), fields) in rows.iter().zip(&mut scratch.fields) {
             self.restore(*at, fields);
             count += 1;
@@ -303,6 +368,19 @@ impl HeldRecords {
         });
         columns.append(&block.collect::<Vec<_>>(), &mut scratch.stack);
         count
+    }
+
+    /// Asks the memory for a row. Rows lie all over a batch: what is asked for at once comes at once, and nothing waits
+    /// for each line of it later.
+    fn fetch(&self, row: &HeldRow) {
+        const LINE: usize = 64;
+        let json = self.text(row, row.json).as_bytes();
+        let text = json.iter().step_by(LINE).fold(0, |sum, byte| sum ^ byte);
+        let (piece, first) = (row.values.0 as usize, row.values.1 as usize);
+        let values = &self.values[piece][first..first + row.slots.len()];
+        let values = values.iter().step_by(LINE / size_of::<Value>());
+        let places = values.fold(0, |sum, value| sum ^ value.start);
+        black_box((text, places));
     }
 
     fn restore(&self, at: u32, fields: &mut Fields) {

@@ -1,15 +1,18 @@
 //! The order of a trail's rows, and what makes two rows the same event.
 //!
-//! Rows are ordered by (`event_time`, `record_id`, `account_id`, `object_key`, `record_index`), nulls
+//! Row groups, and rows unless those of a caller are brought together, are ordered by (`event_time`, `record_id`, `account_id`, `object_key`, `record_index`), nulls
 //! first. The first three are the event's identity: CloudTrail delivers the same event to several
 //! trails bit by bit, and to several accounts under the same shared id with ids of their own
 //! (reference: AWS CloudTrail user guide, "CloudTrail record contents", `eventID`, `sharedEventID`).
 //! The last two name the place where the row was delivered, which makes the order total.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use datafusion::arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray},
+    array::{
+        Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+        new_null_array,
+    },
     datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType},
     row::{Row, RowConverter, Rows, SortField},
 };
@@ -22,6 +25,9 @@ pub(super) const IS_DUPLICATE: &str = "is_duplicate";
 pub(super) const IDENTITY: [&str; 3] = [EVENT_TIME, "record_id", "account_id"];
 /// Where it was delivered: the rest of the order.
 pub(super) const PLACE: [&str; 2] = ["object_key", "record_index"];
+
+/// Whose rows a row group may bring together.
+const CALLER: [&str; 3] = ["account_id", "principal_arn", "principal_name"];
 
 /// Turns the key columns of batches into rows of bytes that compare as the key does.
 #[derive(Debug)]
@@ -107,6 +113,28 @@ impl Keys {
     }
 }
 
+/// The rows of some batches (as batch and row) with those of an account's caller together, each caller's as they were.
+pub(super) fn by_caller(batches: &[RecordBatch]) -> Result<Vec<(usize, usize)>, TrailFileError> {
+    let fields = CALLER.map(|_| SortField::new(DataType::Utf8));
+    let converter = RowConverter::new(fields.to_vec()).map_err(TrailFileError::Sort)?;
+    let keys = batches.iter().map(|batch| {
+        let null = || new_null_array(&DataType::Utf8, batch.num_rows());
+        let texts = CALLER.map(|name| {
+            let column = batch.column_by_name(name);
+            let column = column.filter(|column| *column.data_type() == DataType::Utf8);
+            column.map_or_else(null, Arc::clone)
+        });
+        converter.convert_columns(&texts)
+    });
+    let keys = keys
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(TrailFileError::Sort)?;
+    let rows = |(batch, keys): (usize, &Rows)| (0..keys.num_rows()).map(move |row| (batch, row));
+    let mut order = keys.iter().enumerate().flat_map(rows).collect::<Vec<_>>();
+    order.sort_by(|a, b| keys[a.0].row(a.1).cmp(&keys[b.0].row(b.1)));
+    Ok(order)
+}
+
 /// Checks that the schema has the key's columns and the flag, with their types.
 pub(super) fn check(schema: &Schema) -> Result<(), TrailFileError> {
     IDENTITY
@@ -135,7 +163,7 @@ fn columns(batch: &RecordBatch, names: &[&'static str]) -> Result<Vec<ArrayRef>,
         .collect()
 }
 
-fn missing(name: &'static str) -> TrailFileError {
+pub(super) fn missing(name: &'static str) -> TrailFileError {
     TrailFileError::MissingColumn {
         column: name,
         expected: match name {

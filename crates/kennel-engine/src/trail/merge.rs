@@ -58,6 +58,11 @@ pub(super) fn merge(
     };
     let schema = Arc::clone(&widest.schema);
     let encoder = Arc::new(KeyEncoder::try_new()?);
+    let sorted = inputs.into_iter().map(|input| match input.is_by_caller() {
+        true => input.sorted(&schema, &encoder, stage),
+        false => Ok(input),
+    });
+    let mut inputs = sorted.collect::<Result<Vec<_>, _>>()?;
     while let Some(crowd) = crowd(&inputs, fan_in) {
         let (some, rest): (Vec<_>, Vec<_>) = inputs
             .into_iter()

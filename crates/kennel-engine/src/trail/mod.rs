@@ -5,6 +5,7 @@
 //! [`TrailIngester`] does it all for a sync, batch by batch. Finding and fetching objects is the gate's work, keeping
 //! them the cellar's.
 
+mod by_caller;
 mod compact;
 mod cursor;
 pub mod decode;

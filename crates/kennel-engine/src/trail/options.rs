@@ -8,7 +8,7 @@ use datafusion::{
         basic::{Compression, Encoding, Type, ZstdLevel},
         errors::ParquetError,
         file::{
-            metadata::SortingColumn,
+            metadata::{KeyValue, SortingColumn},
             properties::{EnabledStatistics, WriterProperties, WriterVersion},
         },
         schema::types::{ColumnDescriptor, SchemaDescriptor},
@@ -28,6 +28,11 @@ pub(super) const LONGEST_BOUND: usize = 256;
 /// Of page statistics, a prefix is enough to skip pages.
 pub(super) const LONGEST_PAGE_BOUND: usize = 32;
 
+/// Entry of a footer that says how the rows of a row group are ordered, where that is not by time.
+pub(super) const ROW_ORDER: &str = "kennel.row_order";
+/// See [`TrailWriteOptions::is_by_caller`].
+pub(super) const BY_CALLER: &str = "caller";
+
 /// Columns that hold the same texts but for records without an id: pages of the one are those of the other.
 const TWINS: [&str; 2] = ["eventid", "record_id"];
 
@@ -45,8 +50,11 @@ pub struct TrailWriteOptions {
     pub min_settled_bytes: u64,
     /// Largest number of rows of a row group.
     pub row_group_rows: usize,
-    /// Largest encoded size of a row group: what the writer keeps in memory.
+    /// Largest size of a row group's rows as the writer is given them, JSON or Arrow: it holds them until they are written.
     pub row_group_bytes: usize,
+    /// Whether a row group brings the rows of an account's caller together, each caller's in the order of time. What one
+    /// principal did then lies on few pages; row groups themselves are always in the order of time.
+    pub is_by_caller: bool,
     /// Rows of a page: the unit that a filter skips.
     pub page_rows: usize,
     /// Largest dictionary of a column; beyond it, the column's values are written plainly. A reader of
@@ -95,7 +103,8 @@ impl Default for TrailWriteOptions {
             max_file_bytes: 128 << 20,
             min_settled_bytes: 4 << 20,
             row_group_rows: 64 * 1024,
-            row_group_bytes: 64 << 20,
+            row_group_bytes: 96 << 20,
+            is_by_caller: true,
             page_rows: 4 * 1024,
             dictionary_bytes: 256 << 10,
             plain_columns: names(&["record_id", "eventid", "requestid", "sharedeventid"]),
@@ -130,6 +139,7 @@ impl TrailWriteOptions {
             page_rows: 1024,
             dictionary_bytes: 64 << 10,
             bloom_columns: vec![],
+            is_by_caller: false,
             ..Self::default()
         }
     }
@@ -150,8 +160,14 @@ impl TrailWriteOptions {
             .set_statistics_enabled(EnabledStatistics::Page)
             .set_statistics_truncate_length(Some(LONGEST_BOUND))
             .set_column_index_truncate_length(Some(LONGEST_PAGE_BOUND))
-            .set_sorting_columns(Some(sorting_columns(&leaves)))
             .set_created_by("kennel".into());
+        properties = match self.is_by_caller {
+            true => {
+                let note = KeyValue::new(ROW_ORDER.into(), BY_CALLER.to_owned());
+                properties.set_key_value_metadata(Some(vec![note]))
+            }
+            false => properties.set_sorting_columns(Some(sorting_columns(&leaves))),
+        };
         for leaf in leaves.columns() {
             let path = || leaf.path().clone();
             let settings = self.leaf_settings(leaf, expected_row_count)?;

@@ -200,11 +200,6 @@ impl Chunk {
         self.null_count as u64
     }
 
-    /// Bytes of the pages so far.
-    pub(super) fn size_bytes(&self) -> usize {
-        self.pages.bytes_written()
-    }
-
     pub(super) fn add(
         &mut self,
         page: DataPage<'_>,

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use super::empty;
 
 /// Texts in the order in which they first came.
-pub(super) struct Dictionary {
+pub(crate) struct Dictionary {
     /// As a dictionary page holds them: the length of each in four bytes, then the text.
     page: Vec<u8>,
     /// Where each text begins and ends in the page.
@@ -20,7 +20,7 @@ pub(super) struct Dictionary {
 
 impl Dictionary {
     /// Without texts. Hashes differ from one to the next, so that nobody can choose texts that collide.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let random = RandomState::new();
         let seed = [0, 1].map(|number| {
             let mut hasher = random.build_hasher();
@@ -37,7 +37,7 @@ impl Dictionary {
     }
 
     /// Forgets all texts, and keeps what memory another column of this kind needs.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         const KEPT_ENTRIES: usize = 8 << 10;
         empty(&mut self.page);
         empty(&mut self.places);
@@ -49,7 +49,7 @@ impl Dictionary {
     }
 
     /// How many texts there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
 
@@ -59,7 +59,7 @@ impl Dictionary {
     }
 
     /// The text of a number.
-    pub(super) fn text(&self, number: u32) -> &[u8] {
+    pub(crate) fn text(&self, number: u32) -> &[u8] {
         let (start, end) = self.places[number as usize];
         &self.page[start as usize..end as usize]
     }
@@ -73,7 +73,7 @@ impl Dictionary {
 
     /// The number of a text, which is a new one if there was none.
     #[inline]
-    pub(super) fn number(&mut self, text: &[u8]) -> u32 {
+    pub(crate) fn number(&mut self, text: &[u8]) -> u32 {
         if !self.places.is_empty() && is_same(self.text(self.last), text) {
             return self.last;
         }

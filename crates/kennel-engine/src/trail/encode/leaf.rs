@@ -379,11 +379,6 @@ impl TextLeaf {
         Ok(())
     }
 
-    pub(super) fn size_bytes(&self) -> usize {
-        let dictionary = self.dictionary.as_ref().map_or(0, |d| d.page().len());
-        self.chunk.size_bytes() + dictionary
-    }
-
     /// The chunk; [`Self::begin_again`] makes ready for another one then.
     pub(super) fn close(
         &mut self,
@@ -517,10 +512,6 @@ impl NumberLeaf {
         self.present.clear();
         self.values.clear();
         Ok(())
-    }
-
-    pub(super) fn size_bytes(&self) -> usize {
-        self.chunk.size_bytes()
     }
 
     /// The chunk; [`Self::begin_again`] makes ready for another one then.

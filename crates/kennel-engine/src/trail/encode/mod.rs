@@ -16,6 +16,7 @@ mod rows;
 mod spare;
 
 pub(super) use chunk::Codecs;
+pub(super) use dictionary::Dictionary;
 pub(super) use leaf::LeafSettings;
 pub(super) use rows::{BLOCK_ROWS, EventColumns, NewRow, RowFacts};
 pub use spare::SpareColumns;

@@ -279,17 +279,6 @@ impl EventColumns {
         self.text_bytes
     }
 
-    /// Bytes of the pages so far.
-    pub(crate) fn size_bytes(&self) -> usize {
-        let texts = self.texts.iter().map(TextLeaf::size_bytes);
-        texts.sum::<usize>()
-            + self
-                .numbers
-                .iter()
-                .map(NumberLeaf::size_bytes)
-                .sum::<usize>()
-    }
-
     /// Appends up to [`BLOCK_ROWS`] rows, column by column: what a column needs to know of itself is then fetched once for
     /// all of them. A page has at most 32,768 rows.
     pub(crate) fn append(&mut self, block: &[NewRow<'_>], stack: &mut Vec<u8>) {

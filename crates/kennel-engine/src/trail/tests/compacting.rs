@@ -12,8 +12,11 @@ use crate::trail::{
 
 impl TestTables {
     fn run(&self, id: i64, rows: &[Row]) -> TrailTableFile {
-        let options = TrailWriteOptions::run();
-        let files = write_sorted(&batch(rows), &self.stage, &options);
+        self.run_with(id, rows, &TrailWriteOptions::run())
+    }
+
+    fn run_with(&self, id: i64, rows: &[Row], options: &TrailWriteOptions) -> TrailTableFile {
+        let files = write_sorted(&batch(rows), &self.stage, options);
         assert_eq!(files.len(), 1);
         files[0].named(id)
     }
@@ -216,6 +219,46 @@ fn a_hundred_files_merge_in_several_passes_to_the_same_bytes_as_in_one() {
 }
 
 #[test]
+fn rows_of_an_account_are_brought_together_and_merged_in_the_order_of_time_again() {
+    let tables = TestTables::new();
+    let event = |time: i64, of: i64| {
+        let account = ["444455556666", "111122223333"][(time % 2) as usize];
+        row(Some(time), &format!("{of}-{time}"), account, "k", time)
+    };
+    let options = TrailWriteOptions {
+        page_rows: 4,
+        row_group_rows: 16,
+        ..TrailWriteOptions::default()
+    };
+    let rows = [1, 2].map(|of| (0..50).map(|time| event(time, of)).collect::<Vec<_>>());
+    let files = [1, 2].map(|of| tables.run_with(of, &rows[of as usize - 1], &options));
+    let groups = tables.row_groups(&files[0].table_path);
+    let times = |rows: &Vec<Row>| rows.iter().map(|row| row.time.unwrap()).collect::<Vec<_>>();
+    let odd_and_even = |from: i64, until: i64| {
+        let odd = (from..until).filter(|time| time % 2 == 1);
+        odd.chain((from..until).filter(|time| time % 2 == 0))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(times(&groups[0]), odd_and_even(0, 16));
+    assert_eq!(times(&groups[2]), odd_and_even(32, 48));
+    // No more than a page: nothing to be gained.
+    assert_eq!(times(&groups[3]), [48, 49]);
+
+    let plan = CompactionPlan {
+        rewrite: files.to_vec(),
+        reference: vec![],
+    };
+    let merged = compact(&plan, &tables.root, &tables.stage, &options).unwrap();
+    let mut groups = tables.row_groups(&merged.new_files[0].table_path);
+    assert_eq!(times(&groups[1])[..4], [9, 9, 11, 11]);
+    groups.iter_mut().for_each(|rows| rows.sort());
+    let mut all = rows.concat();
+    all.sort();
+    assert_eq!(groups.concat(), all);
+    assert_eq!(tables.staged_count(), 0);
+}
+
+#[test]
 fn a_column_that_older_files_lack_is_null_and_one_that_disagrees_is_refused() {
     let tables = TestTables::new();
     let old = batch(&[row(Some(1), "a", "111122223333", "k", 0)]);
@@ -330,10 +373,19 @@ proptest! {
         fan_in in 2_usize..5,
         // All new files may stay, some, none.
         min_settled_bytes in proptest::sample::select(vec![0_u64, 8_600, 1 << 20]),
+        // Rows of an account are brought together in every row group, in some, in none.
+        page_rows in proptest::sample::select(vec![1_usize, 3, 4_096]),
+        row_group_rows in proptest::sample::select(vec![2_usize, 5, 4_096]),
     ) {
         let tables = TestTables::new();
-        let options =
-            TrailWriteOptions { max_file_bytes, min_settled_bytes, ..TrailWriteOptions::default() };
+        let options = TrailWriteOptions {
+            max_file_bytes,
+            min_settled_bytes,
+            page_rows,
+            row_group_rows,
+            ..TrailWriteOptions::default()
+        };
+        let large = TrailWriteOptions { max_file_bytes: 1 << 20, ..options.clone() };
         let mut visible: Vec<TrailTableFile> = vec![];
         let mut expected = vec![];
         let mut next_id = 0;
@@ -348,7 +400,10 @@ proptest! {
                     row(*time, &id.to_string(), account, &key, index as i64)
                 });
                 let rows = rows.collect::<Vec<_>>();
-                new.push(tables.run(next_id, &rows));
+                new.push(match next_id % 2 {
+                    0 => tables.run(next_id, &rows),
+                    _ => tables.run_with(next_id, &rows, &large),
+                });
                 expected.extend(rows);
             }
             let settled = settle(new, &visible, &tables.root, &options).unwrap();
@@ -379,7 +434,9 @@ proptest! {
             }
             let mut found = vec![];
             for file in &visible {
-                let rows = tables.rows(&file.table_path);
+                let mut groups = tables.row_groups(&file.table_path);
+                groups.iter_mut().for_each(|rows| rows.sort());
+                let rows = groups.concat();
                 prop_assert_eq!(rows.len() as u64, file.row_count);
                 prop_assert!(rows.iter().is_sorted());
                 found.extend(rows);

@@ -195,14 +195,65 @@ fn the_same_records_make_the_same_file_in_whatever_order_objects_came() {
     let options = TrailWriteOptions::default();
     let mut given_up = EventFile::create(Vec::new(), &options, 9_000, &mut columns).unwrap();
     let mut scratch = Scratch::new();
-    for row in 0..6_000 {
-        given_up
-            .append(&held, &[(row, false)], &mut scratch)
-            .unwrap();
-    }
+    let rows = (0..6_000).map(|row| (row, false)).collect::<Vec<_>>();
+    given_up.write(&held, &rows, &mut scratch).unwrap();
     drop(given_up);
     assert_eq!(write_with(&held, &tables, &mut columns), first);
     assert_eq!(first.iter().map(|file| file.row_count).sum::<u64>(), 9_000);
+}
+
+#[test]
+fn row_groups_are_in_the_order_of_time_and_bring_the_records_of_a_caller_together() {
+    let tables = TestTables::new();
+    let mut held = HeldRecords::default();
+    let record = |n: usize| {
+        let identity = match n % 3 {
+            0 => r#"{"type":"AWSService","invokedBy":"b"}"#,
+            1 => r#"{"arn":"c","sessionContext":{"sessionIssuer":{"arn":"a"}}}"#,
+            _ => r#"{"arn":"a"}"#,
+        };
+        let (time, account) = (n / 2 % 60, 1 + n % 2);
+        format!(
+            r#"{{"eventVersion":"1.08","eventName":"a","eventTime":"1970-01-01T00:00:{time:02}Z","eventID":"{n:03}","recipientAccountId":"{account}","userIdentity":{identity}}}"#
+        )
+    };
+    let origin = ObjectOrigin {
+        key: "k",
+        account: None,
+        region: None,
+        day: None,
+        kind: TrailTable::Events,
+    };
+    let records = (0..120).rev().map(record).collect::<Vec<_>>().join("\n");
+    Decoder::new(DecodeLimits::default())
+        .decode_object(records.as_bytes(), &origin, &mut held)
+        .unwrap();
+    let options = TrailWriteOptions {
+        page_rows: 10,
+        row_group_rows: 51,
+        ..TrailWriteOptions::default()
+    };
+    let files = write_held(&held, &tables.stage, &options, &mut SpareColumns::default()).unwrap();
+    let numbers = tables.parquet(&files[0].table_path).build().unwrap();
+    let numbers = numbers.flat_map(|batch| {
+        let batch = batch.unwrap();
+        let ids = batch.column_by_name("eventid").unwrap().as_string::<i32>();
+        let ids = ids.iter().map(|id| id.unwrap().parse::<usize>().unwrap());
+        ids.collect::<Vec<_>>()
+    });
+    let numbers = numbers.collect::<Vec<_>>();
+    // 51 rows would part the two of an instant; 50 do not.
+    let caller = |n: &usize| (n % 2, u8::from(n % 3 == 0), *n);
+    let mut expected = (0..120).collect::<Vec<_>>();
+    expected[..50].sort_by_key(caller);
+    expected[50..100].sort_by_key(caller);
+    expected[100..].sort_by_key(caller);
+    assert_eq!(numbers, expected);
+    let groups = tables
+        .parquet(&files[0].table_path)
+        .metadata()
+        .num_row_groups();
+    assert_eq!(groups, 3);
 }
 
 #[test]

@@ -186,6 +186,16 @@ impl TestTables {
         rows(&self.read(table_path))
     }
 
+    fn row_groups(&self, table_path: &str) -> Vec<Vec<Row>> {
+        let count = self.parquet(table_path).metadata().num_row_groups();
+        let group = |index| {
+            let reader = self.parquet(table_path).with_row_groups(vec![index]);
+            let batches = reader.build().unwrap().map(|batch| batch.unwrap());
+            batches.flat_map(|batch| rows(&batch)).collect()
+        };
+        (0..count).map(group).collect()
+    }
+
     fn staged_count(&self) -> usize {
         let staging = self.root.parent().unwrap().join("staging");
         std::fs::read_dir(staging).unwrap().count()

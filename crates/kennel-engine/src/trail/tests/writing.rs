@@ -28,6 +28,8 @@ fn statistics_are_exact_bounds_of_columns_that_are_not_nested() {
     assert_eq!(found["record_id"], expected(0, text("a", "b")));
     let accounts = text("111122223333", "444455556666");
     assert_eq!(found["account_id"], expected(0, accounts));
+    let flags = Some(Bounds::Flags(false, false));
+    assert_eq!(found["is_duplicate"], expected(0, flags));
     // A cut-off bound is no answer to `max(object_key)`.
     assert_eq!(found["object_key"], expected(0, None));
     assert!(!found.contains_key("useridentity"));

@@ -48,10 +48,7 @@ fn rows_of(held: &HeldRecords) -> RecordBatch {
     let mut scratch = Scratch::new();
     let rows = (0..held.len() as u32).map(|at| (at, false));
     let rows = rows.collect::<Vec<_>>();
-    let mut written = 0;
-    while written < rows.len() {
-        written += file.append(held, &rows[written..], &mut scratch).unwrap();
-    }
+    file.write(held, &rows, &mut scratch).unwrap();
     let (bytes, _) = file.finish().unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
     let batches = reader.build().unwrap().map(|batch| {
