@@ -243,7 +243,7 @@ fn row_groups_are_in_the_order_of_time_and_bring_the_records_of_a_caller_togethe
     });
     let numbers = numbers.collect::<Vec<_>>();
     // 51 rows would part the two of an instant; 50 do not.
-    let caller = |n: &usize| (n % 2, u8::from(n % 3 == 0), *n);
+    let caller = |n: &usize| (n % 2, u8::from(n.is_multiple_of(3)), *n);
     let mut expected = (0..120).collect::<Vec<_>>();
     expected[..50].sort_by_key(caller);
     expected[50..100].sort_by_key(caller);

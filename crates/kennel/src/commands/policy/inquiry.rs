@@ -55,7 +55,8 @@ impl<'c> Inquiry<'c> {
     ) -> Result<(Observation, Vec<String>), CliError> {
         let (engine, verdict) = (&self.engine, &mut self.verdict);
         let seen = observe::observe(engine, principal, window, detail, verdict, self.cx);
-        let services = observe::data_services(engine, self.cx);
+        let seen = Box::pin(seen);
+        let services = Box::pin(observe::data_services(engine, self.cx));
         let (seen, services) = futures::try_join!(seen, services)?;
         let notes = observe::notes(&seen, principal, services, self.cx)?;
         Ok((seen, notes))
