@@ -2,6 +2,7 @@
 //!
 //! Tokens keep the place where they stand in the text, so that errors point there.
 
+mod brackets;
 mod literals;
 
 use datafusion::sql::sqlparser::{
@@ -18,7 +19,7 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) 
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)))
         .collect();
-    let tokens = literals::rewrite(tokens);
+    let tokens = brackets::round(literals::rewrite(tokens));
     let (mut tokens, travels) = time_travel::carry(tokens);
     let mut question_marks = 0;
     for token in &mut tokens {

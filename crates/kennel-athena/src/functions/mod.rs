@@ -56,7 +56,7 @@ use datafusion::{
     logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF},
 };
 
-use crate::types;
+use crate::types::{self, fine::Fine};
 
 /// All scalar functions.
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
@@ -152,6 +152,11 @@ pub(crate) fn array_concatenation() -> Arc<ScalarUDF> {
 /// The function for `+ - * / %` on integers and decimals.
 pub(crate) fn operator(sign: &str) -> Option<Arc<ScalarUDF>> {
     arithmetic::function(sign)
+}
+
+/// The function for a time of day, or a timestamp that Arrow has no type for, plus or minus an interval.
+pub(crate) fn shift(sign: &str) -> Option<Arc<ScalarUDF>> {
+    datetime::shift::operator(sign)
 }
 
 /// The function for an interval times a number, or divided by one.
@@ -264,6 +269,9 @@ pub fn type_name(data_type: &DataType) -> String {
             }
             _ => "map".into(),
         },
+        data_type if Fine::of(data_type).is_some() => {
+            Fine::of(data_type).map_or_else(String::new, |fine| fine.name())
+        }
         data_type if types::opaque_name(data_type).is_some() => {
             match types::opaque_name(data_type).unwrap_or_default() {
                 "bingtile" => "BingTile".into(),

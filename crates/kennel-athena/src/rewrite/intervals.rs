@@ -58,6 +58,35 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
     Ok(())
 }
 
+/// `-INTERVAL '2 03:04' DAY TO MINUTE`, of which DataFusion would negate the days alone.
+pub(super) fn negate(expr: &mut Expr) {
+    let Expr::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr: inner,
+    } = expr
+    else {
+        return;
+    };
+    let mut inner = inner.as_mut();
+    while let Expr::Nested(nested) = inner {
+        inner = nested.as_mut();
+    }
+    let Expr::Interval(interval) = inner else {
+        return;
+    };
+    let parts = literal(&interval.value).and_then(|(text, negative)| {
+        let (days, rest) = text.split_once(" days ")?;
+        let millis = rest.strip_suffix(" milliseconds")?;
+        let sign = if negative { 1 } else { -1 };
+        let [days, millis] = [days, millis].map(|number| number.parse::<i64>().ok());
+        Some((sign * days?, sign * millis?))
+    });
+    if let Some((days, millis)) = parts {
+        *interval.value = text(&format!("{days} days {millis} milliseconds"));
+        *expr = Expr::Interval(interval.clone());
+    }
+}
+
 /// Makes a literal of `__months(14)` again, where only a literal may stand.
 pub(super) fn plain(expr: &mut Expr) {
     let Expr::Function(function) = &*expr else {

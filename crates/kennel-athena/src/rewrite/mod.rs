@@ -4,6 +4,7 @@
 //! the words alone is decided here: names of result columns, `UNNEST` in `FROM`, casts, lambdas.
 
 mod build;
+mod chars;
 mod expressions;
 mod from;
 mod functions;
@@ -170,6 +171,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ParseError> {
         unnested::rewrite(expr);
+        literals::least(expr);
         if let Expr::Lambda(lambda) = expr {
             self.enter_lambda(lambda);
         }

@@ -56,6 +56,13 @@ pub(super) fn written(expr: &Expr) -> Option<u64> {
     }
 }
 
+/// The length of a `char(n)`.
+pub(super) fn char_length(expr: &Expr) -> Option<u64> {
+    let name = text_type(expr)?;
+    let length = name.strip_prefix("char(")?.strip_suffix(')')?;
+    length.parse().ok()
+}
+
 /// The type of a text whose length the query says.
 fn text_type(expr: &Expr) -> Option<String> {
     match expr {

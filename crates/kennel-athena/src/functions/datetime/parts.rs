@@ -17,12 +17,16 @@ use super::{
     interval::{Span, Spans},
     moment::Moments,
 };
-use crate::functions::{
-    scalar::{Call, Kind, Spec, bigint},
-    type_name,
+use crate::{
+    functions::{
+        scalar::{Call, Kind, Spec, bigint},
+        type_name,
+    },
+    types::fine::Fine,
 };
 
 const MOMENT: &[Kind] = &[Kind::Moment];
+const MOMENT_OR_TIME: &[Kind] = &[Kind::MomentOrTime];
 const ANY: &[Kind] = &[Kind::Any];
 
 /// The type of a field that times of day and intervals have, too.
@@ -37,6 +41,7 @@ fn of_clock(given: &[DataType]) -> Result<DataType> {
             | DataType::Duration(_)
             | DataType::Null,
         ] => bigint(given),
+        [fine] if Fine::of(fine).is_some() => bigint(given),
         [other] => plan_err!("{} has no such field", type_name(other)),
         _ => plan_err!("a field of one value is asked for"),
     }
@@ -87,8 +92,10 @@ fn specs() -> [Spec; 14] {
             let millis = |t: NaiveDateTime| i64::from(t.nanosecond() / 1_000_000);
             any(c, millis, |s| s.millis % 1000)
         }),
-        Spec::new("timezone_hour", MOMENT, bigint, |c| offset(c, |s| s / 3600)),
-        Spec::new("timezone_minute", MOMENT, bigint, |c| {
+        Spec::new("timezone_hour", MOMENT_OR_TIME, bigint, |c| {
+            offset(c, |s| s / 3600)
+        }),
+        Spec::new("timezone_minute", MOMENT_OR_TIME, bigint, |c| {
             offset(c, |s| s / 60 % 60)
         }),
     ]
@@ -131,10 +138,7 @@ fn any(call: &Call, field: fn(NaiveDateTime) -> i64, of_span: fn(Span) -> i64) -
 fn offset(call: &Call, part: fn(i32) -> i32) -> Result<ArrayRef> {
     let moments = Moments::new(&call.args[0])?;
     let fields: Int64Array = (0..call.rows)
-        .map(|row| {
-            let utc = moments.instant(row)?;
-            Some(i64::from(part(moments.zone().offset_at(utc))))
-        })
+        .map(|row| Some(i64::from(part(moments.offset(row)?))))
         .collect();
     Ok(Arc::new(fields))
 }

@@ -23,8 +23,11 @@ use super::{
     scan::{Malformed, Reader, Start, compact, quote, unquote},
 };
 use crate::{
-    functions::{cast::convert, type_name},
-    types,
+    functions::{
+        cast::{convert, java_texts, standard_text},
+        type_name,
+    },
+    types::{self, fine::Fine, is_text},
 };
 
 /// JSON values, as written, as values of `target`; null for JSON's null.
@@ -107,9 +110,16 @@ fn number(text: &str, start: Start, target: &DataType) -> String {
         target if target.is_integer() && text.contains(['.', 'e', 'E']) => text
             .parse::<f64>()
             .map_or_else(|_| text.to_owned(), |number| format!("{}", number.round())),
+        // An integer beyond 64 bits is none.
+        DataType::Boolean if start == Start::Number && !text.contains(['.', 'e', 'E']) => text
+            .parse::<i64>()
+            .map_or_else(|_| text.to_owned(), |number| (number != 0).to_string()),
         DataType::Boolean if start == Start::Number => text
             .parse::<f64>()
             .map_or_else(|_| text.to_owned(), |number| (number != 0.0).to_string()),
+        target if is_text(target) && start == Start::Number && text.contains(['.', 'e', 'E']) => {
+            text.parse().map_or_else(|_| text.to_owned(), standard_text)
+        }
         _ => text.to_owned(),
     }
 }
@@ -205,6 +215,27 @@ fn read_map(
     )?))
 }
 
+/// The values of an object's members by the names of the fields; `None` where a field is there twice, or
+/// the fields have no names.
+fn named<'a>(text: &'a str, fields: &Fields) -> Option<Vec<Option<&'a str>>> {
+    let mut by_name: HashMap<String, &str> = HashMap::new();
+    let is_field = |name: &str| {
+        fields
+            .iter()
+            .any(|field| field.name().eq_ignore_ascii_case(name))
+    };
+    for (key, value) in members(text).ok()? {
+        let name = unquote(key).to_lowercase();
+        if by_name.insert(name.clone(), value).is_some() && is_field(&name) {
+            return None;
+        }
+    }
+    // `ROW(bigint)` gives its fields no names; they are called by their place here.
+    let is_unnamed = fields.first().is_some_and(|field| field.name() == "c0");
+    let value = |field: &Arc<Field>| by_name.get(&field.name().to_lowercase()).copied();
+    (!is_unnamed).then(|| fields.iter().map(value).collect())
+}
+
 fn read_row(
     values: &[Option<&str>],
     fields: &Fields,
@@ -217,20 +248,16 @@ fn read_row(
         let mut by_position = Vec::new();
         let row = match present(value) {
             None => None,
-            Some(text) if elements(text, &mut by_position).is_ok() => Some(by_position),
-            Some(text) => match members(text) {
-                Ok(members) => {
-                    let by_name: HashMap<String, &str> = members
-                        .into_iter()
-                        .map(|(key, value)| (unquote(key).to_lowercase(), value))
-                        .collect();
-                    let named =
-                        |field: &Arc<Field>| by_name.get(&field.name().to_lowercase()).copied();
-                    Some(fields.iter().map(named).collect())
+            Some(text) => {
+                let row = match elements(text, &mut by_position) {
+                    Ok(()) => (by_position.len() == fields.len()).then_some(by_position),
+                    Err(Malformed) => named(text, fields),
+                };
+                if row.is_none() && !safe {
+                    return Err(wrong(text, target));
                 }
-                Err(Malformed) if safe => None,
-                Err(Malformed) => return Err(wrong(text, target)),
-            },
+                row
+            }
         };
         valid.push(row.is_some());
         let row = row.unwrap_or_default();
@@ -303,8 +330,12 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
         }
         DataType::Map(..) => {
             let map = array.as_map();
-            let keys = cast(map.keys(), &DataType::Utf8)?;
-            let keys = keys.as_string::<i32>();
+            let keys = match map.keys().data_type().is_floating() {
+                true => java_texts(map.keys())?,
+                false => convert(map.keys(), &DataType::Utf8, false)?
+                    .as_string::<i32>()
+                    .clone(),
+            };
             let values = write(map.values())?;
             let offsets = map.value_offsets();
             each(&|row| {
@@ -312,7 +343,7 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
                 object(range.map(|at| (keys.value(at), values[at].as_str())), true)
             })
         }
-        DataType::Struct(fields) => {
+        DataType::Struct(fields) if Fine::of(array.data_type()).is_none() => {
             let row_array = array.as_struct();
             let columns = row_array
                 .columns()
@@ -330,14 +361,18 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
                 object(members, false)
             })
         }
-        data_type if data_type.is_numeric() => {
-            let texts = convert(array, &DataType::Utf8, false)?;
-            let texts = texts.as_string::<i32>();
+        data_type if data_type.is_floating() => {
+            let texts = java_texts(array)?;
             each(&|row| match texts.value(row) {
                 // JSON has no such numbers.
                 text @ ("NaN" | "Infinity" | "-Infinity") => format!("\"{text}\""),
                 text => text.to_owned(),
             })
+        }
+        data_type if data_type.is_numeric() => {
+            let texts = convert(array, &DataType::Utf8, false)?;
+            let texts = texts.as_string::<i32>();
+            each(&|row| texts.value(row).to_owned())
         }
         _ => {
             let texts = convert(array, &DataType::Utf8, false)?;
