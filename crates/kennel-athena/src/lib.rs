@@ -103,6 +103,7 @@ pub fn session(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .extend(functions::higher_order());
     let mut analysis = Analyzer::new().rules;
     analysis.insert(0, Arc::new(planner::Comparisons));
+    analysis.insert(1, Arc::new(planner::PartwiseComparisons));
     analysis.push(Arc::new(planner::Decorrelate));
     builder
         .with_analyzer_rules(analysis)

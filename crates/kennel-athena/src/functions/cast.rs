@@ -42,7 +42,7 @@ use crate::types::{
     is_binary, is_text,
 };
 
-pub(super) use numbers::{double_text, java_texts, standard_text, without_exponent};
+pub(super) use numbers::{double_text, java_texts, standard_text};
 pub(super) use precision::shown as with_digits;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -166,6 +166,7 @@ fn is_castable(from: &DataType, to: &DataType) -> bool {
         (from, to) if *to == types::JSON => {
             !matches!(from, DataType::Interval(_) | DataType::Duration(_))
         }
+        (from, DataType::Interval(_)) => matches!(from, DataType::Interval(_)),
         (DataType::List(a), DataType::List(b)) => is_castable(a.data_type(), b.data_type()),
         // The bytes of a sketch; it is held in a row, but is none.
         (from, to) if opaque::is_sketch(from) || opaque::is_sketch(to) => {

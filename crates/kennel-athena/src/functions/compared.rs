@@ -38,6 +38,11 @@ pub(super) fn operator(sign: &str) -> Option<Arc<ScalarUDF>> {
         .map(|(_, nested)| nested.build())
 }
 
+/// The function for `IS DISTINCT FROM`.
+pub(super) fn distinct() -> Arc<ScalarUDF> {
+    DISTINCT.build()
+}
+
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     let all = ALL.iter().map(|(_, nested)| nested);
     all.chain([&DISTINCT])

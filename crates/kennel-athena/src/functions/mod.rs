@@ -134,6 +134,11 @@ pub(crate) fn nested_comparison(sign: &str) -> Option<Arc<ScalarUDF>> {
     compared::operator(sign)
 }
 
+/// `IS DISTINCT FROM` of arrays, maps or rows.
+pub(crate) fn distinct() -> Arc<ScalarUDF> {
+    compared::distinct()
+}
+
 /// `coalesce`, by Trino's rules for common types.
 pub(crate) fn coalesce() -> Arc<ScalarUDF> {
     coalesce::function()

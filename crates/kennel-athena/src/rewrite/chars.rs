@@ -7,11 +7,12 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value};
 
 use super::{
     build::{call, null, number},
+    columns::Column,
     precision,
 };
 
 /// Fills up the sides of a comparison to one length, where one of them is a `char(n)`.
-pub(super) fn rewrite(expr: &mut Expr) {
+pub(super) fn rewrite(expr: &mut Expr, columns: &[Column]) {
     let mut sides: Vec<&mut Expr> = match expr {
         Expr::BinaryOp { left, op, right } if is_comparison(op) => vec![left, right],
         Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
@@ -36,7 +37,9 @@ pub(super) fn rewrite(expr: &mut Expr) {
         }
         _ => return,
     };
-    let longest = sides.iter().filter_map(|side| precision::char_length(side));
+    let longest = sides
+        .iter()
+        .filter_map(|side| precision::char_length(side, columns));
     let Some(longest) = longest.max() else {
         return;
     };

@@ -11,7 +11,9 @@ use datafusion::sql::sqlparser::{
 use super::{
     Rewriter,
     build::{call, null, number, plain_cast, text},
-    chars, functions, intervals, like, literals, precision, rows, scalars, zones,
+    chars,
+    columns::Column,
+    functions, intervals, like, literals, precision, rows, scalars, zones,
 };
 use crate::{
     ParseError,
@@ -29,7 +31,7 @@ impl Rewriter {
             Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => {
                 self.rewrite_path(expr);
             }
-            Expr::Cast { .. } => rewrite_cast(expr),
+            Expr::Cast { .. } => rewrite_cast(expr, self.columns()),
             Expr::Value(_) | Expr::UnaryOp { .. } => {
                 intervals::negate(expr);
                 return literals::number(expr);
@@ -46,19 +48,19 @@ impl Rewriter {
             Expr::Array(array) => *expr = call("__array", std::mem::take(&mut array.elem)),
             Expr::Tuple(items) => *expr = call("struct", std::mem::take(items)),
             Expr::InList { .. } => {
-                chars::rewrite(expr);
+                chars::rewrite(expr, self.columns());
                 rows::in_list(expr);
             }
             Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => {
-                chars::rewrite(expr);
+                chars::rewrite(expr, self.columns());
                 rows::distinct(expr);
             }
             Expr::BinaryOp { .. } | Expr::Between { .. } | Expr::Case { .. } => {
-                chars::rewrite(expr);
+                chars::rewrite(expr, self.columns());
             }
             Expr::InSubquery { expr, subquery, .. } => rows::in_subquery(expr, subquery),
             Expr::Function(_) => {
-                scalars::rewrite(expr);
+                scalars::rewrite(expr, self.columns());
                 return functions::rewrite(expr);
             }
             _ => {}
@@ -157,7 +159,7 @@ fn subscript(access: &mut AccessExpr) {
 
 /// `CAST(x AS t)` as `__cast(x, CAST(NULL AS t))`, whose meaning is Trino's and which becomes a plain
 /// cast again where both mean the same.
-fn rewrite_cast(expr: &mut Expr) {
+fn rewrite_cast(expr: &mut Expr, columns: &[Column]) {
     let Expr::Cast {
         kind,
         expr: inner,
@@ -173,16 +175,23 @@ fn rewrite_cast(expr: &mut Expr) {
     };
     let inner = std::mem::replace(inner.as_mut(), null());
     let zone = zones::of_cast(&inner, data_type);
-    *expr = zones::at(cast_call(name, inner, data_type), zone);
+    *expr = zones::at(cast_of(name, inner, data_type, columns), zone);
 }
 
+/// A cast of a value of which no column is a part.
 pub(super) fn cast_call(name: &str, inner: Expr, data_type: &DataType) -> Expr {
+    cast_of(name, inner, data_type, &[])
+}
+
+fn cast_of(name: &str, inner: Expr, data_type: &DataType, columns: &[Column]) -> Expr {
     let is_text = matches!(
         data_type,
         DataType::Varchar(_) | DataType::CharacterVarying(_) | DataType::Char(_)
     );
     let shows_digits = is_text || *data_type == DataType::JSON;
-    let written = shows_digits.then(|| precision::written(&inner)).flatten();
+    let written = shows_digits
+        .then(|| precision::written(&inner, columns))
+        .flatten();
     let inner = if is_text {
         zones::shown(inner)
     } else {

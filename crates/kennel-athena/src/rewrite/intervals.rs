@@ -11,7 +11,7 @@ use crate::ParseError;
 
 const DAY: i64 = 86_400_000;
 /// The function that makes an interval of months.
-const MONTHS: &str = "__months";
+pub(super) const MONTHS: &str = "__months";
 
 /// Rewrites `INTERVAL '2 03:04' DAY TO MINUTE` as `INTERVAL '2 days 11040000 milliseconds'`, and `INTERVAL
 /// '1-2' YEAR TO MONTH` as `__months(14)`.

@@ -5,6 +5,7 @@
 
 mod build;
 mod chars;
+mod columns;
 mod expressions;
 mod from;
 mod functions;
@@ -54,11 +55,24 @@ struct Rewriter {
     depth: usize,
     /// Names of the relations in `FROM`, of the outermost select first.
     scopes: Vec<Vec<Vec<String>>>,
+    /// What is known of the columns of these relations.
+    columns: Vec<Vec<columns::Column>>,
+    /// The queries of `WITH` around what is visited, those of the outermost query first.
+    named: Vec<columns::Named>,
     /// Parameters of the lambdas around an expression: as written, and as they are called now.
     lambdas: Vec<Vec<(String, String)>>,
 }
 
 impl Rewriter {
+    /// What is known of the columns of the relations in `FROM`.
+    fn columns(&self) -> &[columns::Column] {
+        self.columns.last().map_or(&[], Vec::as_slice)
+    }
+
+    fn named(&self) -> columns::Named {
+        self.named.last().cloned().unwrap_or_default()
+    }
+
     /// What the parameter of that name of a lambda around is called now.
     fn parameter(&self, name: &str) -> Option<&str> {
         let parameters = self.lambdas.iter().rev().flatten();
@@ -112,6 +126,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ParseError> {
         self.depth += 1;
+        self.named.push(columns::of_with(query, &self.named()));
         if self.depth == 2 {
             predicates::soften(query);
         }
@@ -127,6 +142,7 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<ParseError> {
         self.depth = self.depth.saturating_sub(1);
+        self.named.pop();
         literals::plain_in_query(query);
         match selects::set_operation(query) {
             Ok(()) => ControlFlow::Continue(()),
@@ -135,6 +151,8 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
+        let known = columns::of_from(&select.from, &self.named());
+        self.columns.push(known);
         if let Err(error) = selects::check(select).and_then(|()| spread::rewrite(select)) {
             return ControlFlow::Break(error);
         }
@@ -153,6 +171,7 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
         self.scopes.pop();
+        self.columns.pop();
         literals::plain_in_select(select);
         ControlFlow::Continue(())
     }

@@ -3,7 +3,10 @@
 //! A JSON array becomes an `ARRAY`, or a `ROW` by position; an object a `MAP`, or a `ROW` by name.
 //! Source: Trino manual, "JSON functions and operators", sections "Cast to JSON" and "Cast from JSON".
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::{
@@ -204,6 +207,21 @@ fn read_map(
         }
     }
     let keys = read(&keys, entry[0].data_type(), false)?;
+    // Two names may be one number.
+    if !is_text(keys.data_type()) {
+        let texts = convert(&keys, &DataType::Utf8, false)?;
+        let mut texts = texts.as_string::<i32>().iter();
+        for (row, length) in lengths.iter().enumerate() {
+            let mut known = HashSet::new();
+            if !texts.by_ref().take(*length).all(|key| known.insert(key)) {
+                let text = values.get(row).copied().flatten().unwrap_or_default();
+                return exec_err!(
+                    "Cannot cast to {}. Duplicate keys are not allowed: {text}",
+                    type_name(target)
+                );
+            }
+        }
+    }
     let items = read(&items, entry[1].data_type(), safe)?;
     let columns = StructArray::try_new(entry.clone(), vec![keys, items], None)?;
     Ok(Arc::new(MapArray::try_new(

@@ -29,7 +29,8 @@ pub(crate) fn plain_pattern(
 ) -> std::result::Result<String, &'static str> {
     let mut characters = escape.unwrap_or("").chars();
     let escape = match (escape, characters.next(), characters.next()) {
-        (None, ..) => None,
+        // An empty one escapes nothing.
+        (None, ..) | (_, None, _) => None,
         (_, Some(only), None) => Some(only),
         _ => return Err("Escape string must be a single character"),
     };
