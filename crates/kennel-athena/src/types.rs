@@ -209,6 +209,20 @@ fn check(sql_type: &SqlType) -> Result<()> {
         {
             plan_err!("{sql_type}: the precision must be in the range 0 to 12, not {digits}")
         }
+        SqlType::Decimal(info) => {
+            let (precision, scale) = match info {
+                ExactNumberInfo::None => (38, 0),
+                ExactNumberInfo::Precision(precision) => (*precision, 0),
+                ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
+            };
+            let fits = u64::try_from(scale).is_ok_and(|scale| scale <= precision);
+            match (1..=38).contains(&precision) && fits {
+                true => Ok(()),
+                false => plan_err!(
+                    "{sql_type}: a decimal has 1 to 38 digits, and at most all of them after the point"
+                ),
+            }
+        }
         SqlType::Array(ArrayElemTypeDef::AngleBracket(element)) => check(element),
         SqlType::Map(key, value) => check(key).and_then(|()| check(value)),
         SqlType::Struct(fields, _) => fields.iter().try_for_each(|field| check(&field.field_type)),

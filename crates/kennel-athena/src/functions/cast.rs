@@ -77,6 +77,19 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
 }
 
+/// The call that casts `expr`.
+pub(super) fn call(expr: Expr, data_type: &DataType) -> Expr {
+    let typed = Expr::Literal(ScalarValue::Null, None);
+    let typed = Expr::Cast(Cast::new(Box::new(typed), data_type.clone()));
+    let function = functions()
+        .into_iter()
+        .find(|function| function.name() == "__cast");
+    match function {
+        Some(function) => function.call(vec![expr, typed]),
+        None => expr,
+    }
+}
+
 fn target(given: &[DataType]) -> Result<DataType> {
     match given {
         [from, to, ..] if !is_castable(from, to) => {
@@ -265,16 +278,21 @@ fn agrees(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
         (DataType::Null, _) => true,
         (from, to) if is_text(from) => is_text(to),
-        (from, to) if is_text(to) => {
-            from.is_integer() || *from == DataType::Boolean || *from == DataType::Date32
-        }
+        (from, to) if is_text(to) => from.is_integer() || *from == DataType::Boolean,
         (from, to) if from.is_integer() => to.is_numeric() || *to == DataType::Boolean,
         (DataType::Float32, DataType::Float64) => true,
         (DataType::Boolean, to) => to.is_integer(),
         (from, DataType::Date32) => is_time(from),
         (DataType::Date32, to) => is_time(to),
         // Instants as microseconds are no Trino; the questions of kennel's own count with them.
-        (from, to) if is_time(from) => is_time(to) || *to == DataType::Int64,
+        (from, DataType::Int64) => is_time(from),
+        // Arrow cuts digits that Trino rounds. Of microseconds that is accepted, which tables have where
+        // Athena's have milliseconds: so predicates reach the scan.
+        (DataType::Timestamp(unit, _), DataType::Timestamp(to_unit, _)) => {
+            let is_cut = digits(*unit) > digits(*to_unit);
+            let is_accepted = *unit == TimeUnit::Microsecond && *to_unit == TimeUnit::Millisecond;
+            is_time(from) && is_time(to) && (!is_cut || is_accepted)
+        }
         _ => false,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, make_comparator},
-        compute::{SortOptions, cast, interleave},
+        compute::{SortOptions, interleave},
         datatypes::{DataType, Float32Type, Float64Type},
     },
     common::plan_err,
@@ -16,6 +16,8 @@ use datafusion::{
 };
 
 use super::{
+    cast::convert,
+    datetime::fine::Column,
     scalar::{Call, Kind, Spec},
     unify::unify,
 };
@@ -55,18 +57,25 @@ fn is_nan(array: &ArrayRef, row: usize) -> bool {
     }
 }
 
+/// What orders the values: times are ordered without their offsets.
+fn ordered(array: &ArrayRef) -> ArrayRef {
+    match Column::new(array) {
+        Some(column) => Arc::new(column.order()),
+        None => Arc::clone(array),
+    }
+}
+
 fn extreme(call: &Call, greatest: bool) -> Result<ArrayRef> {
     let columns = call
         .args
         .iter()
-        .map(|array| Ok(cast(array, &call.return_type)?))
+        .map(|array| convert(array, &call.return_type, false))
         .collect::<Result<Vec<_>>>()?;
     let mut best: Vec<(usize, usize)> = (0..call.rows).map(|row| (0, row)).collect();
     for index in 1..columns.len() {
         for earlier in 0..index {
-            let options = SortOptions::default();
-            let compare =
-                make_comparator(columns[index].as_ref(), columns[earlier].as_ref(), options)?;
+            let (a, b) = (ordered(&columns[index]), ordered(&columns[earlier]));
+            let compare = make_comparator(a.as_ref(), b.as_ref(), SortOptions::default())?;
             for (row, best) in best
                 .iter_mut()
                 .enumerate()

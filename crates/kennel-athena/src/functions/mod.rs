@@ -53,7 +53,7 @@ use datafusion::{
         datatypes::{DataType, IntervalUnit},
     },
     error::Result,
-    logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF},
+    logical_expr::{AggregateUDF, Expr, HigherOrderUDF, ScalarUDF},
 };
 
 use crate::types::{self, fine::Fine};
@@ -167,6 +167,16 @@ pub(crate) fn shift(sign: &str) -> Option<Arc<ScalarUDF>> {
 /// The function for an interval times a number, or divided by one.
 pub(crate) fn interval_operator(sign: &str) -> Option<Arc<ScalarUDF>> {
     datetime::interval::operator(sign)
+}
+
+/// The type to which all coerce.
+pub(crate) fn common_type(given: &[DataType]) -> Option<DataType> {
+    unify::unify_all("CASE", given).ok()
+}
+
+/// `CAST(expr AS data_type)`.
+pub(crate) fn cast_expr(expr: Expr, data_type: &DataType) -> Expr {
+    cast::call(expr, data_type)
 }
 
 /// Casts an array as `CAST` does.

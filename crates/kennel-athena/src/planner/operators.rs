@@ -17,7 +17,7 @@ use datafusion::{
 
 use crate::{
     functions::{self, type_name},
-    types::{fine::Fine, is_binary, is_text},
+    types::{JSON, fine::Fine, is_binary, is_text},
 };
 
 /// Plans an operator, or leaves it to DataFusion.
@@ -116,6 +116,20 @@ fn is_shifted(time: &DataType, span: &DataType) -> bool {
         (_, DataType::Interval(_)) => is_time(time) || Fine::of(time).is_some(),
         _ => false,
     }
+}
+
+/// JSON has no order, and is equal to JSON alone.
+fn refuse_json(op: &str, left: &DataType, right: &DataType) -> Result<()> {
+    let (a, b) = (*left == JSON, *right == JSON);
+    let is_order = ["<", "<=", ">", ">="].contains(&op);
+    if a && b && is_order || a != b && (is_text(left) || is_text(right)) {
+        return plan_err!(
+            "Cannot apply operator: {} {op} {}; json_extract_scalar(…), or CAST(… AS varchar), makes text of JSON",
+            type_name(left),
+            type_name(right)
+        );
+    }
+    Ok(())
 }
 
 /// Months have no number of days.
@@ -224,6 +238,7 @@ pub(super) fn check(left: &Expr, op: &str, right: &Expr, schema: &DFSchema) -> R
 /// Refuses text beside what is no text.
 pub(super) fn comparable(left: &DataType, op: &str, right: &DataType) -> Result<()> {
     refuse_two_kinds_of_intervals(op, left, right)?;
+    refuse_json(op, left, right)?;
     let other = match (is_text(left), is_text(right)) {
         (true, false) => right,
         (false, true) => left,

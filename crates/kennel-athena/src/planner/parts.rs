@@ -1,16 +1,16 @@
 //! `BETWEEN`, `IN` and `IS DISTINCT FROM` of values with parts, which DataFusion compares otherwise, and
-//! of doubles, which it puts below NaN.
+//! of doubles, which it puts below NaN; `CASE` whose results have no common type in DataFusion.
 
 use datafusion::{
     arrow::datatypes::DataType,
     common::{
-        DFSchema,
+        DFSchema, ScalarValue,
         config::ConfigOptions,
         tree_node::{Transformed, TransformedResult, TreeNode},
     },
     error::Result,
     logical_expr::{
-        Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator,
+        Between, BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator,
         expr::{InList, ScalarFunction},
         expr_rewriter::NamePreserver,
         not,
@@ -19,7 +19,7 @@ use datafusion::{
 };
 
 use super::floats::is_number;
-use crate::functions;
+use crate::{functions, types::fine::Fine};
 
 /// Writes such comparisons with this crate's functions. To be asked before types are coerced.
 #[derive(Debug)]
@@ -51,6 +51,27 @@ impl AnalyzerRule for PartwiseComparisons {
     }
 }
 
+/// Casts the results of `CASE` where DataFusion would find another type for them, or none.
+fn of_one_type(case: &Case, schema: &DFSchema) -> Option<Expr> {
+    let results = case.when_then_expr.iter().map(|(_, result)| result);
+    let results = results.chain(&case.else_expr);
+    let types = results.map(|result| result.get_type(schema).ok());
+    let types = types.collect::<Option<Vec<_>>>()?;
+    let is_mixed =
+        types.iter().any(DataType::is_floating) && types.iter().any(DataType::is_decimal);
+    let is_fine = types.iter().any(|given| Fine::of(given).is_some());
+    let common = functions::common_type(&types)
+        .filter(|common| (is_mixed || is_fine) && types.iter().any(|given| given != common))?;
+    let cast = |result: &Expr| Box::new(functions::cast_expr(result.clone(), &common));
+    let when_then = case.when_then_expr.iter();
+    let when_then = when_then.map(|(when, result)| (when.clone(), cast(result)));
+    Some(Expr::Case(Case::new(
+        case.expr.clone(),
+        when_then.collect(),
+        case.else_expr.as_ref().map(|result| cast(result)),
+    )))
+}
+
 fn has_parts(expr: &Expr, schema: &DFSchema) -> bool {
     matches!(
         expr.get_type(schema),
@@ -80,6 +101,20 @@ fn rewritten(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let call = ScalarFunction::new_udf(functions::distinct(), sides);
             let is_negated = *op == Operator::IsNotDistinctFrom;
             Some(negated_if(is_negated, Expr::ScalarFunction(call)))
+        }
+        Expr::Case(case) => of_one_type(case, schema),
+        // The least integer has no opposite; DataFusion's minus gives it back.
+        Expr::Negative(inner) if !matches!(inner.as_ref(), Expr::Literal(..)) => {
+            match inner.get_type(schema) {
+                Ok(given) if given.is_signed_integer() => {
+                    let zero = Expr::Literal(ScalarValue::new_zero(&given)?, None);
+                    functions::operator("-").map(|minus| {
+                        let sides = vec![zero, inner.as_ref().clone()];
+                        Expr::ScalarFunction(ScalarFunction::new_udf(minus, sides))
+                    })
+                }
+                _ => None,
+            }
         }
         _ => None,
     };

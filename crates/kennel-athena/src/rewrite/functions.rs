@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::{
 
 use super::{
     build::{call, case, ident_at, lambda, null, plain_args, plain_cast, text},
+    expressions::cast_call,
     literals,
 };
 use crate::ParseError;
@@ -66,12 +67,12 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         "current_timestamp" | "now" => {
             let digits = digits(function);
             let zoned = DataType::Timestamp(Some(digits), TimezoneInfo::WithTimeZone);
-            *expr = plain_cast(call("now", vec![]), zoned);
+            *expr = cast_call("__cast", call("now", vec![]), &zoned);
         }
         "localtimestamp" => {
             let digits = digits(function);
             let plain = DataType::Timestamp(Some(digits), TimezoneInfo::None);
-            *expr = plain_cast(call("now", vec![]), plain);
+            *expr = cast_call("__cast", call("now", vec![]), &plain);
         }
         "count_if" => count_if(function, span)?,
         "array_sort" => {
