@@ -4,6 +4,7 @@
 //! that aggregates, `CASE` or `UNNEST` would lose.
 
 pub(crate) mod fine;
+pub(crate) mod written;
 
 use std::sync::Arc;
 

@@ -60,12 +60,11 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             ..safe
         }
         .build(),
-        Spec::new("typeof", &[Kind::Any, Kind::Integer], varchar, |call| {
+        Spec::new("typeof", &[Kind::Any, Kind::Text], varchar, |call| {
             let name = type_name(call.args[0].data_type());
-            let name = match (integer(call, 1), name.split_once('(')) {
-                (Some(digits), Some((kind, rest))) => {
-                    let rest = rest.split_once(')').map_or("", |(_, rest)| rest);
-                    format!("{kind}({digits}){rest}")
+            let name = match call.args.get(1) {
+                Some(said) if !said.is_empty() => {
+                    types::written::merged(&name, said.as_string::<i32>().value(0))
                 }
                 _ => name,
             };

@@ -229,6 +229,17 @@ pub(crate) fn refused(message: &str) -> Arc<ScalarUDF> {
     scalar::refused(message)
 }
 
+fn opaque_type_name(name: &str) -> &str {
+    match name {
+        "bingtile" => "BingTile",
+        "geometry" => "Geometry",
+        "hyperloglog" => "HyperLogLog",
+        "setdigest" => "SetDigest",
+        "sphericalgeography" => "SphericalGeography",
+        name => name,
+    }
+}
+
 /// Trino's name of a type.
 pub fn type_name(data_type: &DataType) -> String {
     match data_type {
@@ -288,14 +299,7 @@ pub fn type_name(data_type: &DataType) -> String {
             Fine::of(data_type).map_or_else(String::new, |fine| fine.name())
         }
         data_type if types::opaque_name(data_type).is_some() => {
-            match types::opaque_name(data_type).unwrap_or_default() {
-                "bingtile" => "BingTile".into(),
-                "geometry" => "Geometry".into(),
-                "hyperloglog" => "HyperLogLog".into(),
-                "setdigest" => "SetDigest".into(),
-                "sphericalgeography" => "SphericalGeography".into(),
-                name => name.to_owned(),
-            }
+            opaque_type_name(types::opaque_name(data_type).unwrap_or_default()).into()
         }
         DataType::Struct(fields) => {
             // `ROW(…)` gives its fields no names; they are called by their place here.

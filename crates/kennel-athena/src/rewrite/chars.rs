@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value};
 use super::{
     build::{call, null, number},
     columns::Column,
-    precision,
+    lengths,
 };
 
 /// Fills up the sides of a comparison to one length, where one of them is a `char(n)`.
@@ -39,7 +39,7 @@ pub(super) fn rewrite(expr: &mut Expr, columns: &[Column]) {
     };
     let longest = sides
         .iter()
-        .filter_map(|side| precision::char_length(side, columns));
+        .filter_map(|side| lengths::of_char(side, columns));
     let Some(longest) = longest.max() else {
         return;
     };

@@ -5,11 +5,12 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, TableAlias, TableFactor, TableWithJoins, Value,
+    SetExpr, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::{
     build::plain_args,
+    lengths,
     precision::{self, Fact},
 };
 use crate::functions::text_to_time;
@@ -199,8 +200,7 @@ fn of_select(select: &Select, named: &Named) -> Vec<Column> {
 fn common(one: Option<Fact>, other: Option<&Fact>) -> Option<Fact> {
     match (one?, other?) {
         (Fact::Digits(a), Fact::Digits(b)) => Some(Fact::Digits(a.max(*b))),
-        (Fact::Text(a), Fact::Text(b)) if a == *b => Some(Fact::Text(a)),
-        (Fact::Text(a), Fact::Text(b)) => precision::longer(&a, b).map(Fact::Text),
+        (Fact::Text(a), Fact::Text(b)) => lengths::longer(&a, b).map(Fact::Text),
         _ => None,
     }
 }
@@ -212,9 +212,12 @@ fn of_expr(expr: &Expr, columns: &[Column]) -> Option<Fact> {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => find(columns, expr).cloned(),
         Expr::Cast { data_type, .. } => precision::of_type(data_type)
             .map(Fact::Digits)
-            .or_else(|| precision::name_of_text(data_type).map(Fact::Text)),
+            .or_else(|| lengths::of_type(data_type).map(Fact::Text)),
         Expr::TypedString(literal) => {
             let written = literal.value.clone().into_string()?;
+            if let Some("char(1)") = lengths::of_type(&literal.data_type).as_deref() {
+                return Some(Fact::Text(format!("char({})", written.chars().count())));
+            }
             let digits = match precision::of_type(&literal.data_type) {
                 Some(_) => text_to_time::read(&written)
                     .map(|read| read.digits)
@@ -223,12 +226,6 @@ fn of_expr(expr: &Expr, columns: &[Column]) -> Option<Fact> {
             };
             Some(Fact::Digits(digits.into()))
         }
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => {
-                Some(Fact::Text(format!("varchar({})", text.chars().count())))
-            }
-            _ => None,
-        },
         Expr::BinaryOp {
             left,
             op: BinaryOperator::Plus | BinaryOperator::Minus,
@@ -251,9 +248,9 @@ fn of_expr(expr: &Expr, columns: &[Column]) -> Option<Fact> {
                 ("date_add", [_, _, moment]) | ("date_trunc", [_, moment]) => {
                     of_expr(moment, columns)
                 }
-                _ => None,
+                _ => lengths::of_expr(expr, columns).map(Fact::Text),
             }
         }
-        _ => None,
+        _ => lengths::of_expr(expr, columns).map(Fact::Text),
     }
 }

@@ -1,14 +1,14 @@
-//! How many digits of a second a timestamp or time has, and how long a text is, where the query says it.
+//! How many digits of a second a timestamp or time has, where the query says it.
 //!
 //! A value lies in a unit of 0, 3, 6 or 9 digits; what was written decides how it is shown.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CharacterLength, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Interval, Value,
+    BinaryOperator, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Interval,
 };
 
 use super::{
-    build::{number, plain_args, text},
+    build::{number, plain_args},
     columns::{Column, find},
     intervals::MONTHS,
 };
@@ -18,7 +18,7 @@ use super::{
 pub(super) enum Fact {
     /// Digits of a second.
     Digits(u64),
-    /// The name of the type of a text of limited length.
+    /// What [`lengths`](super::lengths) says of a text or what holds such.
     Text(String),
 }
 
@@ -110,129 +110,6 @@ fn is_call(expr: &Expr, names: &[&str]) -> bool {
         },
         _ => false,
     }
-}
-
-/// The length of a `char(n)`.
-pub(super) fn char_length(expr: &Expr, columns: &[Column]) -> Option<u64> {
-    let name = text_type(expr, columns)?;
-    name.starts_with("char").then(|| length(&name)).flatten()
-}
-
-fn length(name: &str) -> Option<u64> {
-    let (_, length) = name.strip_suffix(')')?.split_once('(')?;
-    length.parse().ok()
-}
-
-/// The type of the longer of two texts of one kind.
-pub(super) fn longer(one: &str, other: &str) -> Option<String> {
-    let kind = |name: &str| name.starts_with("char");
-    let longest = if length(one)? < length(other)? {
-        other
-    } else {
-        one
-    };
-    (kind(one) == kind(other)).then(|| longest.to_owned())
-}
-
-/// The name of a type of texts whose length is limited.
-pub(super) fn name_of_text(data_type: &DataType) -> Option<String> {
-    let (name, length) = match data_type {
-        DataType::Varchar(Some(length)) | DataType::CharacterVarying(Some(length)) => {
-            ("varchar", length)
-        }
-        DataType::Char(Some(length)) | DataType::Character(Some(length)) => ("char", length),
-        DataType::Char(None) | DataType::Character(None) => return Some("char(1)".into()),
-        _ => return None,
-    };
-    match length {
-        CharacterLength::IntegerLength { length, .. } => Some(format!("{name}({length})")),
-        CharacterLength::Max => None,
-    }
-}
-
-/// Functions whose result is at most as long as their first argument.
-const SHORTENING: [&str; 8] = [
-    "lower", "ltrim", "replace", "reverse", "rtrim", "substr", "trim", "upper",
-];
-
-/// The type of a text whose length the query says.
-fn text_type(expr: &Expr, columns: &[Column]) -> Option<String> {
-    let inside = |expr: &Expr| text_type(expr, columns);
-    match expr {
-        Expr::Nested(inner) => inside(inner),
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => match find(columns, expr)? {
-            Fact::Text(name) => Some(name.clone()),
-            Fact::Digits(_) => None,
-        },
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(format!("varchar({})", text.chars().count())),
-            _ => None,
-        },
-        Expr::BinaryOp {
-            left,
-            op: BinaryOperator::StringConcat,
-            right,
-        } => {
-            let (left, right) = (inside(left)?, inside(right)?);
-            let kind = if left.starts_with("char") && right.starts_with("char") {
-                "char"
-            } else {
-                "varchar"
-            };
-            Some(format!(
-                "{kind}({})",
-                length(&left)?.checked_add(length(&right)?)?
-            ))
-        }
-        Expr::Function(function) => {
-            let [part] = function.name.0.as_slice() else {
-                return None;
-            };
-            let name = part.as_ident()?.value.to_lowercase();
-            let args = plain_args(function)?;
-            if name.ends_with("_cast") {
-                let Expr::Cast { data_type, .. } = args.get(1)? else {
-                    return None;
-                };
-                return name_of_text(data_type);
-            }
-            let mut types = args.iter().map(|arg| inside(arg));
-            match name.as_str() {
-                // With something else in the place of a part, a text may grow.
-                "replace" if args.len() != 2 => None,
-                name if SHORTENING.contains(&name) => types.next()?,
-                "coalesce" => {
-                    let first = types.next()??;
-                    types.try_fold(first, |longest, next| longer(&longest, &next?))
-                }
-                "__array" => {
-                    let first = types.next()??;
-                    let element = types.try_fold(first, |longest, next| longer(&longest, &next?));
-                    Some(format!("array({})", element?))
-                }
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-/// `typeof(x)` with the digits of `x`.
-pub(super) fn type_of(expr: &mut Expr, columns: &[Column]) {
-    let Expr::Function(function) = expr else {
-        return;
-    };
-    let FunctionArguments::List(list) = &mut function.args else {
-        return;
-    };
-    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = list.args.as_slice() else {
-        return;
-    };
-    if let Some(name) = text_type(value, columns) {
-        *expr = text(&name);
-        return;
-    }
-    with_digits(expr, columns);
 }
 
 /// Adds the digits of its only argument to a call.

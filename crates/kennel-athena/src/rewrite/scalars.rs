@@ -9,7 +9,7 @@ use super::{
     chars,
     columns::Column,
     expressions::cast_call,
-    literals, precision, zones,
+    lengths, literals, precision, zones,
 };
 
 /// Trino's functions that are written in other words here, or are syntax of their own.
@@ -92,7 +92,7 @@ pub(super) fn rewrite(expr: &mut Expr, columns: &[Column]) {
             }
         }
         "to_iso8601" => precision::with_digits(expr, columns),
-        "typeof" => precision::type_of(expr, columns),
+        "typeof" => lengths::type_of(expr, columns),
         "normalize" => literals::name_as_text(function, 1),
         "regexp_replace" if literals::has_lambda(function) => {
             let renamed = Ident::with_span(span, "__regexp_replace");

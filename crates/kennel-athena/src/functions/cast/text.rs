@@ -24,11 +24,10 @@ use crate::{
     },
 };
 
+/// Texts as values of another type, as Trino reads them.
 pub(super) fn from_text(array: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
     let texts = arrow_cast(array, &DataType::Utf8, false)?;
-    let unreadable = |text: &str| -> Result<()> {
-        exec_err!("Value cannot be cast to {}: {text}", type_name(to))
-    };
+    let given = texts.as_string::<i32>();
     match to {
         to if is_text(to) => arrow_cast(&texts, to, safe),
         // Digits beyond those of the type round it.
@@ -39,100 +38,39 @@ pub(super) fn from_text(array: &ArrayRef, to: &DataType, safe: bool) -> Result<A
             datetime::fine::cast(&read, to, safe)
         }
         DataType::Timestamp(unit, zone) => {
-            text_to_time::timestamps(texts.as_string::<i32>(), *unit, zone.as_ref(), safe)
+            text_to_time::timestamps(given, *unit, zone.as_ref(), safe)
         }
         DataType::Date32 => {
-            let mut days = Vec::with_capacity(texts.len());
-            for text in texts.as_string::<i32>() {
-                let day = text.map(|text| (text, text_to_time::read_date(text)));
-                match day {
-                    Some((text, None)) if !safe => unreadable(text)?,
-                    _ => {}
-                }
-                days.push(day.and_then(|(_, day)| day));
-            }
+            let days = each(given, to, safe, text_to_time::read_date)?;
             Ok(Arc::new(Date32Array::from(days)))
         }
         to if *to == UUID => uuid::from_text(&texts, safe),
         to if is_internet(to) => ip::from_text(&texts, to, safe),
         DataType::Time32(unit) | DataType::Time64(unit) => {
-            let per_day = 86_400 * 10_i64.pow(digits(*unit));
-            let day = chrono::DateTime::UNIX_EPOCH.date_naive();
-            let mut times = Vec::with_capacity(texts.len());
-            for text in texts.as_string::<i32>() {
-                let time = text.map(|text| {
-                    let clock = text_to_time::read_time(text);
-                    (text, clock.filter(|clock| clock.offset.is_none()))
-                });
-                match time {
-                    Some((text, None)) if !safe => unreadable(text)?,
-                    _ => {}
-                }
-                let clock = time.and_then(|(_, clock)| clock);
-                times.push(clock.and_then(|clock| {
-                    let value = text_to_time::units(day.and_time(clock.time), *unit)?;
-                    Some(value % per_day)
-                }));
-            }
-            datetime::times(times, *unit)
+            datetime::times(each(given, to, safe, |text| time(text, *unit))?, *unit)
         }
-        DataType::Boolean => {
-            let mut values = Vec::with_capacity(texts.len());
-            for text in texts.as_string::<i32>() {
-                values.push(match text.map(str::to_ascii_lowercase).as_deref() {
-                    None => None,
-                    Some("t" | "true" | "1") => Some(true),
-                    Some("f" | "false" | "0") => Some(false),
-                    Some(_) if safe => None,
-                    Some(text) => {
-                        unreadable(text)?;
-                        None
-                    }
-                });
-            }
-            Ok(Arc::new(BooleanArray::from(values)))
-        }
+        DataType::Boolean => Ok(Arc::new(BooleanArray::from(each(
+            given, to, safe, boolean,
+        )?))),
         DataType::Float32 | DataType::Float64 => {
-            let mut read = StringBuilder::with_capacity(texts.len(), 0);
-            for text in texts.as_string::<i32>() {
-                match text.map(|text| (text, java_double(text))) {
-                    Some((text, None)) if !safe => unreadable(text)?,
-                    read_text => read.append_option(read_text.and_then(|(_, number)| number)),
-                }
-            }
-            arrow_cast(&(Arc::new(read.finish()) as ArrayRef), to, safe)
+            let read: StringArray = each(given, to, safe, java_double)?.into_iter().collect();
+            arrow_cast(&(Arc::new(read) as ArrayRef), to, safe)
         }
         to if to.is_integer() => {
-            let has_blanks = |text: &str| {
-                text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace)
-            };
-            let texts_given = texts.as_string::<i32>();
             // Arrow would take blanks off.
-            match texts_given.iter().flatten().find(|text| has_blanks(text)) {
-                Some(text) if !safe => {
-                    unreadable(text)?;
-                    arrow_cast(&texts, to, safe)
-                }
-                Some(_) => {
-                    let kept = texts_given
-                        .iter()
-                        .map(|text| text.filter(|text| !has_blanks(text)));
-                    let kept: ArrayRef = Arc::new(kept.collect::<StringArray>());
-                    arrow_cast(&kept, to, safe)
-                }
-                None => arrow_cast(&texts, to, safe),
+            if !given.iter().flatten().any(has_blanks) {
+                return arrow_cast(&texts, to, safe);
             }
+            let kept = each(given, to, safe, |text| {
+                Some(text).filter(|text| !has_blanks(text))
+            })?;
+            let kept: StringArray = kept.into_iter().collect();
+            arrow_cast(&(Arc::new(kept) as ArrayRef), to, safe)
         }
-        DataType::Binary => arrow_cast(&texts, to, safe),
         to if to.is_decimal() => {
-            let mut written = StringBuilder::with_capacity(texts.len(), 0);
-            for text in texts.as_string::<i32>() {
-                match text.map(|text| (text, numbers::without_exponent(text))) {
-                    Some((text, None)) if !safe => unreadable(text)?,
-                    number => written.append_option(number.and_then(|(_, number)| number)),
-                }
-            }
-            arrow_cast(&(Arc::new(written.finish()) as ArrayRef), to, safe)
+            let written = each(given, to, safe, numbers::without_exponent)?;
+            let written: StringArray = written.into_iter().collect();
+            arrow_cast(&(Arc::new(written) as ArrayRef), to, safe)
         }
         DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
             exec_err!(
@@ -142,6 +80,42 @@ pub(super) fn from_text(array: &ArrayRef, to: &DataType, safe: bool) -> Result<A
         }
         _ => arrow_cast(&texts, to, safe),
     }
+}
+
+/// What each text says; one that says nothing is an error, or null where that is `safe`.
+fn each<'a, T>(
+    texts: &'a StringArray,
+    to: &DataType,
+    safe: bool,
+    read: impl Fn(&'a str) -> Option<T>,
+) -> Result<Vec<Option<T>>> {
+    let values = texts.iter().map(|text| match (text, text.and_then(&read)) {
+        (Some(text), None) if !safe => {
+            exec_err!("Value cannot be cast to {}: {text}", type_name(to))
+        }
+        (_, value) => Ok(value),
+    });
+    values.collect()
+}
+
+/// A time of day in a unit; rounded up to midnight, it is the first of the day.
+fn time(text: &str, unit: TimeUnit) -> Option<i64> {
+    let clock = text_to_time::read_time(text).filter(|clock| clock.offset.is_none())?;
+    let day = chrono::DateTime::UNIX_EPOCH.date_naive();
+    let value = text_to_time::units(day.and_time(clock.time), unit)?;
+    Some(value % (86_400 * 10_i64.pow(digits(unit))))
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "t" | "true" | "1" => Some(true),
+        "f" | "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn has_blanks(text: &str) -> bool {
+    text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace)
 }
 
 /// The digits of a double as Java reads it; Rust reads more names of infinity, and no letter at the end.

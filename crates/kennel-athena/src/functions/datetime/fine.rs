@@ -32,7 +32,7 @@ use crate::{
 const SECOND: i128 = 1_000_000_000_000;
 const MINUTE: i128 = 60 * SECOND;
 /// Picoseconds of a day.
-pub(super) const DAY: i128 = 86_400 * SECOND;
+pub(in crate::functions) const DAY: i128 = 86_400 * SECOND;
 
 /// A column of such values.
 pub(in crate::functions) struct Column {
@@ -87,7 +87,10 @@ impl Column {
 }
 
 /// Values from what [`Column::get`] gives.
-pub(super) fn column(values: Vec<Option<(i128, i32)>>, fine: &Fine) -> Result<ArrayRef> {
+pub(in crate::functions) fn column(
+    values: Vec<Option<(i128, i32)>>,
+    fine: &Fine,
+) -> Result<ArrayRef> {
     let held = values.into_iter().map(|value| {
         let (utc, offset) = value?;
         Some(match fine.kind {

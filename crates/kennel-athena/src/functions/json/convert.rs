@@ -348,12 +348,7 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
         }
         DataType::Map(..) => {
             let map = array.as_map();
-            let keys = match map.keys().data_type().is_floating() {
-                true => java_texts(map.keys())?,
-                false => convert(map.keys(), &DataType::Utf8, false)?
-                    .as_string::<i32>()
-                    .clone(),
-            };
+            let keys = key_texts(map.keys())?;
             let values = write(map.values())?;
             let offsets = map.value_offsets();
             each(&|row| {
@@ -368,16 +363,7 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
                 .iter()
                 .map(write)
                 .collect::<Result<Vec<_>>>()?;
-            each(&|row| {
-                let named = fields.iter().zip(&columns).enumerate();
-                let members = named.map(|(place, (field, column))| {
-                    // `ROW(…)` gives its fields no names; they are called by their place here.
-                    let is_unnamed = *field.name() == format!("c{place}");
-                    let name = if is_unnamed { "" } else { field.name() };
-                    (name, column[row].as_str())
-                });
-                object(members, false)
-            })
+            each(&|row| row_object(fields, &columns, row))
         }
         data_type if data_type.is_floating() => {
             let texts = java_texts(array)?;
@@ -402,6 +388,28 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
             })
         }
     }
+}
+
+/// The keys of a map as names of members.
+fn key_texts(keys: &ArrayRef) -> Result<StringArray> {
+    match keys.data_type().is_floating() {
+        true => java_texts(keys),
+        false => Ok(convert(keys, &DataType::Utf8, false)?
+            .as_string::<i32>()
+            .clone()),
+    }
+}
+
+/// A row as an object.
+fn row_object(fields: &Fields, columns: &[Vec<String>], row: usize) -> String {
+    let named = fields.iter().zip(columns).enumerate();
+    let members = named.map(|(place, (field, column))| {
+        // `ROW(…)` gives its fields no names; they are called by their place here.
+        let is_unnamed = *field.name() == format!("c{place}");
+        let name = if is_unnamed { "" } else { field.name() };
+        (name, column[row].as_str())
+    });
+    object(members, false)
 }
 
 fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>, sorted: bool) -> String {
