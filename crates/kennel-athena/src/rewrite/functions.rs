@@ -13,7 +13,7 @@ use super::{
     build::{call, case, ident_at, lambda, null, plain_args, plain_cast, text},
     literals,
 };
-use crate::ParseError;
+use crate::{ParseError, functions::list::foreign};
 
 /// Trino's names for functions that are registered under another one, with the same meaning.
 const RENAMED: [(&str, &str); 9] = [
@@ -54,6 +54,11 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         return Ok(());
     };
     let name = ident.value.to_lowercase();
+    // What the rewrite puts in stands nowhere in the text.
+    let is_written = ident.span != Span::empty();
+    if is_written && let Some(message) = foreign(&name) {
+        return Err(ParseError::at(span, message));
+    }
     if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
         rename(function, ours);
         return Ok(());

@@ -7,19 +7,24 @@ mod build;
 mod expressions;
 mod from;
 mod functions;
+mod groups;
 mod intervals;
 mod lateral;
 mod like;
 mod literals;
 mod names;
+mod order;
 mod precision;
 mod predicates;
 mod projected;
 mod rows;
 mod scalars;
 mod selects;
+mod sets;
+mod shadows;
 mod spread;
 mod unnested;
+mod windows;
 mod zones;
 
 use std::ops::ControlFlow;
@@ -34,12 +39,14 @@ use crate::ParseError;
 pub use build::{call, plain_cast};
 pub(crate) use names::DUPLICATE_MARK;
 pub(crate) use scalars::REWRITTEN;
+pub(crate) use sets::{NUMBER, is_numbered};
 
 /// Rewrites a statement in place.
 ///
 /// # Errors
 /// [`ParseError`] for what would silently give another answer, and for what is not to be had.
 pub(crate) fn rewrite(statement: &mut Statement) -> Result<(), ParseError> {
+    shadows::rename(statement);
     let mut rewriter = Rewriter::default();
     match VisitMut::visit(statement, &mut rewriter) {
         ControlFlow::Continue(()) => Ok(()),
@@ -118,7 +125,13 @@ impl VisitorMut for Rewriter {
             return ControlFlow::Break(error);
         }
         if let SetExpr::Select(select) = query.body.as_mut() {
+            if let Err(error) = windows::resolve(select, query.order_by.as_mut()) {
+                return ControlFlow::Break(error);
+            }
             names::order_by_aliases(select, query.order_by.as_mut());
+        }
+        if let Err(error) = order::rewrite(query) {
+            return ControlFlow::Break(error);
         }
         projected::rewrite_keys(query.order_by.as_mut());
         ControlFlow::Continue(())
@@ -127,19 +140,22 @@ impl VisitorMut for Rewriter {
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<ParseError> {
         self.depth = self.depth.saturating_sub(1);
         literals::plain_in_query(query);
-        match selects::set_operation(query) {
+        match sets::rewrite(query) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
-        if let Err(error) = selects::check(select).and_then(|()| spread::rewrite(select)) {
+        let windows = windows::resolve(select, None);
+        let checked = windows.and_then(|()| selects::check(select));
+        if let Err(error) = checked.and_then(|()| spread::rewrite(select)) {
             return ControlFlow::Break(error);
         }
         lateral::rewrite(&mut select.from);
         from::fold_unnest(&mut select.from);
         projected::rewrite(select);
+        projected::rewrite_groups(select);
         projected::rewrite_outer_joins(&mut select.from);
         let relations = from::names(&select.from);
         names::name_items(select, &relations);
