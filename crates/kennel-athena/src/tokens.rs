@@ -31,6 +31,7 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) 
                 question_marks += 1;
                 *text = format!("${question_marks}");
             }
+            Token::HexStringLiteral(digits) => digits.retain(|digit| !digit.is_whitespace()),
             Token::Question => {
                 question_marks += 1;
                 token.token = Token::Placeholder(format!("${question_marks}"));
@@ -38,7 +39,7 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) 
             _ => {}
         }
     }
-    let tokens = group_by(name_fields(tokens));
+    let tokens = select_tables(group_by(name_fields(tokens)));
     (select_values(values::bracket(tokens)), travels)
 }
 
@@ -174,6 +175,32 @@ fn awaits_operand(token: &Token) -> bool {
         }
         _ => false,
     }
+}
+
+/// Writes `(TABLE t …` as `(SELECT * FROM t …`, which sqlparser takes for a function in `FROM`.
+fn select_tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut result: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for (place, token) in tokens.iter().enumerate() {
+        let is_table = matches!(&token.token, Token::Word(word)
+            if word.quote_style.is_none() && word.keyword == Keyword::TABLE);
+        let opens = matches!(result.last(), Some(last) if last.token == Token::LParen);
+        let next = tokens.get(place + 1).map(|next| &next.token);
+        if !(is_table && opens && matches!(next, Some(Token::Word(_)))) {
+            result.push(token.clone());
+            continue;
+        }
+        let sign = |sign| TokenWithSpan {
+            token: sign,
+            span: token.span,
+        };
+        let words = [
+            Token::make_keyword("SELECT"),
+            Token::Mul,
+            Token::make_keyword("FROM"),
+        ];
+        result.extend(words.map(sign));
+    }
+    result
 }
 
 /// Takes the `ALL` out of `GROUP BY ALL CUBE (…)`, and makes a `DISTINCT` there a key: sqlparser knows neither.

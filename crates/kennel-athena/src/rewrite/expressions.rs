@@ -34,7 +34,8 @@ impl Rewriter {
             Expr::Tuple(items) => *expr = call("struct", std::mem::take(items)),
             Expr::InList { .. } => rows::in_list(expr),
             Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => rows::distinct(expr),
-            Expr::InSubquery { expr, subquery, .. } => rows::in_subquery(expr, subquery),
+            Expr::InSubquery { expr, subquery, .. } => return rows::in_subquery(expr, subquery),
+            Expr::Subquery(query) => return rows::scalar(query),
             Expr::Function(_) => {
                 scalars::rewrite(expr);
                 return functions::rewrite(expr);

@@ -63,7 +63,7 @@ fn flat(keys: Vec<Expr>) -> Vec<Expr> {
 
 /// `ROLLUP ((a, b), c)` and `CUBE ((a, b), c)`, with brackets inside, as the sets that they stand for.
 fn grouping_sets(key: Expr) -> Expr {
-    let has_brackets = |items: &[Vec<Expr>]| items.iter().any(|item| item.len() > 1);
+    let has_brackets = |items: &[Vec<Expr>]| items.iter().any(|item| item.len() != 1);
     match key {
         Expr::Rollup(items) if has_brackets(&items) => Expr::GroupingSets(rolled_up(&items)),
         Expr::Cube(items) if has_brackets(&items) && items.len() <= WIDEST_CUBE => {

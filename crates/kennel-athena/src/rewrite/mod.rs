@@ -13,6 +13,7 @@ mod lateral;
 mod like;
 mod literals;
 mod names;
+mod offsets;
 mod order;
 mod precision;
 mod predicates;
@@ -23,6 +24,7 @@ mod selects;
 mod sets;
 mod shadows;
 mod spread;
+mod tables;
 mod unnested;
 mod windows;
 mod zones;
@@ -31,7 +33,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, LambdaFunction, OneOrManyWithParens, Query, Select, SetExpr, Statement,
-    TableFactor, VisitMut, VisitorMut,
+    TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
 use crate::ParseError;
@@ -58,6 +60,8 @@ pub(crate) fn rewrite(statement: &mut Statement) -> Result<(), ParseError> {
 struct Rewriter {
     /// Number of queries around what is visited: 1 in the outermost.
     depth: usize,
+    /// Number of derived tables that got a name here.
+    derived: usize,
     /// Names of the relations in `FROM`, of the outermost select first.
     scopes: Vec<Vec<Vec<String>>>,
     /// Parameters of the lambdas around an expression: as written, and as they are called now.
@@ -88,6 +92,33 @@ impl Rewriter {
             (written, unique)
         });
         self.lambdas.push(names.collect());
+    }
+
+    /// Gives derived tables without a name one where there is more than one relation: else DataFusion takes their
+    /// columns for those of the relations inside them.
+    fn name_derived(&mut self, from: &mut [TableWithJoins]) {
+        let count: usize = from.iter().map(|item| 1 + item.joins.len()).sum();
+        if count < 2 {
+            return;
+        }
+        for item in from {
+            let joins = item.joins.iter_mut().map(|join| &mut join.relation);
+            for factor in std::iter::once(&mut item.relation).chain(joins) {
+                if let TableFactor::Derived {
+                    alias: alias @ None,
+                    ..
+                } = factor
+                {
+                    self.derived += 1;
+                    *alias = Some(TableAlias {
+                        explicit: true,
+                        name: Ident::new(format!("__derived{}", self.derived)),
+                        columns: vec![],
+                        at: None,
+                    });
+                }
+            }
+        }
     }
 
     /// In a subquery: is this no relation, so that what follows it are fields of a column? DataFusion
@@ -153,6 +184,7 @@ impl VisitorMut for Rewriter {
             return ControlFlow::Break(error);
         }
         lateral::rewrite(&mut select.from);
+        self.name_derived(&mut select.from);
         from::fold_unnest(&mut select.from);
         projected::rewrite(select);
         projected::rewrite_groups(select);
@@ -173,7 +205,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ParseError> {
-        match selects::sample(factor) {
+        match tables::function(factor).and_then(|()| selects::sample(factor)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -185,6 +217,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ParseError> {
+        projected::quantified(expr);
         unnested::rewrite(expr);
         if let Expr::Lambda(lambda) = expr {
             self.enter_lambda(lambda);

@@ -75,7 +75,11 @@ pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
                     (name, true)
                 }
                 Name::Field(name) => (name, false),
-                Name::None => (format!("_col{index}"), false),
+                Name::None => {
+                    // A row that is spread has such names, too.
+                    in_star |= starred.iter().any(|star| star.starts_with("__row"));
+                    (format!("_col{index}"), false)
+                }
             },
             SelectItem::ExprWithAlias { alias, .. } => {
                 let name = alias.value.to_lowercase();
@@ -88,7 +92,8 @@ pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
             _ => continue,
         };
         // A plain column beside the star of its relation is in the result twice.
-        let repeats = !seen.insert(name.clone()) || is_plain && in_star;
+        let repeats =
+            !seen.insert(name.clone()) || in_star && (is_plain || name.starts_with("_col"));
         if is_plain && !repeats {
             continue;
         }

@@ -90,6 +90,43 @@ impl VisitorMut for Predicates {
     }
 }
 
+/// `x = ANY (q)` as `x IN (q)`, `x <> ALL (q)` as `x NOT IN (q)`; other comparisons are asked as in a select list, since
+/// DataFusion compares with some subqueries only.
+pub(super) fn quantified(expr: &mut Expr) {
+    let (left, op, right, negated) = match &*expr {
+        Expr::AnyOp {
+            left,
+            compare_op,
+            right,
+            ..
+        } => (left, compare_op, right, false),
+        Expr::AllOp {
+            left,
+            compare_op,
+            right,
+        } => (left, compare_op, right, true),
+        _ => return,
+    };
+    let Expr::Subquery(query) = right.as_ref() else {
+        return;
+    };
+    let is_in = match negated {
+        false => *op == BinaryOperator::Eq,
+        true => *op == BinaryOperator::NotEq,
+    };
+    if is_in {
+        *expr = Expr::InSubquery {
+            expr: left.clone(),
+            subquery: query.clone(),
+            negated,
+        };
+        return;
+    }
+    if let Some(asked) = ask(expr) {
+        *expr = asked;
+    }
+}
+
 /// The query's rows in one: `(SELECT function(items) …)`. Where the query is more than items, a source
 /// and a condition, it is `(SELECT function(c) FROM (query) AS s(c))`, which an outer column cannot reach.
 fn gathered(query: &Query, width: usize, function: impl Fn(Vec<Expr>) -> Expr) -> Option<Expr> {

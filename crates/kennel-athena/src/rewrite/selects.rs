@@ -102,6 +102,11 @@ pub(super) fn fetch(query: &mut Query) -> Result<(), ParseError> {
         return Err(ParseError::at(query.span(), message));
     }
     let first = quantity.unwrap_or_else(|| build::number("1"));
+    if matches!(&first, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if n == "0"))
+    {
+        let message = "FETCH FIRST takes a positive number of rows";
+        return Err(ParseError::at(first.span(), message));
+    }
     if with_ties {
         query.fetch = None;
         return fetch_with_ties(query, first);

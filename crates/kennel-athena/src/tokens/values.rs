@@ -25,14 +25,13 @@ pub(super) fn bracket(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             if place > 0 {
                 result.push(sign(Token::Comma));
             }
-            let is_bare = !is_row(row);
-            let row = bracket(row.to_vec());
-            if is_bare {
-                result.push(sign(Token::LParen));
-                result.extend(row);
-                result.push(sign(Token::RParen));
-            } else {
-                result.extend(row);
+            match columns(row) {
+                Some(columns) => result.extend(bracket(columns.to_vec())),
+                None => {
+                    result.push(sign(Token::LParen));
+                    result.extend(bracket(row.to_vec()));
+                    result.push(sign(Token::RParen));
+                }
             }
         }
     }
@@ -49,7 +48,10 @@ fn keyword(token: &TokenWithSpan) -> Keyword {
 /// Do rows follow, or is this a column that is called `values`?
 fn starts_rows(before: &[TokenWithSpan], after: &[TokenWithSpan]) -> bool {
     let is_place = before.last().is_none_or(|last| match &last.token {
-        Token::LParen | Token::RParen | Token::SemiColon => true,
+        // Of a subquery, not of a call.
+        Token::LParen => !matches!(before, [.., name, _] if matches!(&name.token,
+            Token::Word(word) if word.keyword == Keyword::NoKeyword)),
+        Token::RParen | Token::SemiColon => true,
         // After the name of the table of an `INSERT`, or of a query in `WITH`.
         Token::Word(word) => match word.keyword {
             Keyword::NoKeyword => true,
@@ -152,22 +154,31 @@ fn ends_rows(keyword: Keyword) -> bool {
     )
 }
 
-/// Is this one pair of brackets, perhaps after `ROW`, and nothing else? Nothing at all is an error that stays one.
-fn is_row(tokens: &[TokenWithSpan]) -> bool {
-    let inside = match tokens {
-        [first, rest @ ..] if keyword(first) == Keyword::ROW => rest,
-        tokens => tokens,
-    };
+/// A row's columns in brackets: those of `(a, b)`, of `ROW(a, b)`, and of `(ROW(a, b))`, which is the same row.
+fn columns(tokens: &[TokenWithSpan]) -> Option<&[TokenWithSpan]> {
+    match tokens {
+        [first, rest @ ..] if keyword(first) == Keyword::ROW => is_bracket(rest).then_some(rest),
+        [_, first, rest @ .., _]
+            if is_bracket(tokens) && keyword(first) == Keyword::ROW && is_bracket(rest) =>
+        {
+            Some(rest)
+        }
+        tokens => is_bracket(tokens).then_some(tokens),
+    }
+}
+
+/// Is this one pair of brackets and nothing else? Nothing at all is an error that stays one.
+fn is_bracket(tokens: &[TokenWithSpan]) -> bool {
     let mut depth = 0_usize;
-    for (place, token) in inside.iter().enumerate() {
+    for (place, token) in tokens.iter().enumerate() {
         match token.token {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
             _ => {}
         }
         if depth == 0 {
-            return token.token == Token::RParen && place + 1 == inside.len();
+            return token.token == Token::RParen && place + 1 == tokens.len();
         }
     }
-    inside.is_empty()
+    tokens.is_empty()
 }

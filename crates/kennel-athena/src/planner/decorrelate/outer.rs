@@ -354,6 +354,8 @@ pub(super) fn is_simple(plan: &LogicalPlan) -> Result<bool> {
         Ok(matches!(
             node,
             LogicalPlan::Aggregate(_)
+                | LogicalPlan::EmptyRelation(_)
+                | LogicalPlan::Values(_)
                 | LogicalPlan::Limit(_)
                 | LogicalPlan::Sort(_)
                 | LogicalPlan::Union(_)
