@@ -110,7 +110,8 @@ pub(crate) fn foreign(name: &str) -> Option<String> {
         let mut families = FAMILIES.iter();
         families.any(|(_, names)| names.split_whitespace().any(|known| known == name))
     };
-    let is_ours = name.starts_with("__") || REWRITTEN.contains(&name);
+    // Questions have `array_has`: of a constant array DataFusion makes an `IN`, by which files are left out.
+    let is_ours = name.starts_with("__") || name == "array_has" || REWRITTEN.contains(&name);
     if is_ours || is_listed() || !known().contains(name) {
         return None;
     }
@@ -129,7 +130,6 @@ const INSTEAD: &[(&str, &str)] = &[
     ("array_concat", "concat(a, b)"),
     ("array_contains", "contains(a, x)"),
     ("array_element", "element_at(a, n)"),
-    ("array_has", "contains(a, x)"),
     ("array_has_any", "arrays_overlap(a, b)"),
     ("array_length", "cardinality(a)"),
     ("array_prepend", "x || a"),
