@@ -39,7 +39,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::ParseError;
 
 pub use build::{call, plain_cast};
-pub(crate) use names::DUPLICATE_MARK;
+pub(crate) use names::{DUPLICATE_MARK, mark_alias};
 pub(crate) use scalars::REWRITTEN;
 pub(crate) use sets::{NUMBER, is_numbered};
 

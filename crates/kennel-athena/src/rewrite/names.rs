@@ -83,9 +83,8 @@ pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
             },
             SelectItem::ExprWithAlias { alias, .. } => {
                 let name = alias.value.to_lowercase();
-                if !seen.insert(name.clone()) {
-                    alias.value = marked(&name, index);
-                    alias.quote_style = Some('"');
+                if !seen.insert(name) {
+                    mark_alias(alias, index);
                 }
                 continue;
             }
@@ -129,6 +128,12 @@ fn is_starred(expr: &Expr, starred: &[String], relations: &[Vec<String>]) -> boo
         }),
         _ => !starred.is_empty() && relations.len() == 1,
     }
+}
+
+/// Makes an alias unique.
+pub(crate) fn mark_alias(alias: &mut Ident, index: usize) {
+    alias.value = marked(&alias.value.to_lowercase(), index);
+    alias.quote_style = Some('"');
 }
 
 fn marked(name: &str, index: usize) -> String {
