@@ -27,7 +27,7 @@ pub(super) fn with_default(function: &Function, is_before: bool) -> Option<Expr>
         return None;
     }
     let bound = || {
-        let offset = Some(Box::new(number(&offset)));
+        let offset = Some(Box::new(number(offset)));
         match is_before {
             true => WindowFrameBound::Preceding(offset),
             false => WindowFrameBound::Following(offset),
