@@ -149,6 +149,11 @@ pub(crate) fn single() -> Arc<ScalarUDF> {
     subqueries::single_function()
 }
 
+/// `x IN (…)` over an array of a subquery's values.
+pub(crate) fn within() -> Arc<ScalarUDF> {
+    subqueries::within_function()
+}
+
 /// `||` of arrays and their elements.
 pub(crate) fn array_concatenation() -> Arc<ScalarUDF> {
     array_shapes::concatenation()

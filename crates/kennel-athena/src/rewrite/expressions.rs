@@ -58,7 +58,8 @@ impl Rewriter {
             Expr::BinaryOp { .. } | Expr::Between { .. } | Expr::Case { .. } => {
                 chars::rewrite(expr, self.columns());
             }
-            Expr::InSubquery { expr, subquery, .. } => rows::in_subquery(expr, subquery),
+            Expr::InSubquery { expr, subquery, .. } => return rows::in_subquery(expr, subquery),
+            Expr::Subquery(query) => return rows::scalar(query),
             Expr::Function(_) => {
                 scalars::rewrite(expr, self.columns());
                 return functions::rewrite(expr);

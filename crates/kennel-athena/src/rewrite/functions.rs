@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::{
     ast::{
         BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
         FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ListAggOnOverflow,
-        ObjectName, Spanned, TimezoneInfo,
+        ObjectName, Spanned, TimezoneInfo, Value,
     },
     tokenizer::Span,
 };
@@ -12,9 +12,9 @@ use datafusion::sql::sqlparser::{
 use super::{
     build::{call, case, ident_at, lambda, null, plain_args, plain_cast, text},
     expressions::cast_call,
-    literals,
+    literals, offsets,
 };
-use crate::ParseError;
+use crate::{ParseError, functions::list::foreign};
 
 /// Trino's names for functions that are registered under another one, with the same meaning.
 const RENAMED: [(&str, &str); 9] = [
@@ -55,6 +55,11 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         return Ok(());
     };
     let name = ident.value.to_lowercase();
+    // What the rewrite puts in stands nowhere in the text.
+    let is_written = ident.span != Span::empty();
+    if is_written && let Some(message) = foreign(&name) {
+        return Err(ParseError::at(span, message));
+    }
     if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
         rename(function, ours);
         return Ok(());
@@ -73,6 +78,12 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
             let digits = digits(function);
             let plain = DataType::Timestamp(Some(digits), TimezoneInfo::None);
             *expr = cast_call("__cast", call("now", vec![]), &plain);
+        }
+        "count" if counts_rows(function) => all_rows(function),
+        "lag" | "lead" => {
+            if let Some(written) = offsets::with_default(function, name == "lag") {
+                *expr = written;
+            }
         }
         "count_if" => count_if(function, span)?,
         "array_sort" => {
@@ -150,12 +161,27 @@ fn count_if(function: &mut Function, span: Span) -> Result<(), ParseError> {
     };
     function.filter = Some(Box::new(and(function.filter.take(), condition)));
     function.name = ObjectName::from(vec![ident_at("count", span)]);
+    all_rows(function);
+    Ok(())
+}
+
+/// `count()`, and `count(1)`: DataFusion calls the latter as it calls `count(*)`, and cannot have both.
+fn counts_rows(function: &Function) -> bool {
+    match plain_args(function).as_deref() {
+        Some([]) => true,
+        Some([Expr::Cast { expr, .. }]) => is_number(expr),
+        Some([arg]) => is_number(arg) || is_text(arg),
+        _ => false,
+    }
+}
+
+/// `count(*)` instead of its arguments.
+fn all_rows(function: &mut Function) {
     function.args = FunctionArguments::List(FunctionArgumentList {
         duplicate_treatment: None,
         args: vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)],
         clauses: vec![],
     });
-    Ok(())
 }
 
 /// `approx_distinct(x, e)` as a bigint; DataFusion's error is smaller than any `e` that is allowed.
@@ -207,10 +233,19 @@ fn gathered(
     Expr::Function(gathering)
 }
 
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value)
+        if matches!(value.value, Value::SingleQuotedString(_) | Value::UnicodeStringLiteral(_)))
+}
+
 /// `listagg(x, s ON OVERFLOW …) WITHIN GROUP (ORDER BY y)` as
 /// `__listagg(array_agg(x ORDER BY y) FILTER (WHERE x IS NOT NULL), s, …)`.
 fn listagg(function: &Function, span: Span) -> Result<Expr, ParseError> {
-    let wrong = || ParseError::at(span, "`listagg` takes a text and a separator");
+    let wrong = || ParseError::at(span, "`listagg` takes a text, and a separator in quotes");
     let FunctionArguments::List(list) = &function.args else {
         return Err(wrong());
     };
@@ -230,7 +265,7 @@ fn listagg(function: &Function, span: Span) -> Result<Expr, ParseError> {
     let args: Vec<&Expr> = args.collect::<Option<_>>().ok_or_else(wrong)?;
     let (value, separator) = match args.as_slice() {
         [value] => (*value, text("")),
-        [value, separator] => (*value, (*separator).clone()),
+        [value, separator] if is_text(separator) => (*value, (*separator).clone()),
         _ => return Err(wrong()),
     };
     let (mut filler, mut on_overflow) = (text("..."), "error");

@@ -210,6 +210,10 @@ struct Extreme {
 
 impl Extreme {
     fn update(&mut self, values: &ArrayRef, keys: &ArrayRef) -> Result<()> {
+        // Arrow counts no value of the type of null as null.
+        if *keys.data_type() == DataType::Null {
+            return Ok(());
+        }
         let compare = make_comparator(keys.as_ref(), keys.as_ref(), SortOptions::default())?;
         let better = |a: usize, b: usize| {
             if self.greatest {
