@@ -12,7 +12,7 @@ use datafusion::{
     },
     common::plan_err,
     error::Result,
-    logical_expr::{ScalarUDF, type_coercion::binary::comparison_coercion},
+    logical_expr::ScalarUDF,
 };
 
 use super::{
@@ -35,15 +35,13 @@ fn common(given: &[DataType]) -> Result<DataType> {
         return plan_err!("greatest and least take at least one argument");
     };
     types.try_fold(first.clone(), |common, given| {
-        unify(&common, given)
-            .or_else(|| comparison_coercion(&common, given))
-            .map_or_else(
-                || {
-                    let (a, b) = (super::type_name(&common), super::type_name(given));
-                    plan_err!("{a} and {b} cannot be compared")
-                },
-                Ok,
-            )
+        unify(&common, given).map_or_else(
+            || {
+                let (a, b) = (super::type_name(&common), super::type_name(given));
+                plan_err!("{a} and {b} cannot be compared")
+            },
+            Ok,
+        )
     })
 }
 

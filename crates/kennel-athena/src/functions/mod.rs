@@ -38,6 +38,7 @@ mod sketches;
 mod subqueries;
 mod text;
 mod tried;
+mod type_names;
 mod unify;
 mod url;
 mod uuid;
@@ -87,6 +88,7 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
             coalesce::function(),
             sequence::function(),
             listagg::function(),
+            type_names::function(),
         ],
         // Never written by a user; registered so that a plan can be decoded by their names.
         compared::functions(),

@@ -43,7 +43,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("lower", TEXT, varchar, |call| {
             each(call, |text| match text.is_ascii() {
                 true => text.to_ascii_lowercase(),
-                false => changed(text, char::to_lowercase),
+                false => changed(text, lower),
             })
         }),
         Spec::new("upper", TEXT, varchar, |call| {
@@ -96,6 +96,12 @@ fn changed<I: Iterator<Item = char>>(text: &str, change: impl Fn(char) -> I) -> 
         }
     };
     text.chars().map(one).collect()
+}
+
+/// The dotted capital I is the one letter that becomes one in Java and two here.
+fn lower(letter: char) -> impl Iterator<Item = char> {
+    let letter = if letter == 'İ' { 'i' } else { letter };
+    letter.to_lowercase()
 }
 
 fn chr(call: &Call) -> Result<ArrayRef> {

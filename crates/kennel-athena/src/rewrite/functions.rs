@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::{
 use super::{
     build::{call, case, ident_at, lambda, null, plain_args, plain_cast, text},
     literals,
+    scalars::REWRITTEN,
 };
 use crate::ParseError;
 
@@ -54,6 +55,11 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         return Ok(());
     };
     let name = ident.value.to_lowercase();
+    let is_syntax = REWRITTEN.contains(&name.as_str()) || name == "coalesce";
+    if !is_syntax && argument_count(function) > MOST_ARGUMENTS {
+        let message = format!("Too many arguments for function call {name}()");
+        return Err(ParseError::at(span, message));
+    }
     if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
         rename(function, ours);
         return Ok(());
@@ -90,6 +96,7 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         "listagg" => *expr = listagg(function, span)?,
         "reduce_agg" => *expr = reduce_agg(function, span)?,
         "if" => *expr = conditional(function, span)?,
+        "nullif" => *expr = nullif(function, span)?,
         "try" => {
             let args = plain_args(function).unwrap_or_default();
             let [tried] = args.as_slice() else {
@@ -100,6 +107,16 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         _ => {}
     }
     Ok(())
+}
+
+/// How many arguments a call may have in Trino.
+const MOST_ARGUMENTS: usize = 127;
+
+fn argument_count(function: &Function) -> usize {
+    match &function.args {
+        FunctionArguments::List(list) => list.args.len(),
+        _ => 0,
+    }
 }
 
 /// The digits that `current_timestamp(6)` asks for; three where it does not.
@@ -127,6 +144,21 @@ fn conditional(function: &Function, span: Span) -> Result<Expr, ParseError> {
             Err(ParseError::at(span, message))
         }
     }
+}
+
+/// `nullif(a, b)` as `CASE WHEN a = b THEN NULL ELSE a END`: its type is that of `a`, where DataFusion's
+/// has the one that both have in common.
+fn nullif(function: &Function, span: Span) -> Result<Expr, ParseError> {
+    let [value, other] = plain_args(function).unwrap_or_default()[..] else {
+        let message = "`nullif` takes two values";
+        return Err(ParseError::at(span, message));
+    };
+    let is_equal = Expr::BinaryOp {
+        left: Box::new(Expr::Nested(Box::new(value.clone()))),
+        op: BinaryOperator::Eq,
+        right: Box::new(Expr::Nested(Box::new(other.clone()))),
+    };
+    Ok(case(is_equal, null(), Some(value.clone())))
 }
 
 fn and(filter: Option<Box<Expr>>, condition: Expr) -> Expr {

@@ -9,6 +9,7 @@ mod from;
 mod functions;
 mod intervals;
 mod lateral;
+mod lengths;
 mod like;
 mod literals;
 mod names;

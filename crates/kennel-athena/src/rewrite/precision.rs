@@ -3,11 +3,14 @@
 //! A value lies in a unit of 0, 3, 6 or 9 digits; what was written decides how it is shown.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CharacterLength, DataType, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Value,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, ObjectName,
 };
 
-use super::build::{number, plain_args, text};
+use super::{
+    build::{number, plain_args, text},
+    lengths,
+};
 
 /// The digits of a type; three where it names none.
 fn of_type(data_type: &DataType) -> Option<u64> {
@@ -49,6 +52,7 @@ pub(super) fn written(expr: &Expr) -> Option<u64> {
                     written(moment)
                 }
                 ("date_add", [_, _, moment]) | ("date_trunc", [_, moment]) => written(moment),
+                ("from_iso8601_timestamp_nanos" | "from_unixtime_nanos", [_]) => Some(9),
                 _ => None,
             }
         }
@@ -56,41 +60,22 @@ pub(super) fn written(expr: &Expr) -> Option<u64> {
     }
 }
 
-/// The type of a text whose length the query says.
-fn text_type(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Nested(inner) => text_type(inner),
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(format!("varchar({})", text.chars().count())),
-            _ => None,
-        },
-        Expr::Function(function) => {
-            let [part] = function.name.0.as_slice() else {
-                return None;
-            };
-            if !part.as_ident()?.value.ends_with("_cast") {
-                return None;
-            }
-            let args = plain_args(function)?;
-            let Expr::Cast { data_type, .. } = args.get(1)? else {
-                return None;
-            };
-            let (name, length) = match data_type {
-                DataType::Varchar(Some(length)) => ("varchar", length),
-                DataType::Char(Some(length)) => ("char", length),
-                DataType::Char(None) => return Some("char(1)".into()),
-                _ => return None,
-            };
-            match length {
-                CharacterLength::IntegerLength { length, .. } => Some(format!("{name}({length})")),
-                CharacterLength::Max => None,
-            }
-        }
-        _ => None,
+/// `to_iso8601(x)` with the digits of `x`, where its unit has more.
+pub(super) fn iso(function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else {
+        return;
+    };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = list.args.as_slice() else {
+        return;
+    };
+    if let Some(digits) = written(value).filter(|digits| *digits <= 9) {
+        let digits = FunctionArgExpr::Expr(number(&digits.to_string()));
+        list.args.push(FunctionArg::Unnamed(digits));
+        function.name = ObjectName::from(vec![Ident::new("__to_iso8601")]);
     }
 }
 
-/// `typeof(x)` with the digits of `x`.
+/// `typeof(x)` with the digits of `x`, or the lengths of its texts.
 pub(super) fn type_of(expr: &mut Expr) {
     let Expr::Function(function) = expr else {
         return;
@@ -101,8 +86,10 @@ pub(super) fn type_of(expr: &mut Expr) {
     let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = list.args.as_slice() else {
         return;
     };
-    if let Some(name) = text_type(value) {
-        *expr = text(&name);
+    if let Some(said) = lengths::said(value) {
+        let said = FunctionArgExpr::Expr(text(&said));
+        list.args.push(FunctionArg::Unnamed(said));
+        function.name = ObjectName::from(vec![Ident::new("__typeof")]);
         return;
     }
     let digits = written(value);

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Trino's functions that are written in other words here, or are syntax of their own.
-pub(crate) const REWRITTEN: [&str; 32] = [
+pub(crate) const REWRITTEN: [&str; 33] = [
     "approx_distinct",
     "arbitrary",
     "array_sort",
@@ -36,6 +36,7 @@ pub(crate) const REWRITTEN: [&str; 32] = [
     "localtimestamp",
     "map",
     "now",
+    "nullif",
     "position",
     "reduce_agg",
     "row",
@@ -66,6 +67,7 @@ pub(super) fn rewrite(expr: &mut Expr) {
             let time = DataType::Time(Some(3), TimezoneInfo::None);
             *expr = plain_cast(call("current_time", vec![]), time);
         }
+        "to_iso8601" => precision::iso(function),
         "typeof" => precision::type_of(expr),
         "normalize" => literals::name_as_text(function, 1),
         "regexp_replace" if literals::has_lambda(function) => {

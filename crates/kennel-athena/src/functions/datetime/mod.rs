@@ -24,7 +24,7 @@ use chrono::{NaiveDate, NaiveTime};
 pub(super) use convert::{convert, times};
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, StringBuilder},
+        array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, StringArray},
         compute::cast,
         datatypes::{DataType, Int64Type, TimeUnit},
     },
@@ -55,6 +55,13 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         }),
         Spec::new("from_iso8601_date", TEXT, date_type, from_iso8601_date),
         Spec::new("to_iso8601", MOMENT, varchar, to_iso8601),
+        // With the digits that the query says, see the rewrite's `precision`.
+        Spec::new(
+            "__to_iso8601",
+            &[Kind::Moment, Kind::Integer],
+            varchar,
+            to_iso8601,
+        ),
         Spec::new("date", &[Kind::Any], date_of, date),
         Spec::new("to_unixtime", MOMENT, double, to_unixtime),
         Spec::new("last_day_of_month", MOMENT, date_type, last_day_of_month),
@@ -131,12 +138,20 @@ fn to_iso8601(call: &Call) -> Result<ArrayRef> {
         return Ok(cast(array, &DataType::Utf8)?);
     };
     let values = cast(array, &DataType::Int64)?;
-    let mut result = StringBuilder::with_capacity(call.rows, 0);
-    for value in values.as_primitive::<Int64Type>() {
-        let zone = zone.as_ref().map(|name| Zone::of_type(name));
-        result.append_option(value.map(|value| time_to_text::iso(value, *unit, zone)));
-    }
-    Ok(Arc::new(result.finish()))
+    let zone = zone.as_ref().map(|name| Zone::of_type(name));
+    let texts = values.as_primitive::<Int64Type>().iter();
+    let texts = texts.map(|value| value.map(|value| time_to_text::iso(value, *unit, zone)));
+    let digits = match call.args.get(1) {
+        Some(digits) if !digits.is_empty() => Some(digits.as_primitive::<Int64Type>().value(0)),
+        _ => None,
+    };
+    let texts: StringArray = match digits {
+        Some(digits) => texts
+            .map(|text| text.map(|text| time_to_text::iso_with_digits(&text, digits)))
+            .collect(),
+        None => texts.collect(),
+    };
+    Ok(Arc::new(texts))
 }
 
 fn date_of(given: &[DataType]) -> Result<DataType> {

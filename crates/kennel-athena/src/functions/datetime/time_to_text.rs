@@ -62,9 +62,47 @@ pub(super) fn iso(value: i64, unit: TimeUnit, zone: Option<Zone>) -> String {
     local + &zone.iso(utc)
 }
 
+/// The same with so many digits of a second.
+pub(super) fn iso_with_digits(text: &str, digits: i64) -> String {
+    let clock = text.find('T').unwrap_or(0);
+    let end = text[clock..]
+        .find(['+', '-', 'Z'])
+        .map_or(text.len(), |zone| clock + zone);
+    let (time, zone) = text.split_at(end);
+    let (whole, fraction) = time.split_once('.').unwrap_or((time, ""));
+    match usize::try_from(digits.clamp(0, 12)) {
+        Ok(digits) if digits > 0 => {
+            let fraction = &fraction[..fraction.len().min(digits)];
+            format!("{whole}.{fraction:0<digits$}{zone}")
+        }
+        _ => format!("{whole}{zone}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn iso_texts_have_the_digits_asked_for() {
+        let cases = [
+            (
+                "2026-03-01T04:15:06.100+05:45",
+                1,
+                "2026-03-01T04:15:06.1+05:45",
+            ),
+            ("2026-03-01T04:15:06Z", 2, "2026-03-01T04:15:06.00Z"),
+            (
+                "2026-03-01T04:15:06.120-03:00",
+                0,
+                "2026-03-01T04:15:06-03:00",
+            ),
+            ("2026-03-01T04:15:06.123456", 4, "2026-03-01T04:15:06.1234"),
+        ];
+        for (text, digits, expected) in cases {
+            assert_eq!(iso_with_digits(text, digits), expected);
+        }
+    }
 
     #[test]
     fn digits_follow_the_unit_and_the_value() {
