@@ -16,6 +16,7 @@ use datafusion::{
 };
 
 use super::{
+    array_values::orderable,
     scalar::{Call, Kind, Spec},
     unify::unify,
 };
@@ -34,6 +35,7 @@ fn common(given: &[DataType]) -> Result<DataType> {
     let Some(first) = types.next() else {
         return plan_err!("greatest and least take at least one argument");
     };
+    orderable("greatest and least", first)?;
     types.try_fold(first.clone(), |common, given| {
         unify(&common, given).map_or_else(
             || {

@@ -88,14 +88,16 @@ fn each(call: &Call, each: impl Fn(&str) -> String) -> Result<ArrayRef> {
 
 /// Letter by letter: a letter that would become several stays, as in Trino.
 fn changed<I: Iterator<Item = char>>(text: &str, change: impl Fn(char) -> I) -> String {
-    let one = |letter: char| {
-        let mut changed = change(letter);
-        match (changed.next(), changed.next()) {
-            (Some(only), None) => only,
-            _ => letter,
-        }
-    };
-    text.chars().map(one).collect()
+    text.chars().map(|letter| one(letter, &change)).collect()
+}
+
+/// One letter changed, unless it would become several.
+fn one<I: Iterator<Item = char>>(letter: char, change: impl Fn(char) -> I) -> char {
+    let mut changed = change(letter);
+    match (changed.next(), changed.next()) {
+        (Some(only), None) => only,
+        _ => letter,
+    }
 }
 
 /// The dotted capital I is the one letter that becomes one in Java and two here.

@@ -26,6 +26,7 @@ pub(super) fn number(expr: &mut Expr) -> Result<(), ParseError> {
     let written = match expr {
         Expr::Value(value) => match &value.value {
             Value::Number(written, _) => written.replace('_', ""),
+            Value::HexStringLiteral(_) => return bytes(expr),
             _ => return Ok(()),
         },
         // The smallest integer, whose digits alone are a bigint.
@@ -58,6 +59,30 @@ pub(super) fn number(expr: &mut Expr) -> Result<(), ParseError> {
     {
         // DataFusion would make a double of it. 2^63 may have a minus before it.
         let message = format!("Invalid numeric literal: {written}");
+        return Err(ParseError::at(span, message));
+    }
+    Ok(())
+}
+
+/// `X'…'`: digits in pairs, with blanks anywhere.
+fn bytes(expr: &mut Expr) -> Result<(), ParseError> {
+    let span = expr.span();
+    let Expr::Value(value) = expr else {
+        return Ok(());
+    };
+    let Value::HexStringLiteral(written) = &mut value.value else {
+        return Ok(());
+    };
+    written.retain(|character| !character.is_whitespace());
+    if !written
+        .chars()
+        .all(|character| character.is_ascii_hexdigit())
+    {
+        let message = "Binary literal can only contain hexadecimal digits";
+        return Err(ParseError::at(span, message));
+    }
+    if !written.len().is_multiple_of(2) {
+        let message = "Binary literal must contain an even number of digits";
         return Err(ParseError::at(span, message));
     }
     Ok(())
