@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{
     Rewriter,
     build::{call, null, number, plain_cast, text},
-    functions, intervals, like, literals, precision, rows, scalars, zones,
+    functions, intervals, lengths, like, literals, precision, rows, scalars, zones,
 };
 use crate::{ParseError, functions::text_to_time};
 
@@ -35,9 +35,11 @@ impl Rewriter {
             Expr::InList { .. } => rows::in_list(expr),
             Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => rows::distinct(expr),
             Expr::InSubquery { expr, subquery, .. } => rows::in_subquery(expr, subquery),
+            Expr::Substring { .. } | Expr::Trim { .. } => lengths::fill(expr),
             Expr::Function(_) => {
                 scalars::rewrite(expr);
-                return functions::rewrite(expr);
+                functions::rewrite(expr)?;
+                lengths::fill(expr);
             }
             _ => {}
         }

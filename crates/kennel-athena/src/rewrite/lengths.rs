@@ -11,7 +11,10 @@ use datafusion::sql::sqlparser::ast::{
     Subscript, Value,
 };
 
-use super::build::plain_args;
+use super::{
+    build::{null, plain_args},
+    expressions::cast_call,
+};
 
 /// What is known of a type's texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +127,9 @@ fn shape(expr: &Expr) -> Shape {
             let results = conditions.iter().map(|when| &when.result);
             Shape::of_all(results.chain(else_result.as_deref()))
         }
-        Expr::Substring { expr, .. } | Expr::Trim { expr, .. } => varying(shape(expr)),
+        Expr::Substring { expr, .. } | Expr::Trim { expr, .. } => piece(shape(expr)),
+        // Of a parameter nothing is known; the body may still say something.
+        Expr::Lambda(lambda) => shape(&lambda.body),
         Expr::BinaryOp {
             left,
             op: BinaryOperator::StringConcat,
@@ -188,15 +193,14 @@ fn of_type(data_type: &DataType) -> Shape {
     }
 }
 
-/// Functions whose text is never longer than their first argument's.
-const SHORTENING: [&str; 17] = [
-    "ltrim",
+/// Functions that make a shorter text, which stays a `char(n)` where it is one.
+const CUTTING: [&str; 6] = ["btrim", "ltrim", "rtrim", "substr", "substring", "trim"];
+
+/// Functions whose text is a `varchar` never longer than their first argument.
+const SHORTENING: [&str; 11] = [
     "regexp_extract",
-    "rtrim",
     "split_part",
-    "substr",
-    "substring",
-    "trim",
+    "title_case",
     "url_decode",
     "url_extract_fragment",
     "url_extract_host",
@@ -205,14 +209,13 @@ const SHORTENING: [&str; 17] = [
     "url_extract_protocol",
     "url_extract_query",
     "word_stem",
-    "btrim",
-    "title_case",
 ];
 
 /// Functions whose type is that of their first argument.
 const KEEPING: [&str; 13] = [
     "__array_sort_by",
     "array_distinct",
+    "array_except",
     "array_remove",
     "array_sort",
     "filter",
@@ -223,7 +226,6 @@ const KEEPING: [&str; 13] = [
     "slice",
     "trim_array",
     "upper",
-    "array_except",
 ];
 
 fn of_call(function: &Function) -> Shape {
@@ -237,6 +239,9 @@ fn of_call(function: &Function) -> Shape {
     if let [first, ..] = args.as_slice() {
         if SHORTENING.contains(&name.as_str()) {
             return varying(shape(first));
+        }
+        if CUTTING.contains(&name.as_str()) {
+            return piece(shape(first));
         }
         if KEEPING.contains(&name.as_str()) {
             return shape(first);
@@ -295,6 +300,15 @@ fn of_parts(name: &str, args: &[&Expr]) -> Shape {
         }
         ("combinations" | "ngrams", [array, _]) => Shape::array(shape(array)),
         ("repeat", [element, _]) => Shape::array(shape(element)),
+        ("transform", [_, body]) | ("zip_with", [_, _, body]) => Shape::array(shape(body)),
+        ("transform_keys", [map, body]) => match shape(map) {
+            Shape::Map(_, value) => Shape::Map(Box::new(shape(body)), value),
+            _ => Shape::Unknown,
+        },
+        ("transform_values", [map, body]) | ("map_zip_with", [map, _, body]) => match shape(map) {
+            Shape::Map(key, _) => Shape::Map(key, Box::new(shape(body))),
+            _ => Shape::Unknown,
+        },
         ("zip", arrays) => {
             let fields = arrays.iter().map(|array| shape(array).element());
             Shape::array(Shape::Row(fields.collect()))
@@ -333,7 +347,37 @@ fn of_parts(name: &str, args: &[&Expr]) -> Shape {
     }
 }
 
-/// A piece of a `char(n)` is a `varchar(n)`.
+/// A piece of a text is a text as long as that at most, and a piece of a `char(n)` one with blanks again.
+fn piece(shape: Shape) -> Shape {
+    match shape {
+        Shape::Char(_) | Shape::Varchar(_) => shape,
+        _ => Shape::Unknown,
+    }
+}
+
+/// Pieces of a `char(n)` fill up with blanks, as they are `char(n)` themselves.
+pub(super) fn fill(expr: &mut Expr) {
+    let cut = match &*expr {
+        Expr::Substring { expr, .. } | Expr::Trim { expr, .. } => expr.as_ref(),
+        Expr::Function(function) => match plain_args(function).as_deref() {
+            Some([first, ..]) if is_cutting(function) => first,
+            _ => return,
+        },
+        _ => return,
+    };
+    if let Shape::Char(length) = shape(cut) {
+        let length = CharacterLength::IntegerLength { length, unit: None };
+        let piece = std::mem::replace(expr, null());
+        *expr = cast_call("__cast", piece, &DataType::Char(Some(length)));
+    }
+}
+
+fn is_cutting(function: &Function) -> bool {
+    let name = function.name.0.last().and_then(|part| part.as_ident());
+    name.is_some_and(|name| CUTTING.contains(&name.value.to_lowercase().as_str()))
+}
+
+/// What is made of a `char(n)` as of a text is a `varchar(n)`.
 fn varying(shape: Shape) -> Shape {
     match shape {
         Shape::Char(length) => Shape::Varchar(length),
