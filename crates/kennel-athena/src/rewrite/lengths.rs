@@ -27,9 +27,9 @@ enum Shape {
     Varchar(u64),
     /// `char(n)`.
     Char(u64),
-    Array(Box<Shape>),
-    Map(Box<Shape>, Box<Shape>),
-    Row(Vec<Shape>),
+    Array(Box<Self>),
+    Map(Box<Self>, Box<Self>),
+    Row(Vec<Self>),
 }
 
 /// The longest text with a length of its own.
