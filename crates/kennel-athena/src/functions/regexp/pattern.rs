@@ -160,7 +160,7 @@ mod tests {
         let cases = [
             (r"a+", r"a+"),
             (r"\Qa+b\E+", r"a\+b+"),
-            (r"\Qa+", r"\Qa+"),
+            (r"\\Qa+", r"\\Qa+"),
             (r"\Qa.", r"a\."),
             (r"\d\Q.\E\w", r"\d\.\w"),
         ];
