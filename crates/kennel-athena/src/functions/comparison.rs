@@ -12,10 +12,11 @@ use datafusion::{
     },
     common::plan_err,
     error::Result,
-    logical_expr::{ScalarUDF, type_coercion::binary::comparison_coercion},
+    logical_expr::ScalarUDF,
 };
 
 use super::{
+    array_values::orderable,
     cast::convert,
     datetime::fine::Column,
     scalar::{Call, Kind, Spec},
@@ -36,16 +37,15 @@ fn common(given: &[DataType]) -> Result<DataType> {
     let Some(first) = types.next() else {
         return plan_err!("greatest and least take at least one argument");
     };
+    orderable("greatest and least", first)?;
     types.try_fold(first.clone(), |common, given| {
-        unify(&common, given)
-            .or_else(|| comparison_coercion(&common, given))
-            .map_or_else(
-                || {
-                    let (a, b) = (super::type_name(&common), super::type_name(given));
-                    plan_err!("{a} and {b} cannot be compared")
-                },
-                Ok,
-            )
+        unify(&common, given).map_or_else(
+            || {
+                let (a, b) = (super::type_name(&common), super::type_name(given));
+                plan_err!("{a} and {b} cannot be compared")
+            },
+            Ok,
+        )
     })
 }
 

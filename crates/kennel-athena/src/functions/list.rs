@@ -291,7 +291,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "btrim char_length character_length chr codepoint concat concat_ws ends_with from_utf8 \
          hamming_distance length levenshtein_distance lower lpad ltrim luhn_check normalize position replace \
          reverse rpad rtrim soundex split split_part split_to_map split_to_multimap starts_with strpos substr \
-         substring to_utf8 translate trim upper word_stem",
+         substring title_case to_utf8 translate trim upper word_stem",
     ),
     ("System", "version"),
     ("T-digest", "tdigest_agg"),

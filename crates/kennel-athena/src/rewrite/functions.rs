@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::{
     ast::{
         BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
         FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ListAggOnOverflow,
-        ObjectName, Spanned, TimezoneInfo, Value,
+        ObjectName, OneOrManyWithParens, Spanned, TimezoneInfo, Value,
     },
     tokenizer::Span,
 };
@@ -13,6 +13,7 @@ use super::{
     build::{call, case, ident_at, lambda, null, plain_args, plain_cast, text},
     expressions::cast_call,
     literals, offsets,
+    scalars::REWRITTEN,
 };
 use crate::{ParseError, functions::list::foreign};
 
@@ -60,6 +61,12 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
     if is_written && let Some(message) = foreign(&name) {
         return Err(ParseError::at(span, message));
     }
+    let is_syntax = REWRITTEN.contains(&name.as_str()) || name == "coalesce";
+    if is_written && !is_syntax && argument_count(function) > MOST_ARGUMENTS {
+        let message = format!("Too many arguments for function call {name}()");
+        return Err(ParseError::at(span, message));
+    }
+    check_lambdas(function, &name, span)?;
     if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
         rename(function, ours);
         return Ok(());
@@ -112,6 +119,61 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         _ => {}
     }
     Ok(())
+}
+
+/// How many parameters the lambdas of a function have, in their order.
+const PARAMETERS: [(&str, &[usize]); 15] = [
+    ("all_match", &[1]),
+    ("any_match", &[1]),
+    ("array_sort", &[2]),
+    ("filter", &[1]),
+    ("map_filter", &[2]),
+    ("map_zip_with", &[3]),
+    ("none_match", &[1]),
+    ("reduce", &[2, 1]),
+    ("reduce_agg", &[2, 2]),
+    ("regexp_replace", &[1]),
+    ("__regexp_replace", &[1]),
+    ("transform", &[1]),
+    ("transform_keys", &[2]),
+    ("transform_values", &[2]),
+    ("zip_with", &[2]),
+];
+
+/// DataFusion takes lambdas with fewer parameters than there are.
+fn check_lambdas(function: &Function, name: &str, span: Span) -> Result<(), ParseError> {
+    let Some((_, expected)) = PARAMETERS.iter().find(|(known, _)| *known == name) else {
+        return Ok(());
+    };
+    let args = plain_args(function).unwrap_or_default();
+    let lambdas = args.iter().filter_map(|arg| match arg {
+        Expr::Lambda(lambda) => Some(match &lambda.params {
+            OneOrManyWithParens::One(_) => 1,
+            OneOrManyWithParens::Many(parameters) => parameters.len(),
+        }),
+        _ => None,
+    });
+    match lambdas
+        .zip(*expected)
+        .find(|(given, expected)| given != *expected)
+    {
+        Some((given, expected)) => {
+            let message =
+                format!("`{name}` takes a lambda of {expected} parameters here, not of {given}");
+            Err(ParseError::at(span, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// How many arguments a call may have in Trino.
+const MOST_ARGUMENTS: usize = 127;
+
+fn argument_count(function: &Function) -> usize {
+    match &function.args {
+        FunctionArguments::List(list) => list.args.len(),
+        _ => 0,
+    }
 }
 
 /// The digits that `current_timestamp(6)` asks for; three where it does not.

@@ -78,14 +78,12 @@ fn joined(one: &str, other: &str) -> Option<String> {
         (Some(_), Some(_)) => longer(one, other),
         (Some(element), None) => longer(element, other).map(array),
         (None, Some(element)) => longer(one, element).map(array),
-        (None, None) => {
-            let kind = match [one, other].iter().all(|name| name.starts_with("char")) {
-                true => "char",
-                false => "varchar",
-            };
+        // Two `char`; any other texts make one of any length.
+        (None, None) if one.starts_with("char") && other.starts_with("char") => {
             let length = length(one)?.checked_add(length(other)?)?;
-            Some(format!("{kind}({length})"))
+            Some(format!("char({length})"))
         }
+        (None, None) => None,
     }
 }
 
@@ -113,24 +111,86 @@ pub(super) fn of_type(data_type: &DataType) -> Option<String> {
 }
 
 /// Functions whose result has the type of their first argument.
-const KEEPING: [&str; 16] = [
+const KEEPING: [&str; 14] = [
+    "__array_sort_by",
     "array_distinct",
     "array_except",
     "array_remove",
     "array_sort",
     "filter",
     "lower",
-    "ltrim",
     "map_filter",
+    "nullif",
     "reverse",
-    "rtrim",
     "shuffle",
     "slice",
-    "substr",
-    "trim",
     "trim_array",
     "upper",
 ];
+
+/// Functions whose text is a `varchar` never longer than their first argument.
+const SHORTENING: [&str; 17] = [
+    "btrim",
+    "ltrim",
+    "regexp_extract",
+    "rtrim",
+    "split_part",
+    "substr",
+    "substring",
+    "title_case",
+    "trim",
+    "url_decode",
+    "url_extract_fragment",
+    "url_extract_host",
+    "url_extract_parameter",
+    "url_extract_path",
+    "url_extract_protocol",
+    "url_extract_query",
+    "word_stem",
+];
+
+/// The longest text with a length of its own.
+const LONGEST: u64 = 2_147_483_646;
+
+fn varchar(length: u64) -> Option<String> {
+    (length <= LONGEST).then(|| format!("varchar({length})"))
+}
+
+/// A piece of a `char(n)` is a `varchar(n)`.
+fn varying(name: &str) -> Option<String> {
+    match name.starts_with("char") || name.starts_with("varchar") {
+        true => varchar(length(name)?),
+        false => None,
+    }
+}
+
+fn row(fields: &[String]) -> String {
+    format!("row({})", fields.join(", "))
+}
+
+/// What is said of a value that is one of several, `NULL` among them or not.
+fn longest<'a>(
+    values: impl IntoIterator<Item = &'a Expr>,
+    columns: &[Column],
+) -> Option<String> {
+    let mut said = values
+        .into_iter()
+        .filter(|value| !is_null(value))
+        .map(|value| part(value, columns));
+    let first = said.next()?;
+    said.try_fold(first, |longest, next| longer(&longest, &next))
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if value.value == Value::Null)
+}
+
+/// What is said of a value that is a part of another one.
+fn part(expr: &Expr, columns: &[Column]) -> String {
+    let digits = || Some(format!("#{}", precision::written(expr, columns)?));
+    let said = of_expr(expr, columns).or_else(digits);
+    said.unwrap_or(UNKNOWN.into())
+}
 
 /// What is said of a value.
 pub(super) fn of_expr(expr: &Expr, columns: &[Column]) -> Option<String> {
@@ -146,6 +206,15 @@ pub(super) fn of_expr(expr: &Expr, columns: &[Column]) -> Option<String> {
             _ => None,
         },
         Expr::Cast { data_type, .. } => of_type(data_type),
+        Expr::Case {
+            conditions,
+            else_result,
+            ..
+        } => {
+            let results = conditions.iter().map(|when| &when.result);
+            longest(results.chain(else_result.as_deref()), columns)
+        }
+        Expr::Substring { expr, .. } | Expr::Trim { expr, .. } => varying(&inside(expr)?),
         Expr::BinaryOp {
             left,
             op: BinaryOperator::StringConcat,
@@ -197,44 +266,97 @@ fn of_call(name: &str, args: &[&Expr], columns: &[Column]) -> Option<String> {
         };
         return of_type(data_type);
     }
-    let part = |expr: &Expr| {
-        let digits = || Some(format!("#{}", precision::written(expr, columns)?));
-        let said = of_expr(expr, columns).or_else(digits);
-        said.unwrap_or(UNKNOWN.into())
-    };
-    if matches!(name, "struct" | "row") {
-        let fields: Vec<_> = args.iter().map(|arg| part(arg)).collect();
-        return Some(format!("row({})", fields.join(", ")));
+    let all = || args.iter().copied();
+    match (name, args) {
+        ("struct" | "row", fields) => {
+            let fields: Vec<_> = fields.iter().map(|field| part(field, columns)).collect();
+            Some(row(&fields))
+        }
+        ("array" | "__array", elements) => {
+            longest(elements.iter().copied(), columns).map(array)
+        }
+        ("if", [_, values @ ..]) => longest(values.iter().copied(), columns),
+        (
+            "array_intersect" | "array_union" | "coalesce" | "greatest" | "least" | "map_concat",
+            _,
+        ) => longest(all(), columns),
+        ("concat", _) => {
+            let mut said = all().filter(|arg| !is_null(arg)).map(|arg| part(arg, columns));
+            let first = said.next()?;
+            said.try_fold(first, |all, next| joined(&all, &next))
+        }
+        ("zip", arrays) => {
+            let fields: Vec<_> = arrays
+                .iter()
+                .map(|array| element(&part(array, columns)).map_or(UNKNOWN.into(), str::to_owned))
+                .collect();
+            Some(array(row(&fields)))
+        }
+        (_, [first, ..]) if is_null(first) => None,
+        (_, [first, ..]) if KEEPING.contains(&name) => Some(part(first, columns)),
+        (_, [first, ..]) if SHORTENING.contains(&name) => varying(&part(first, columns)),
+        _ => of_text(name, args, columns).or_else(|| of_parts(name, args, columns)),
     }
-    let is_null = |expr: &&Expr| matches!(expr, Expr::Value(value) if value.value == Value::Null);
-    let is_kept = KEEPING.contains(&name) || (name == "replace" && args.len() == 2);
-    if is_kept && args.first().is_some_and(is_null) {
-        return None;
-    }
-    let given = args.iter().copied().filter(|arg| !is_null(arg));
-    let mut said = given.map(part);
-    let first = said.next()?;
-    match name {
+}
+
+/// Texts with a length of their own, and pieces of texts.
+///
+/// Source: the types of results in Trino's manual of functions and in `SHOW FUNCTIONS`.
+fn of_text(name: &str, args: &[&Expr], columns: &[Column]) -> Option<String> {
+    let text = |at: usize| varying(&of_expr(args.get(at)?, columns)?);
+    let length = |at: usize| length(&text(at)?);
+    match (name, args.len()) {
+        ("chr", 1) => varchar(1),
+        ("soundex", 1) => varchar(4),
+        ("to_base", 2) => varchar(64),
+        ("url_encode", 1) => varchar(length(0)?.saturating_mul(12)),
+        ("replace" | "regexp_replace", 2) => text(0),
         // With something else in the place of a part, a text may grow.
-        _ if is_kept => Some(first),
-        "array_max" | "array_min" | "flatten" => element(&first).map(str::to_owned),
-        "element_at" => of_part(&first, args.get(1)?),
-        "map_keys" => Some(array(entries(&first)?.0.to_owned())),
-        "map_values" => Some(array(entries(&first)?.1.to_owned())),
-        "map" | "__map" => {
-            let values = said.next()?;
+        ("replace", 3) => {
+            let (text, new) = (length(0)?, length(2)?);
+            varchar(text.saturating_add(new.saturating_mul(text.saturating_add(1))))
+        }
+        ("regexp_replace", 3) => {
+            let (text, new) = (length(0)?, length(2)?);
+            let longest = (text.saturating_mul(new) / 2).max(new);
+            let pieces = longest.saturating_mul(text.saturating_add(1));
+            varchar(pieces.saturating_add(text))
+        }
+        ("split", 2 | 3) | ("regexp_split", 2) | ("regexp_extract_all", 2 | 3) => {
+            text(0).map(array)
+        }
+        _ => None,
+    }
+}
+
+/// Arrays and maps made of others, and their parts.
+fn of_parts(name: &str, args: &[&Expr], columns: &[Column]) -> Option<String> {
+    let first = part(args.first()?, columns);
+    match (name, args) {
+        ("array_first" | "array_last" | "array_max" | "array_min" | "flatten", _) => {
+            element(&first).map(str::to_owned)
+        }
+        ("element_at", [_, index]) => of_part(&first, index),
+        ("combinations" | "ngrams" | "repeat", [_, _]) => Some(array(first)),
+        ("map" | "__map", [_, values]) => {
+            let values = part(values, columns);
             Some(format!("map({}, {})", element(&first)?, element(&values)?))
         }
-        "array_intersect" | "array_union" | "coalesce" | "map_concat" => {
-            said.try_fold(first, |longest, next| longer(&longest, &next))
+        ("map_keys", _) => Some(array(entries(&first)?.0.to_owned())),
+        ("map_values", _) => Some(array(entries(&first)?.1.to_owned())),
+        ("map_entries", _) => {
+            let (key, value) = entries(&first)?;
+            Some(array(row(&[key.to_owned(), value.to_owned()])))
         }
-        "array" | "__array" => said
-            .try_fold(first, |longest, next| longer(&longest, &next))
-            .map(array),
-        "repeat" if args.len() == 2 => Some(array(first)),
-        // Of texts that are no `char`, it makes one of any length.
-        "concat" if !first.starts_with("varchar") => {
-            said.try_fold(first, |all, next| joined(&all, &next))
+        ("map_from_entries" | "multimap_from_entries", _) => {
+            let fields = parts(element(&first)?, "row")?;
+            let [key, value] = fields.as_slice() else {
+                return None;
+            };
+            Some(match name {
+                "map_from_entries" => format!("map({key}, {value})"),
+                _ => format!("map({key}, array({value}))"),
+            })
         }
         _ => None,
     }

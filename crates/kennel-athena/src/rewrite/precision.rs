@@ -89,6 +89,7 @@ pub(super) fn written(expr: &Expr, columns: &[Column]) -> Option<u64> {
                     inside(moment)
                 }
                 ("date_add", [_, _, moment]) | ("date_trunc", [_, moment]) => inside(moment),
+                ("from_iso8601_timestamp_nanos" | "from_unixtime_nanos", [_]) => Some(9),
                 _ => None,
             }
         }

@@ -29,19 +29,33 @@ const MOMENT: &[Kind] = &[Kind::Moment];
 const MOMENT_OR_TIME: &[Kind] = &[Kind::MomentOrTime];
 const ANY: &[Kind] = &[Kind::Any];
 
-/// The type of a field that times of day and intervals have, too.
+/// The type of a field of the calendar, which intervals have, too, and times of day have not.
+fn of_calendar(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [DataType::Time32(_) | DataType::Time64(_)] => no_such_field(given),
+        [DataType::Date32] => bigint(given),
+        _ => of_clock(given),
+    }
+}
+
+/// The type of a field of the clock, which intervals have, too, and dates have not.
 fn of_clock(given: &[DataType]) -> Result<DataType> {
     match given {
         [
             DataType::Time32(_)
             | DataType::Time64(_)
             | DataType::Timestamp(..)
-            | DataType::Date32
             | DataType::Interval(_)
             | DataType::Duration(_)
             | DataType::Null,
         ] => bigint(given),
         [fine] if Fine::of(fine).is_some() => bigint(given),
+        _ => no_such_field(given),
+    }
+}
+
+fn no_such_field(given: &[DataType]) -> Result<DataType> {
+    match given {
         [other] => plan_err!("{} has no such field", type_name(other)),
         _ => plan_err!("a field of one value is asked for"),
     }
@@ -49,20 +63,20 @@ fn of_clock(given: &[DataType]) -> Result<DataType> {
 
 fn specs() -> [Spec; 14] {
     [
-        Spec::new("year", ANY, of_clock, |c| {
+        Spec::new("year", ANY, of_calendar, |c| {
             any(c, |t| i64::from(t.year()), |s| s.months / 12)
         }),
         Spec::new("quarter", MOMENT, bigint, |c| {
             each(c, |t| i64::from(t.month0() / 3 + 1))
         }),
-        Spec::new("month", ANY, of_clock, |c| {
+        Spec::new("month", ANY, of_calendar, |c| {
             any(c, |t| i64::from(t.month()), |s| s.months % 12)
         }),
         Spec::new("week", MOMENT, bigint, |c| {
             each(c, |t| i64::from(t.iso_week().week()))
         })
         .also(&["week_of_year"]),
-        Spec::new("day", ANY, of_clock, |c| {
+        Spec::new("day", ANY, of_calendar, |c| {
             any(c, |t| i64::from(t.day()), |s| s.millis / 86_400_000)
         })
         .also(&["day_of_month"]),

@@ -27,7 +27,7 @@ use super::{
     scalar::{Call, Kind, Spec, varchar},
     type_name,
 };
-use crate::types::{JSON, fine::Fine};
+use crate::types::{JSON, fine::Fine, is_binary};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     let format = Spec::new("format", &[Kind::Text, Kind::Any], format_type, format);
@@ -38,11 +38,11 @@ fn format_type(given: &[DataType]) -> Result<DataType> {
     if given.len() < 2 {
         return plan_err!("There must be two or more arguments to format");
     }
-    let nested = given
-        .iter()
-        .find(|given| given.is_nested() && Fine::of(given).is_none());
-    match nested {
-        Some(nested) => plan_err!("Type not supported for formatting: {}", type_name(nested)),
+    let is_unknown = |given: &&DataType| {
+        (given.is_nested() && Fine::of(given).is_none()) || is_binary(given)
+    };
+    match given.iter().find(is_unknown) {
+        Some(other) => plan_err!("Type not supported for formatting: {}", type_name(other)),
         None => varchar(given),
     }
 }
