@@ -169,10 +169,7 @@ fn row(fields: &[String]) -> String {
 }
 
 /// What is said of a value that is one of several, `NULL` among them or not.
-fn longest<'a>(
-    values: impl IntoIterator<Item = &'a Expr>,
-    columns: &[Column],
-) -> Option<String> {
+fn longest<'a>(values: impl IntoIterator<Item = &'a Expr>, columns: &[Column]) -> Option<String> {
     let mut said = values
         .into_iter()
         .filter(|value| !is_null(value))
@@ -272,16 +269,16 @@ fn of_call(name: &str, args: &[&Expr], columns: &[Column]) -> Option<String> {
             let fields: Vec<_> = fields.iter().map(|field| part(field, columns)).collect();
             Some(row(&fields))
         }
-        ("array" | "__array", elements) => {
-            longest(elements.iter().copied(), columns).map(array)
-        }
+        ("array" | "__array", elements) => longest(elements.iter().copied(), columns).map(array),
         ("if", [_, values @ ..]) => longest(values.iter().copied(), columns),
         (
             "array_intersect" | "array_union" | "coalesce" | "greatest" | "least" | "map_concat",
             _,
         ) => longest(all(), columns),
         ("concat", _) => {
-            let mut said = all().filter(|arg| !is_null(arg)).map(|arg| part(arg, columns));
+            let mut said = all()
+                .filter(|arg| !is_null(arg))
+                .map(|arg| part(arg, columns));
             let first = said.next()?;
             said.try_fold(first, |all, next| joined(&all, &next))
         }

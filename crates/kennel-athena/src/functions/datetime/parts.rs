@@ -33,6 +33,7 @@ const ANY: &[Kind] = &[Kind::Any];
 fn of_calendar(given: &[DataType]) -> Result<DataType> {
     match given {
         [DataType::Time32(_) | DataType::Time64(_)] => no_such_field(given),
+        [fine] if Fine::of(fine).is_some_and(|fine| fine.is_time()) => no_such_field(given),
         [DataType::Date32] => bigint(given),
         _ => of_clock(given),
     }

@@ -38,9 +38,8 @@ fn format_type(given: &[DataType]) -> Result<DataType> {
     if given.len() < 2 {
         return plan_err!("There must be two or more arguments to format");
     }
-    let is_unknown = |given: &&DataType| {
-        (given.is_nested() && Fine::of(given).is_none()) || is_binary(given)
-    };
+    let is_unknown =
+        |given: &&DataType| (given.is_nested() && Fine::of(given).is_none()) || is_binary(given);
     match given.iter().find(is_unknown) {
         Some(other) => plan_err!("Type not supported for formatting: {}", type_name(other)),
         None => varchar(given),
