@@ -9,6 +9,7 @@
 //! The crate knows nothing of files, of networks or of what a table holds: what becomes of a
 //! statement is the caller's decision.
 
+mod clashes;
 mod dialect;
 mod error;
 mod functions;
@@ -22,6 +23,7 @@ pub mod time_travel;
 mod tokens;
 mod types;
 
+pub use clashes::plan;
 pub use dialect::AthenaDialect;
 pub use error::ParseError;
 pub use functions::{
@@ -103,6 +105,7 @@ pub fn session(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .extend(functions::higher_order());
     let mut analysis = Analyzer::new().rules;
     analysis.insert(0, Arc::new(planner::Comparisons));
+    analysis.insert(1, Arc::new(planner::PartwiseComparisons));
     analysis.push(Arc::new(planner::Decorrelate));
     builder
         .with_analyzer_rules(analysis)

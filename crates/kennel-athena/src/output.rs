@@ -49,6 +49,7 @@ fn shown(data_type: &DataType) -> DataType {
     let inner = |field: &Field| Arc::new(field.clone().with_data_type(shown(field.data_type())));
     match data_type {
         known if [types::ADDRESS, types::PREFIX, types::UUID].contains(known) => DataType::Utf8,
+        fine if types::fine::Fine::of(fine).is_some() => DataType::Utf8,
         DataType::List(element) => DataType::List(inner(element)),
         DataType::Map(entries, sorted) => DataType::Map(inner(entries), *sorted),
         DataType::Struct(fields) => {

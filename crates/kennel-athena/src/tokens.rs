@@ -2,7 +2,9 @@
 //!
 //! Tokens keep the place where they stand in the text, so that errors point there.
 
+mod brackets;
 mod literals;
+mod values;
 
 use datafusion::sql::sqlparser::{
     keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS},
@@ -18,7 +20,7 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) 
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)))
         .collect();
-    let tokens = literals::rewrite(tokens);
+    let tokens = brackets::round(literals::rewrite(tokens));
     let (mut tokens, travels) = time_travel::carry(tokens);
     let mut question_marks = 0;
     for token in &mut tokens {
@@ -30,6 +32,7 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) 
                 question_marks += 1;
                 *text = format!("${question_marks}");
             }
+            Token::HexStringLiteral(digits) => digits.retain(|digit| !digit.is_whitespace()),
             Token::Question => {
                 question_marks += 1;
                 token.token = Token::Placeholder(format!("${question_marks}"));
@@ -37,8 +40,12 @@ pub(crate) fn prepare(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, bool) 
             _ => {}
         }
     }
-    (select_values(bracket_values(name_fields(tokens))), travels)
+    let tokens = select_tables(group_by(name_fields(tokens)));
+    (select_values(values::bracket(tokens)), travels)
 }
+
+/// Stands for `DISTINCT` in `GROUP BY DISTINCT …`, as a first key.
+pub(crate) const DISTINCT_SETS: &str = "\u{2}distinct";
 
 /// Stands before each name of [`name_fields`].
 pub(crate) const COLUMN_NAMES: char = '\u{2}';
@@ -171,120 +178,65 @@ fn awaits_operand(token: &Token) -> bool {
     }
 }
 
-/// Writes `VALUES 1, 2` as `VALUES (1), (2)`: sqlparser knows only rows in brackets.
-///
-/// Rows in brackets are left alone: an item that starts with one is taken for a row.
-fn bracket_values(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let mut result = Vec::with_capacity(tokens.len());
-    let calls: Vec<bool> = tokens
-        .windows(2)
-        .map(|pair| starts_call(&pair[0].token, &pair[1].token))
-        .chain([false])
-        .collect();
-    let mut tokens = tokens.into_iter().zip(calls).peekable();
-    while let Some((token, _)) = tokens.next() {
-        let is_values = matches!(
-            &token.token,
-            Token::Word(Word {
-                quote_style: None,
-                keyword: Keyword::VALUES,
-                ..
-            })
-        );
-        let place = token.span;
-        let follows_period = matches!(
-            result.last(),
-            Some(TokenWithSpan {
-                token: Token::Period,
-                ..
-            })
-        );
-        result.push(token);
-        let bare = is_values
-            && !follows_period
-            && tokens
-                .peek()
-                .is_some_and(|(next, is_call)| *is_call || starts_value(&next.token));
-        if !bare {
+/// Writes `(TABLE t …` as `(SELECT * FROM t …`, which sqlparser takes for a function in `FROM`.
+fn select_tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut result: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for (place, token) in tokens.iter().enumerate() {
+        let is_table = matches!(&token.token, Token::Word(word)
+            if word.quote_style.is_none() && word.keyword == Keyword::TABLE);
+        let opens = matches!(result.last(), Some(last) if last.token == Token::LParen);
+        let next = tokens.get(place + 1).map(|next| &next.token);
+        if !(is_table && opens && matches!(next, Some(Token::Word(_)))) {
+            result.push(token.clone());
             continue;
         }
-        let sign = |token| TokenWithSpan { token, span: place };
-        result.push(sign(Token::LParen));
-        let mut depth = 0_usize;
-        while let Some((next, _)) = tokens.peek() {
-            match next.token {
-                Token::LParen | Token::LBracket => depth += 1,
-                Token::RParen | Token::RBracket if depth == 0 => break,
-                Token::RParen | Token::RBracket => depth -= 1,
-                Token::SemiColon | Token::EOF => break,
-                Token::Word(Word {
-                    quote_style: None,
-                    keyword,
-                    ..
-                }) if depth == 0 && ends_values(keyword) => break,
-                _ => {}
-            }
-            let is_comma = depth == 0 && next.token == Token::Comma;
-            let Some((next, _)) = tokens.next() else {
-                break;
-            };
-            if is_comma {
-                result.extend([sign(Token::RParen), next, sign(Token::LParen)]);
-            } else {
-                result.push(next);
-            }
-        }
-        result.push(sign(Token::RParen));
+        let sign = |sign| TokenWithSpan {
+            token: sign,
+            span: token.span,
+        };
+        let words = [
+            Token::make_keyword("SELECT"),
+            Token::Mul,
+            Token::make_keyword("FROM"),
+        ];
+        result.extend(words.map(sign));
     }
     result
 }
 
-/// `f(…)`, a typed literal such as `DECIMAL '1.0'`, or a path such as `t.x`.
-fn starts_call(token: &Token, next: &Token) -> bool {
-    let Token::Word(word) = token else {
-        return false;
+/// Takes the `ALL` out of `GROUP BY ALL CUBE (…)`, and makes a `DISTINCT` there a key: sqlparser knows neither.
+fn group_by(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let keyword = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => word.keyword,
+        _ => Keyword::NoKeyword,
     };
-    word.quote_style.is_none()
-        && word.keyword != Keyword::ROW
-        && !RESERVED_FOR_COLUMN_ALIAS.contains(&word.keyword)
-        && matches!(
-            next,
-            Token::LParen | Token::Period | Token::SingleQuotedString(_)
-        )
-}
-
-fn starts_value(token: &Token) -> bool {
-    match token {
-        Token::Number(..) | Token::SingleQuotedString(_) | Token::Minus | Token::Plus => true,
-        Token::Word(word) => {
-            word.quote_style.is_none()
-                && matches!(
-                    word.keyword,
-                    Keyword::NULL
-                        | Keyword::TRUE
-                        | Keyword::FALSE
-                        | Keyword::DATE
-                        | Keyword::TIMESTAMP
-                        | Keyword::ARRAY
-                        | Keyword::MAP
-                        | Keyword::CAST
-                        | Keyword::INTERVAL
-                        | Keyword::JSON
-                )
+    let mut result: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for (place, token) in tokens.iter().enumerate() {
+        let follows = matches!(result.as_slice(), [.., group, by]
+            if keyword(group) == Keyword::GROUP && keyword(by) == Keyword::BY);
+        let starts_key = tokens.get(place + 1).is_some_and(|next| match &next.token {
+            Token::Word(word) => {
+                word.quote_style.is_some() || !RESERVED_FOR_COLUMN_ALIAS.contains(&word.keyword)
+            }
+            Token::LParen | Token::Number(..) => true,
+            _ => false,
+        });
+        match keyword(token) {
+            Keyword::ALL if follows && starts_key => {}
+            Keyword::DISTINCT if follows && starts_key => {
+                let mark = Token::Word(Word {
+                    value: DISTINCT_SETS.into(),
+                    quote_style: Some('"'),
+                    keyword: Keyword::NoKeyword,
+                });
+                let signs = [mark, Token::Comma].map(|sign| TokenWithSpan {
+                    token: sign,
+                    span: token.span,
+                });
+                result.extend(signs);
+            }
+            _ => result.push(token.clone()),
         }
-        _ => false,
     }
-}
-
-fn ends_values(keyword: Keyword) -> bool {
-    matches!(
-        keyword,
-        Keyword::UNION
-            | Keyword::EXCEPT
-            | Keyword::INTERSECT
-            | Keyword::ORDER
-            | Keyword::LIMIT
-            | Keyword::OFFSET
-            | Keyword::FETCH
-    )
+    result
 }

@@ -3,16 +3,20 @@
 //! `json` is `LargeUtf8` and text is `Utf8`: so the two stay apart in every plan, without metadata
 //! that aggregates, `CASE` or `UNNEST` would lose.
 
+pub(crate) mod fine;
+pub(crate) mod written;
+
 use std::sync::Arc;
 
 use datafusion::{
-    arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit},
+    arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, TimeUnit},
+    common::plan_err,
     error::Result,
     logical_expr::planner::TypePlanner,
     sql::sqlparser::{
         ast::{
-            ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, StructBracketKind, StructField,
-            TimezoneInfo,
+            ArrayElemTypeDef, DataType as SqlType, ExactNumberInfo, Ident, ObjectName,
+            StructBracketKind, StructField, TimezoneInfo,
         },
         keywords::Keyword,
         parser::{Parser, ParserError},
@@ -52,7 +56,7 @@ pub(crate) fn opaque(name: &str, held: DataType) -> DataType {
     DataType::Struct(Fields::from(vec![Field::new(name, held, true)]))
 }
 
-/// The name of such a type.
+/// The name of such a type; times are [`fine`]'s.
 pub(crate) fn opaque_name(data_type: &DataType) -> Option<&str> {
     let DataType::Struct(fields) = data_type else {
         return None;
@@ -96,6 +100,10 @@ pub(crate) fn is_text(data_type: &DataType) -> bool {
     }
 }
 
+/// The names of the two kinds of intervals here.
+const MONTHS: &str = "interval_year_to_month";
+const SECONDS: &str = "interval_day_to_second";
+
 /// Reads a type where the parser stands.
 pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<SqlType, ParserError> {
     let Token::Word(word) = &parser.peek_token_ref().token else {
@@ -129,6 +137,18 @@ pub(crate) fn parse(parser: &mut Parser<'_>) -> Result<SqlType, ParserError> {
         "json" => {
             parser.next_token();
             Ok(SqlType::JSON)
+        }
+        "interval" => {
+            parser.next_token();
+            let months = parser.parse_keywords(&[Keyword::YEAR, Keyword::TO, Keyword::MONTH]);
+            if !months {
+                parser.expect_keywords(&[Keyword::DAY, Keyword::TO, Keyword::SECOND])?;
+            }
+            let name = if months { MONTHS } else { SECONDS };
+            Ok(SqlType::Custom(
+                ObjectName::from(vec![Ident::new(name)]),
+                vec![],
+            ))
         }
         // Hive's spelling of text.
         "string" => {
@@ -177,7 +197,37 @@ pub(crate) struct AthenaTypes;
 
 impl TypePlanner for AthenaTypes {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        check(sql_type)?;
         Ok(arrow_type(sql_type).map(|data_type| Arc::new(Field::new("", data_type, true))))
+    }
+}
+
+/// Refuses more digits than there are.
+fn check(sql_type: &SqlType) -> Result<()> {
+    match sql_type {
+        SqlType::Time(Some(digits), _) | SqlType::Timestamp(Some(digits), _)
+            if second_digits(Some(*digits)).is_none() =>
+        {
+            plan_err!("{sql_type}: the precision must be in the range 0 to 12, not {digits}")
+        }
+        SqlType::Decimal(info) => {
+            let (precision, scale) = match info {
+                ExactNumberInfo::None => (38, 0),
+                ExactNumberInfo::Precision(precision) => (*precision, 0),
+                ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
+            };
+            let fits = u64::try_from(scale).is_ok_and(|scale| scale <= precision);
+            match (1..=38).contains(&precision) && fits {
+                true => Ok(()),
+                false => plan_err!(
+                    "{sql_type}: a decimal has 1 to 38 digits, and at most all of them after the point"
+                ),
+            }
+        }
+        SqlType::Array(ArrayElemTypeDef::AngleBracket(element)) => check(element),
+        SqlType::Map(key, value) => check(key).and_then(|()| check(value)),
+        SqlType::Struct(fields, _) => fields.iter().try_for_each(|field| check(&field.field_type)),
+        _ => Ok(()),
     }
 }
 
@@ -197,13 +247,12 @@ fn arrow_type(sql_type: &SqlType) -> Option<DataType> {
         SqlType::Real => DataType::Float32,
         SqlType::Double(_) | SqlType::DoublePrecision => DataType::Float64,
         SqlType::Date => DataType::Date32,
-        SqlType::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            match precision {
-                Some(0) => DataType::Time32(TimeUnit::Second),
-                None | Some(1..=3) => DataType::Time32(TimeUnit::Millisecond),
-                Some(4..=6) => DataType::Time64(TimeUnit::Microsecond),
-                Some(_) => DataType::Time64(TimeUnit::Nanosecond),
-            }
+        SqlType::Time(digits, zone) => {
+            let kind = match zone {
+                TimezoneInfo::None | TimezoneInfo::WithoutTimeZone => fine::Kind::Time,
+                TimezoneInfo::WithTimeZone | TimezoneInfo::Tz => fine::Kind::TimeWithZone,
+            };
+            fine::time_type(kind, second_digits(*digits)?)
         }
         SqlType::Uuid => UUID,
         SqlType::Custom(name, modifiers) => custom(&name.to_string(), modifiers)?,
@@ -220,16 +269,10 @@ fn arrow_type(sql_type: &SqlType) -> Option<DataType> {
                 .filter(|p| (1..=38).contains(p))?;
             DataType::Decimal128(precision, i8::try_from(*scale).ok()?)
         }
-        SqlType::Timestamp(precision, zone) => {
-            let unit = match precision {
-                Some(0) => TimeUnit::Second,
-                // Trino's default is three digits.
-                None | Some(1..=3) => TimeUnit::Millisecond,
-                Some(4..=6) => TimeUnit::Microsecond,
-                Some(_) => TimeUnit::Nanosecond,
-            };
+        SqlType::Timestamp(digits, zone) => {
             let is_zoned = matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz);
-            DataType::Timestamp(unit, is_zoned.then(|| UTC.into()))
+            let kind = fine::Kind::Timestamp(is_zoned.then(|| UTC.into()));
+            fine::time_type(kind, second_digits(*digits)?)
         }
         SqlType::Array(ArrayElemTypeDef::AngleBracket(element)) => {
             DataType::new_list(arrow_type(element)?, true)
@@ -249,13 +292,45 @@ fn arrow_type(sql_type: &SqlType) -> Option<DataType> {
     })
 }
 
+/// The digits of a second that a type asks for: three where it does not.
+fn second_digits(written: Option<u64>) -> Option<u8> {
+    let digits = u8::try_from(written.unwrap_or(3)).ok()?;
+    (digits <= fine::MOST_DIGITS).then_some(digits)
+}
+
 /// The name of the type that carries the time zone of a rewritten query; nobody writes it.
 pub(crate) const ZONE_TYPE: &str = "__zone";
+
+/// The same of a timestamp of so many digits that lies beyond Arrow's calendar.
+pub(crate) const FINE_TYPE: &str = "__timestamp";
 
 fn custom(name: &str, modifiers: &[String]) -> Option<DataType> {
     match (name.to_ascii_lowercase().as_str(), modifiers) {
         ("ipaddress", []) => Some(ADDRESS),
         ("ipprefix", []) => Some(PREFIX),
+        ("unknown", []) => Some(DataType::Null),
+        (MONTHS, []) => Some(DataType::Interval(IntervalUnit::YearMonth)),
+        (SECONDS, []) => Some(DataType::Interval(IntervalUnit::MonthDayNano)),
+        (FINE_TYPE, [digits]) => {
+            let kind = fine::Kind::Timestamp(None);
+            Some(
+                fine::Fine {
+                    kind,
+                    digits: digits.parse().ok()?,
+                }
+                .data_type(),
+            )
+        }
+        (FINE_TYPE, [digits, zone]) => {
+            let kind = fine::Kind::Timestamp(Some(zone.as_str().into()));
+            Some(
+                fine::Fine {
+                    kind,
+                    digits: digits.parse().ok()?,
+                }
+                .data_type(),
+            )
+        }
         (name, []) if OPAQUE.iter().any(|(known, _)| *known == name) => OPAQUE
             .iter()
             .find(|(known, _)| *known == name)

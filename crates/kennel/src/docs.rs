@@ -177,9 +177,11 @@ DataFusion's under another name or in other words; *missing*: not there; beside 
 
 Where kennel differs from Athena:
 
-- **Types.** Text is `varchar` without a length, and `char(n)` is text that is filled up with blanks. Timestamps are rounded to their
-  precision, but not beyond nanoseconds; how many digits a value was written with is known where the expression says so, and columns of
-  a subquery have 0, 3, 6 or 9. There is no `time with time zone`.
+- **Types.** The length of a `varchar(n)` is known where the query says it, and not that of a table's column; `char(n)` is text that is
+  filled up with blanks, which make no difference in comparisons. Timestamps and times have 0 to 12 digits; how many a value was written
+  with is known where the query says so, in subqueries, too. A column of microseconds that is cast to milliseconds loses the rest without
+  being rounded. `TIME` cannot be cast to `timestamp`. `GROUP BY`, `DISTINCT` and keys of maps take two `time with time zone` of the same
+  instant and other offsets for different values.
 - **Time zones.** A timestamp with time zone keeps a zone that is written in the query: `at_timezone(x, 'Europe/Berlin')`, a literal,
   a constant text. A zone that comes from a column is that of functions, casts and `EXTRACT` directly around `at_timezone`; elsewhere the
   same instant is shown in UTC. The session's zone is UTC.

@@ -19,7 +19,11 @@ pub(crate) fn hints(sql: &str, message: &str) -> Vec<String> {
     if reads_event_data_store(&text) {
         hints.push("an event data store is the table of CloudTrail Lake; here the events are in cloudtrail.cloudtrail_logs, and typed in cloudtrail.events".to_owned());
     }
-    if let Some(field) = MAPS.iter().find(|field| is_taken_as_map(&text, field)) {
+    let as_row = message.contains("needs a row");
+    if let Some(field) = MAPS
+        .iter()
+        .find(|field| is_taken_as_map(&text, field, as_row))
+    {
         let (whole, key) = match *field {
             "eventdata" => ("requestparameters", "key"),
             field => (field, "key"),
@@ -56,8 +60,8 @@ fn is_uuid(name: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && name.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
 }
 
-/// `element_at(requestParameters, 'x')`, `requestParameters['x']`.
-fn is_taken_as_map(text: &str, field: &str) -> bool {
+/// `element_at(requestParameters, 'x')`, `requestParameters['x']`, and `requestParameters.x` where that failed.
+fn is_taken_as_map(text: &str, field: &str, as_row: bool) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(field).any(|(at, _)| {
         let before = text[..at]
@@ -67,7 +71,9 @@ fn is_taken_as_map(text: &str, field: &str) -> bool {
         let is_argument = before
             .strip_suffix('(')
             .is_some_and(|before| before.trim_end().ends_with("element_at"));
-        after.starts_with('[') || is_argument && after.starts_with(',')
+        after.starts_with('[')
+            || as_row && after.starts_with('.')
+            || is_argument && after.starts_with(',')
     })
 }
 
@@ -96,6 +102,10 @@ mod tests {
                 "{sql}: {hints:?}"
             );
         }
+        let row = "SELECT requestparameters.bucketname FROM cloudtrail_logs";
+        assert!(hints(row, "").is_empty());
+        let message = "`.bucketname` needs a row, not varchar";
+        assert!(hints(row, message)[0].contains("json_extract_scalar("));
         let message = "these types do not go together: varchar and timestamp";
         assert!(
             hints(

@@ -97,6 +97,9 @@ fn literal(call: &Call) -> Result<ArrayRef> {
 
 /// Arrays, and values that are elements of them: `None` where they do not fit.
 fn concat_types(given: &[DataType]) -> Result<Option<Typed>> {
+    if given.len() < 2 {
+        return Ok(None);
+    }
     let arrays = given.iter().filter(|given| element_of(given).is_some());
     let Some(whole) = arrays
         .map(normal)

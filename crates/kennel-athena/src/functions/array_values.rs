@@ -26,7 +26,7 @@ use super::{
     type_name,
     unify::{element_of, list_of},
 };
-use crate::types::{is_text, map_type};
+use crate::types::{is_text, map_type, opaque_name};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const ARRAYS: &str = "array(double), array(double)";
@@ -123,10 +123,11 @@ fn element(given: &[DataType]) -> Result<Option<Typed>> {
     }
 }
 
-/// Maps have no order.
+/// Maps, colors, shapes and sketches have no order.
 pub(super) fn orderable(name: &str, data_type: &DataType) -> Result<()> {
     let is_ordered = match data_type {
         DataType::Map(..) => false,
+        opaque if opaque_name(opaque).is_some() => false,
         DataType::Struct(fields) => fields
             .iter()
             .all(|field| orderable(name, field.data_type()).is_ok()),

@@ -38,8 +38,8 @@ pub(super) fn function() -> Arc<ScalarUDF> {
 }
 
 fn common(given: &[DataType]) -> Result<DataType> {
-    if given.is_empty() {
-        return plan_err!("coalesce takes at least one value");
+    if given.len() < 2 {
+        return plan_err!("coalesce takes at least two values");
     }
     unify_all("coalesce", given)
 }
@@ -65,11 +65,8 @@ fn as_case(args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyRes
         })
         .collect();
     let Some(last) = values.pop() else {
-        return plan_err!("coalesce takes at least one value");
+        return plan_err!("coalesce takes at least two values");
     };
-    if values.is_empty() {
-        return Ok(ExprSimplifyResult::Simplified(last));
-    }
     let cases = values.into_iter().map(|value| {
         let is_there = Expr::IsNotNull(Box::new(value.clone()));
         (Box::new(is_there), Box::new(value))

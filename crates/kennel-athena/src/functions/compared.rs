@@ -16,23 +16,31 @@ use datafusion::{
         compute::{SortOptions, cast},
         datatypes::{DataType, Float64Type},
     },
-    common::{exec_err, plan_err},
+    common::{exec_err, internal_err, plan_err},
     error::Result,
     logical_expr::ScalarUDF,
 };
 
 use super::{
     array_values::orderable,
+    datetime::fine::Column,
     nested::{Nested, Typed, entries, is_null, places},
+    opaque,
     scalar::Call,
-    unify::unify,
+    unify::{element_of, unify},
 };
+use crate::types::fine::Fine;
 
 /// The function for `=`, `<>`, `<`, `<=`, `>` or `>=` by this sign.
 pub(super) fn operator(sign: &str) -> Option<Arc<ScalarUDF>> {
     ALL.iter()
         .find(|(known, _)| *known == sign)
         .map(|(_, nested)| nested.build())
+}
+
+/// The function for `IS DISTINCT FROM`.
+pub(super) fn distinct() -> Arc<ScalarUDF> {
+    DISTINCT.build()
 }
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -88,7 +96,7 @@ const ALL: [(&str, Nested); 6] = [
 
 fn equal_types(given: &[DataType]) -> Result<Option<Typed>> {
     match given {
-        [a, b] => match unify(a, b) {
+        [a, b] => match unify(a, b).filter(is_comparable) {
             Some(both) => Typed::new([both.clone(), both], DataType::Boolean),
             None => plan_err!(
                 "Cannot compare {} with {}",
@@ -97,6 +105,16 @@ fn equal_types(given: &[DataType]) -> Result<Option<Typed>> {
             ),
         },
         _ => Ok(None),
+    }
+}
+
+/// Sketches have no equality.
+fn is_comparable(data_type: &DataType) -> bool {
+    match data_type {
+        sketch if opaque::is_sketch(sketch) => false,
+        DataType::Struct(fields) => fields.iter().all(|field| is_comparable(field.data_type())),
+        DataType::Map(entries, _) => is_comparable(entries.data_type()),
+        other => element_of(other).is_none_or(is_comparable),
     }
 }
 
@@ -178,6 +196,13 @@ impl<'a> Pair<'a> {
                 left.as_list::<i32>().values(),
                 right.as_list::<i32>().values(),
             )?)),
+            fine if Fine::of(fine).is_some() => {
+                let order = |side| Column::new(side).map(|column| column.order());
+                let (Some(a), Some(b)) = (order(left), order(right)) else {
+                    return internal_err!("times of two types");
+                };
+                Parts::None(make_comparator(&a, &b, SortOptions::default())?)
+            }
             DataType::Struct(_) => {
                 let columns = left.as_struct().columns().iter();
                 let pairs = columns.zip(right.as_struct().columns());

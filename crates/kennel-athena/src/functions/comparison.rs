@@ -7,15 +7,18 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, make_comparator},
-        compute::{SortOptions, cast, interleave},
+        compute::{SortOptions, interleave},
         datatypes::{DataType, Float32Type, Float64Type},
     },
     common::plan_err,
     error::Result,
-    logical_expr::{ScalarUDF, type_coercion::binary::comparison_coercion},
+    logical_expr::ScalarUDF,
 };
 
 use super::{
+    array_values::orderable,
+    cast::convert,
+    datetime::fine::Column,
     scalar::{Call, Kind, Spec},
     unify::unify,
 };
@@ -34,16 +37,15 @@ fn common(given: &[DataType]) -> Result<DataType> {
     let Some(first) = types.next() else {
         return plan_err!("greatest and least take at least one argument");
     };
+    orderable("greatest and least", first)?;
     types.try_fold(first.clone(), |common, given| {
-        unify(&common, given)
-            .or_else(|| comparison_coercion(&common, given))
-            .map_or_else(
-                || {
-                    let (a, b) = (super::type_name(&common), super::type_name(given));
-                    plan_err!("{a} and {b} cannot be compared")
-                },
-                Ok,
-            )
+        unify(&common, given).map_or_else(
+            || {
+                let (a, b) = (super::type_name(&common), super::type_name(given));
+                plan_err!("{a} and {b} cannot be compared")
+            },
+            Ok,
+        )
     })
 }
 
@@ -55,18 +57,25 @@ fn is_nan(array: &ArrayRef, row: usize) -> bool {
     }
 }
 
+/// What orders the values: times are ordered without their offsets.
+fn ordered(array: &ArrayRef) -> ArrayRef {
+    match Column::new(array) {
+        Some(column) => Arc::new(column.order()),
+        None => Arc::clone(array),
+    }
+}
+
 fn extreme(call: &Call, greatest: bool) -> Result<ArrayRef> {
     let columns = call
         .args
         .iter()
-        .map(|array| Ok(cast(array, &call.return_type)?))
+        .map(|array| convert(array, &call.return_type, false))
         .collect::<Result<Vec<_>>>()?;
     let mut best: Vec<(usize, usize)> = (0..call.rows).map(|row| (0, row)).collect();
     for index in 1..columns.len() {
         for earlier in 0..index {
-            let options = SortOptions::default();
-            let compare =
-                make_comparator(columns[index].as_ref(), columns[earlier].as_ref(), options)?;
+            let (a, b) = (ordered(&columns[index]), ordered(&columns[earlier]));
+            let compare = make_comparator(a.as_ref(), b.as_ref(), SortOptions::default())?;
             for (row, best) in best
                 .iter_mut()
                 .enumerate()

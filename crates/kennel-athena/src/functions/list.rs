@@ -52,23 +52,7 @@ pub struct FunctionInfo {
 /// All functions, by family and name.
 pub fn functions() -> Vec<FunctionInfo> {
     let own: BTreeSet<String> = registered().into_iter().collect();
-    let mut known: BTreeSet<String> = BTreeSet::new();
-    for function in SessionStateDefaults::default_scalar_functions() {
-        known.insert(function.name().to_owned());
-        known.extend(function.aliases().iter().cloned());
-    }
-    for function in SessionStateDefaults::default_aggregate_functions() {
-        known.insert(function.name().to_owned());
-        known.extend(function.aliases().iter().cloned());
-    }
-    for function in SessionStateDefaults::default_window_functions() {
-        known.insert(function.name().to_owned());
-        known.extend(function.aliases().iter().cloned());
-    }
-    for function in SessionStateDefaults::default_higher_order_functions() {
-        known.insert(function.name().to_owned());
-        known.extend(function.aliases().iter().cloned());
-    }
+    let known = known();
     let state = |name: &str| {
         if own.contains(name) {
             FunctionState::Own
@@ -97,6 +81,90 @@ pub fn functions() -> Vec<FunctionInfo> {
     list.sort_by_key(|function| (function.family, function.name));
     list
 }
+
+/// The names of DataFusion's functions.
+fn known() -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    for function in SessionStateDefaults::default_scalar_functions() {
+        known.insert(function.name().to_owned());
+        known.extend(function.aliases().iter().cloned());
+    }
+    for function in SessionStateDefaults::default_aggregate_functions() {
+        known.insert(function.name().to_owned());
+        known.extend(function.aliases().iter().cloned());
+    }
+    for function in SessionStateDefaults::default_window_functions() {
+        known.insert(function.name().to_owned());
+        known.extend(function.aliases().iter().cloned());
+    }
+    for function in SessionStateDefaults::default_higher_order_functions() {
+        known.insert(function.name().to_owned());
+        known.extend(function.aliases().iter().cloned());
+    }
+    known
+}
+
+/// What to say about a function that DataFusion has and Athena has not; `None` for all others.
+pub(crate) fn foreign(name: &str) -> Option<String> {
+    let is_listed = || {
+        let mut families = FAMILIES.iter();
+        families.any(|(_, names)| names.split_whitespace().any(|known| known == name))
+    };
+    // Questions have `array_has`: of a constant array DataFusion makes an `IN`, by which files are left out.
+    let is_ours = name.starts_with("__") || name == "array_has" || REWRITTEN.contains(&name);
+    if is_ours || is_listed() || !known().contains(name) {
+        return None;
+    }
+    let instead = INSTEAD.iter().find(|(known, _)| *known == name);
+    Some(match instead {
+        Some((_, instead)) => format!("`{name}` is no function of Athena; {instead} does that"),
+        None => format!("`{name}` is no function of Athena"),
+    })
+}
+
+/// What does in Athena what others do elsewhere.
+const INSTEAD: &[(&str, &str)] = &[
+    ("approx_median", "approx_percentile(x, 0.5)"),
+    ("array_append", "a || x"),
+    ("array_cat", "concat(a, b)"),
+    ("array_concat", "concat(a, b)"),
+    ("array_contains", "contains(a, x)"),
+    ("array_element", "element_at(a, n)"),
+    ("array_has_any", "arrays_overlap(a, b)"),
+    ("array_length", "cardinality(a)"),
+    ("array_prepend", "x || a"),
+    ("array_reverse", "reverse(a)"),
+    ("array_slice", "slice(a, start, length)"),
+    ("array_sum", "reduce(a, 0, (s, x) -> s + x, s -> s)"),
+    ("array_to_string", "array_join(a, separator)"),
+    ("arrow_typeof", "typeof(x)"),
+    ("date_bin", "date_trunc(unit, x)"),
+    ("date_part", "extract(unit FROM x)"),
+    ("datepart", "extract(unit FROM x)"),
+    ("datetrunc", "date_trunc(unit, x)"),
+    ("ifnull", "coalesce(x, y)"),
+    ("instr", "strpos(text, part)"),
+    ("left", "substr(text, 1, n)"),
+    ("list_append", "a || x"),
+    ("make_array", "ARRAY[x, y]"),
+    ("make_date", "CAST(text AS date)"),
+    ("median", "approx_percentile(x, 0.5)"),
+    ("nvl", "coalesce(x, y)"),
+    ("nvl2", "if(x IS NOT NULL, y, z)"),
+    ("regexp_match", "regexp_extract(text, pattern)"),
+    ("right", "substr(text, -n)"),
+    ("sha224", "sha256(x)"),
+    (
+        "string_agg",
+        "listagg(x, separator) WITHIN GROUP (ORDER BY y)",
+    ),
+    ("string_to_array", "split(text, separator)"),
+    ("struct", "ROW(x, y)"),
+    ("to_timestamp_millis", "from_unixtime(x / 1000e0)"),
+    ("to_timestamp_seconds", "from_unixtime(x)"),
+    ("today", "current_date"),
+    ("trunc", "truncate(x)"),
+];
 
 /// The names under which this crate registers functions that users write.
 fn registered() -> Vec<String> {
@@ -223,7 +291,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "btrim char_length character_length chr codepoint concat concat_ws ends_with from_utf8 \
          hamming_distance length levenshtein_distance lower lpad ltrim luhn_check normalize position replace \
          reverse rpad rtrim soundex split split_part split_to_map split_to_multimap starts_with strpos substr \
-         substring to_utf8 translate trim upper word_stem",
+         substring title_case to_utf8 translate trim upper word_stem",
     ),
     ("System", "version"),
     ("T-digest", "tdigest_agg"),

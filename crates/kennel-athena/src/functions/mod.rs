@@ -53,10 +53,10 @@ use datafusion::{
         datatypes::{DataType, IntervalUnit},
     },
     error::Result,
-    logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF},
+    logical_expr::{AggregateUDF, Expr, HigherOrderUDF, ScalarUDF},
 };
 
-use crate::types;
+use crate::types::{self, fine::Fine};
 
 /// All scalar functions.
 pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
@@ -134,6 +134,11 @@ pub(crate) fn nested_comparison(sign: &str) -> Option<Arc<ScalarUDF>> {
     compared::operator(sign)
 }
 
+/// `IS DISTINCT FROM` of arrays, maps or rows.
+pub(crate) fn distinct() -> Arc<ScalarUDF> {
+    compared::distinct()
+}
+
 /// `coalesce`, by Trino's rules for common types.
 pub(crate) fn coalesce() -> Arc<ScalarUDF> {
     coalesce::function()
@@ -142,6 +147,11 @@ pub(crate) fn coalesce() -> Arc<ScalarUDF> {
 /// The only element of an array: null for none, an error for several.
 pub(crate) fn single() -> Arc<ScalarUDF> {
     subqueries::single_function()
+}
+
+/// `x IN (…)` over an array of a subquery's values.
+pub(crate) fn within() -> Arc<ScalarUDF> {
+    subqueries::within_function()
 }
 
 /// `||` of arrays and their elements.
@@ -154,9 +164,24 @@ pub(crate) fn operator(sign: &str) -> Option<Arc<ScalarUDF>> {
     arithmetic::function(sign)
 }
 
+/// The function for a time of day, or a timestamp that Arrow has no type for, plus or minus an interval.
+pub(crate) fn shift(sign: &str) -> Option<Arc<ScalarUDF>> {
+    datetime::shift::operator(sign)
+}
+
 /// The function for an interval times a number, or divided by one.
 pub(crate) fn interval_operator(sign: &str) -> Option<Arc<ScalarUDF>> {
     datetime::interval::operator(sign)
+}
+
+/// The type to which all coerce.
+pub(crate) fn common_type(given: &[DataType]) -> Option<DataType> {
+    unify::unify_all("CASE", given).ok()
+}
+
+/// `CAST(expr AS data_type)`.
+pub(crate) fn cast_expr(expr: Expr, data_type: &DataType) -> Expr {
+    cast::call(expr, data_type)
 }
 
 /// Casts an array as `CAST` does.
@@ -207,6 +232,17 @@ pub(crate) fn date_part(unit: &str) -> Option<Arc<ScalarUDF>> {
 /// A function that cannot be typed: planning ends with `message`.
 pub(crate) fn refused(message: &str) -> Arc<ScalarUDF> {
     scalar::refused(message)
+}
+
+fn opaque_type_name(name: &str) -> &str {
+    match name {
+        "bingtile" => "BingTile",
+        "geometry" => "Geometry",
+        "hyperloglog" => "HyperLogLog",
+        "setdigest" => "SetDigest",
+        "sphericalgeography" => "SphericalGeography",
+        name => name,
+    }
 }
 
 /// Trino's name of a type.
@@ -264,15 +300,11 @@ pub fn type_name(data_type: &DataType) -> String {
             }
             _ => "map".into(),
         },
+        data_type if Fine::of(data_type).is_some() => {
+            Fine::of(data_type).map_or_else(String::new, |fine| fine.name())
+        }
         data_type if types::opaque_name(data_type).is_some() => {
-            match types::opaque_name(data_type).unwrap_or_default() {
-                "bingtile" => "BingTile".into(),
-                "geometry" => "Geometry".into(),
-                "hyperloglog" => "HyperLogLog".into(),
-                "setdigest" => "SetDigest".into(),
-                "sphericalgeography" => "SphericalGeography".into(),
-                name => name.to_owned(),
-            }
+            opaque_type_name(types::opaque_name(data_type).unwrap_or_default()).into()
         }
         DataType::Struct(fields) => {
             // `ROW(…)` gives its fields no names; they are called by their place here.

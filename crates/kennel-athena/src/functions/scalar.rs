@@ -28,7 +28,7 @@ use super::{
     nested::{Typed, coerced},
     type_name,
 };
-use crate::types;
+use crate::types::{self, fine::Fine};
 
 /// What an argument may be, and the Arrow type in which the function meets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,12 +81,14 @@ impl Kind {
             },
             Self::Moment => match given {
                 DataType::Date32 | DataType::Timestamp(..) => given.clone(),
+                fine if Fine::of(fine).is_some_and(|fine| !fine.is_time()) => given.clone(),
                 DataType::Date64 => DataType::Date32,
                 DataType::Null => DataType::Timestamp(TimeUnit::Millisecond, None),
                 _ => return None,
             },
             Self::MomentOrTime => match given {
                 DataType::Time32(_) | DataType::Time64(_) => given.clone(),
+                fine if Fine::of(fine).is_some() => given.clone(),
                 _ => return Self::Moment.accept(given),
             },
             Self::Binary | Self::TextOrBinary if types::is_binary(given) => DataType::Binary,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Months, NaiveDate, NaiveDateTime, TimeDelta};
+use chrono::{Months, NaiveDate, TimeDelta};
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, Int64Array},
@@ -17,10 +17,12 @@ use datafusion::{
 };
 
 use super::{
+    datetime::fine,
     nested::{Nested, Typed, list},
     scalar::Call,
     unify::{list_of, unify},
 };
+use crate::types::fine::{Fine, Kind};
 
 pub(super) fn function() -> Arc<ScalarUDF> {
     Nested::new(
@@ -45,7 +47,7 @@ fn types(given: &[DataType]) -> Result<Option<Typed>> {
     if is_whole(start) && is_whole(stop) && step.iter().all(is_whole) && step.len() < 2 {
         return Typed::new(vec![DataType::Int64; given.len()], list_of(DataType::Int64));
     }
-    let Some(both @ (DataType::Date32 | DataType::Timestamp(..))) = unify(start, stop) else {
+    let Some(both) = unify(start, stop).filter(is_date_or_timestamp) else {
         return Ok(None);
     };
     match step {
@@ -54,6 +56,13 @@ fn types(given: &[DataType]) -> Result<Option<Typed>> {
             Typed::new([both.clone(), both.clone(), STEP], list_of(both))
         }
         _ => Ok(None),
+    }
+}
+
+fn is_date_or_timestamp(data_type: &DataType) -> bool {
+    match Fine::of(data_type) {
+        Some(fine) => matches!(fine.kind, Kind::Timestamp(_)),
+        None => matches!(data_type, DataType::Date32 | DataType::Timestamp(..)),
     }
 }
 
@@ -66,22 +75,9 @@ fn too_long<T>() -> Result<T> {
 
 fn run(call: &Call) -> Result<ArrayRef> {
     let element = call.args[0].data_type().clone();
-    let column = |index: usize| -> Result<Int64Array> {
-        let array = &call.args[index];
-        let array = match array.data_type() {
-            // Arrow casts dates to numbers of their own width only.
-            DataType::Date32 => cast(array, &DataType::Int32)?,
-            _ => Arc::clone(array),
-        };
-        Ok(cast(&array, &DataType::Int64)?
-            .as_primitive::<Int64Type>()
-            .clone())
-    };
-    let (starts, stops) = (column(0)?, column(1)?);
+    let (starts, stops) = (numbers(&call.args[0])?, numbers(&call.args[1])?);
     let steps = match call.args.get(2) {
-        Some(steps) if element == DataType::Int64 => {
-            Some(steps.as_primitive::<Int64Type>().clone())
-        }
+        Some(steps) if element == DataType::Int64 => Some(numbers(steps)?),
         _ => None,
     };
     let mut values = Vec::new();
@@ -91,7 +87,7 @@ fn run(call: &Call) -> Result<ArrayRef> {
         valid.push(is_there);
         let before = values.len();
         if is_there {
-            let (start, stop) = (starts.value(row), stops.value(row));
+            let (start, stop) = (starts[row], stops[row]);
             match call.args.get(2) {
                 Some(intervals) if steps.is_none() => {
                     let step = intervals
@@ -101,7 +97,7 @@ fn run(call: &Call) -> Result<ArrayRef> {
                     by_interval(&element, start, stop, step, &mut values)?;
                 }
                 _ => {
-                    let step = steps.as_ref().map(|steps| steps.value(row));
+                    let step = steps.as_ref().map(|steps| steps[row]);
                     let step = step.unwrap_or(if stop >= start { 1 } else { -1 });
                     by_number(start, stop, step, &mut values)?;
                 }
@@ -109,16 +105,43 @@ fn run(call: &Call) -> Result<ArrayRef> {
         }
         sizes.push(values.len() - before);
     }
-    let values: ArrayRef = Arc::new(Int64Array::from(values));
-    let values = match element {
-        DataType::Date32 => cast(&cast(&values, &DataType::Int32)?, &element)?,
-        element => cast(&values, &element)?,
+    list(array(values, &element)?, sizes, Some(valid))
+}
+
+/// The values as numbers: days, or as many of their units as they lie after the epoch.
+fn numbers(array: &ArrayRef) -> Result<Vec<i128>> {
+    if let Some(fine) = fine::Column::new(array) {
+        return Ok(fine.order().values().to_vec());
+    }
+    let array = match array.data_type() {
+        // Arrow casts dates to numbers of their own width only.
+        DataType::Date32 => cast(array, &DataType::Int32)?,
+        _ => Arc::clone(array),
     };
-    list(values, sizes, Some(valid))
+    let array = cast(&array, &DataType::Int64)?;
+    let numbers = array.as_primitive::<Int64Type>().values();
+    Ok(numbers.iter().map(|number| i128::from(*number)).collect())
+}
+
+/// [`numbers`] as values again.
+fn array(numbers: Vec<i128>, element: &DataType) -> Result<ArrayRef> {
+    if let Some(fine) = Fine::of(element) {
+        let values = numbers.into_iter().map(|picos| Some((picos, 0)));
+        return fine::column(values.collect(), &fine);
+    }
+    let number = |number| {
+        i64::try_from(number).map_err(|_| exec_datafusion_err!("sequence step is out of range"))
+    };
+    let numbers: Vec<i64> = numbers.into_iter().map(number).collect::<Result<_>>()?;
+    let values: ArrayRef = Arc::new(Int64Array::from(numbers));
+    match element {
+        DataType::Date32 => Ok(cast(&cast(&values, &DataType::Int32)?, element)?),
+        element => Ok(cast(&values, element)?),
+    }
 }
 
 /// Does a step of this sign lead from start to stop?
-fn check(start: i64, stop: i64, is_up: bool) -> Result<()> {
+fn check(start: i128, stop: i128, is_up: bool) -> Result<()> {
     if start != stop && is_up != (stop > start) {
         return exec_err!(
             "sequence stop value should be greater than or equal to start value if step is greater than zero otherwise stop should be less than or equal to start"
@@ -127,36 +150,31 @@ fn check(start: i64, stop: i64, is_up: bool) -> Result<()> {
     Ok(())
 }
 
-fn by_number(start: i64, stop: i64, step: i64, values: &mut Vec<i64>) -> Result<()> {
+fn by_number(start: i128, stop: i128, step: i128, values: &mut Vec<i128>) -> Result<()> {
     if step == 0 {
         return exec_err!("step must not be zero");
     }
     check(start, stop, step > 0)?;
-    let count = (i128::from(stop) - i128::from(start)) / i128::from(step) + 1;
+    let count = (stop - start) / step + 1;
     if count > LONGEST {
         return too_long();
     }
-    values.extend(
-        (0..count).filter_map(|n| i64::try_from(i128::from(start) + n * i128::from(step)).ok()),
-    );
+    values.extend((0..count).map(|n| start + n * step));
     Ok(())
 }
 
 fn by_interval(
     element: &DataType,
-    start: i64,
-    stop: i64,
+    start: i128,
+    stop: i128,
     (months, days, nanos): (i32, i32, i64),
-    values: &mut Vec<i64>,
+    values: &mut Vec<i128>,
 ) -> Result<()> {
-    const DAY: i128 = 86_400_000_000_000;
-    let nanos = i128::from(days) * DAY + i128::from(nanos);
     if months == 0 {
-        let unit = match element {
-            DataType::Timestamp(unit, _) => 1_000_000_000 / i128::from(per_second(*unit)),
-            _ => DAY,
-        };
-        if nanos % unit != 0 {
+        let nanos = i128::from(days) * 86_400_000_000_000 + i128::from(nanos);
+        let picos = nanos * 1_000;
+        let unit = fine::DAY / per_day(element);
+        if picos % unit != 0 {
             return match element {
                 DataType::Date32 => exec_err!(
                     "sequence step must be a day interval if start and end values are dates"
@@ -164,16 +182,13 @@ fn by_interval(
                 _ => exec_err!("sequence step is finer than the timestamps"),
             };
         }
-        let Ok(step) = i64::try_from(nanos / unit) else {
-            return exec_err!("sequence step is out of range");
-        };
-        return by_number(start, stop, step, values);
+        return by_number(start, stop, picos / unit, values);
     }
     check(start, stop, months > 0)?;
     for n in 0_i64.. {
         let moved = i64::from(months)
             .checked_mul(n)
-            .and_then(|months| add_months(element, start, months))
+            .and_then(|months| add_months(start, per_day(element), months))
             .ok_or_else(|| exec_datafusion_err!("sequence step is out of range"))?;
         if (months > 0 && moved > stop) || (months < 0 && moved < stop) {
             return Ok(());
@@ -186,40 +201,31 @@ fn by_interval(
     Ok(())
 }
 
-fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
+/// The units of a type in a day.
+fn per_day(element: &DataType) -> i128 {
+    let per_second = match element {
+        DataType::Date32 => return 1,
+        DataType::Timestamp(TimeUnit::Second, _) => 1,
+        DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000,
+        DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000_000,
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => 1_000_000_000,
+        _ => return fine::DAY,
+    };
+    86_400 * per_second
 }
 
-/// A date in days or a timestamp in its unit, some months later; a day that the month lacks becomes
-/// its last one.
-fn add_months(element: &DataType, value: i64, months: i64) -> Option<i64> {
-    let shift = |moment: NaiveDateTime| {
-        let by = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
-        if months < 0 {
-            moment.checked_sub_months(by)
-        } else {
-            moment.checked_add_months(by)
-        }
+/// A date or timestamp in units of which a day has so many, some months later; a day that the month lacks
+/// becomes its last one.
+fn add_months(value: i128, per_day: i128, months: i64) -> Option<i128> {
+    let day = TimeDelta::try_days(value.div_euclid(per_day).try_into().ok()?)?;
+    let date = NaiveDate::default().checked_add_signed(day)?;
+    let by = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
+    let moved = match months < 0 {
+        true => date.checked_sub_months(by)?,
+        false => date.checked_add_months(by)?,
     };
-    let epoch = NaiveDate::default().and_time(chrono::NaiveTime::MIN);
-    match element {
-        DataType::Timestamp(unit, _) => {
-            let per_second = per_second(*unit);
-            let fraction = value.rem_euclid(per_second);
-            let moment = DateTime::from_timestamp(value.div_euclid(per_second), 0)?.naive_utc();
-            let seconds = shift(moment)?.and_utc().timestamp();
-            seconds.checked_mul(per_second)?.checked_add(fraction)
-        }
-        _ => {
-            let moment = epoch.checked_add_signed(TimeDelta::try_days(value)?)?;
-            Some((shift(moment)? - epoch).num_days())
-        }
-    }
+    let days = i128::from((moved - NaiveDate::default()).num_days());
+    Some(days * per_day + value.rem_euclid(per_day))
 }
 
 #[cfg(test)]
@@ -229,18 +235,18 @@ mod tests {
     #[test]
     fn months_keep_the_day_where_the_month_has_it() {
         // 2026-01-31 is day 20484.
-        assert_eq!(add_months(&DataType::Date32, 20_484, 1), Some(20_512));
-        assert_eq!(add_months(&DataType::Date32, 20_484, 2), Some(20_543));
-        let timestamp = DataType::Timestamp(TimeUnit::Millisecond, None);
-        assert_eq!(add_months(&timestamp, -1, -1), Some(-2_678_400_001));
+        assert_eq!(add_months(20_484, 1, 1), Some(20_512));
+        assert_eq!(add_months(20_484, 1, 2), Some(20_543));
+        assert_eq!(add_months(-1, 86_400_000, -1), Some(-2_678_400_001));
     }
 
     #[test]
     fn the_ends_of_the_numbers_are_no_danger() {
         let mut values = Vec::new();
-        by_number(i64::MAX - 1, i64::MAX, 1, &mut values).unwrap();
-        assert_eq!(values, [i64::MAX - 1, i64::MAX]);
-        assert!(by_number(i64::MIN, i64::MAX, 1, &mut values).is_err());
+        let (least, greatest) = (i128::from(i64::MIN), i128::from(i64::MAX));
+        by_number(greatest - 1, greatest, 1, &mut values).unwrap();
+        assert_eq!(values, [greatest - 1, greatest]);
+        assert!(by_number(least, greatest, 1, &mut values).is_err());
         assert!(by_number(1, 5, 0, &mut values).is_err());
         assert!(by_number(1, 5, -1, &mut values).is_err());
     }

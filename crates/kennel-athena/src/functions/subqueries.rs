@@ -4,28 +4,31 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array},
+        array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, UInt64Array},
         compute::take,
         datatypes::{DataType, Float64Type},
     },
-    common::exec_err,
+    common::{exec_err, plan_err},
     error::Result,
     logical_expr::ScalarUDF,
 };
 
 use super::{
     array_sets::{array, is_array},
+    compared::Pair,
     map_building::{entry_type, to_entries},
     nested::{Nested, Typed, list_arg, places},
     random::Random,
     scalar::Call,
-    unify::{element_of, entry_of, list_of, normal},
+    type_name,
+    unify::{element_of, entry_of, list_of, normal, unify},
 };
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     [
         Nested::new("__entries", "array(E) or map(K, V)", entries_types, entries),
         single_value(),
+        within_values(),
         Nested::new("__sample", "double", sample_types, sample).volatile(),
     ]
     .map(Nested::build)
@@ -39,6 +42,15 @@ fn single_value() -> Nested {
 /// The only element of an array.
 pub(super) fn single_function() -> Arc<ScalarUDF> {
     single_value().build()
+}
+
+fn within_values() -> Nested {
+    Nested::new("__within", "x IN (SELECT …)", within_types, within)
+}
+
+/// `x IN (SELECT …)` over the values of the subquery: `__within(values, x)`.
+pub(super) fn within_function() -> Arc<ScalarUDF> {
+    within_values().build()
 }
 
 fn entries_types(given: &[DataType]) -> Result<Option<Typed>> {
@@ -85,6 +97,45 @@ fn single(call: &Call) -> Result<ArrayRef> {
         taken.push((!here.is_empty()).then_some(here.start as u64));
     }
     Ok(take(list.values(), &UInt64Array::from(taken), None)?)
+}
+
+fn within_types(given: &[DataType]) -> Result<Option<Typed>> {
+    let [list, wanted] = given else {
+        return Ok(None);
+    };
+    let Some(element) = element_of(list) else {
+        return Ok(None);
+    };
+    match unify(element, wanted) {
+        Some(both) => Typed::new([list_of(both.clone()), both], DataType::Boolean),
+        None => plan_err!(
+            "Cannot compare {} with {}",
+            type_name(wanted),
+            type_name(element)
+        ),
+    }
+}
+
+/// Of no values nothing is one, null included.
+fn within(call: &Call) -> Result<ArrayRef> {
+    let list = list_arg(call, 0);
+    let pair = Pair::new(list.values(), &call.args[1])?;
+    let mut result = BooleanBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let mut found = Some(false);
+        for place in places(list, row) {
+            match pair.equal(place, row) {
+                Some(true) => {
+                    found = Some(true);
+                    break;
+                }
+                Some(false) => {}
+                None => found = None,
+            }
+        }
+        result.append_option(found);
+    }
+    Ok(Arc::new(result.finish()))
 }
 
 fn sample_types(given: &[DataType]) -> Result<Option<Typed>> {

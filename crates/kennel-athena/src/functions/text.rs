@@ -43,7 +43,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("lower", TEXT, varchar, |call| {
             each(call, |text| match text.is_ascii() {
                 true => text.to_ascii_lowercase(),
-                false => changed(text, char::to_lowercase),
+                false => changed(text, lower),
             })
         }),
         Spec::new("upper", TEXT, varchar, |call| {
@@ -88,14 +88,22 @@ fn each(call: &Call, each: impl Fn(&str) -> String) -> Result<ArrayRef> {
 
 /// Letter by letter: a letter that would become several stays, as in Trino.
 fn changed<I: Iterator<Item = char>>(text: &str, change: impl Fn(char) -> I) -> String {
-    let one = |letter: char| {
-        let mut changed = change(letter);
-        match (changed.next(), changed.next()) {
-            (Some(only), None) => only,
-            _ => letter,
-        }
-    };
-    text.chars().map(one).collect()
+    text.chars().map(|letter| one(letter, &change)).collect()
+}
+
+/// One letter changed, unless it would become several.
+fn one<I: Iterator<Item = char>>(letter: char, change: impl Fn(char) -> I) -> char {
+    let mut changed = change(letter);
+    match (changed.next(), changed.next()) {
+        (Some(only), None) => only,
+        _ => letter,
+    }
+}
+
+/// The dotted capital I is the one letter that becomes one in Java and two here.
+fn lower(letter: char) -> impl Iterator<Item = char> {
+    let letter = if letter == 'İ' { 'i' } else { letter };
+    letter.to_lowercase()
 }
 
 fn chr(call: &Call) -> Result<ArrayRef> {

@@ -12,7 +12,11 @@ use datafusion::{
 };
 
 use super::type_name;
-use crate::types::{self, is_text};
+use crate::types::{
+    self,
+    fine::{self, Fine, Kind},
+    is_text,
+};
 
 /// A list whose elements may be null.
 pub(super) fn list_of(element: DataType) -> DataType {
@@ -78,6 +82,7 @@ pub(super) fn unify(a: &DataType, b: &DataType) -> Option<DataType> {
     }
     match (&a, &b) {
         (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
+        (a, b) if Fine::of(a).or(Fine::of(b)).is_some() => finest(a, b),
         (DataType::List(x), DataType::List(y)) => unify(x.data_type(), y.data_type()).map(list_of),
         (DataType::Map(..), DataType::Map(..)) => {
             let ((k, v), (l, w)) = (entry_of(&a)?, entry_of(&b)?);
@@ -99,12 +104,42 @@ pub(super) fn unify(a: &DataType, b: &DataType) -> Option<DataType> {
         }
         (DataType::Timestamp(..), DataType::Date32) => Some(a),
         (DataType::Date32, DataType::Timestamp(..)) => Some(b),
+        (DataType::Time32(u) | DataType::Time64(u), DataType::Time32(v) | DataType::Time64(v)) => {
+            let digits = u8::try_from(super::cast::digits(finer(*u, *v))).ok()?;
+            Some(fine::time_type(Kind::Time, digits))
+        }
         (DataType::Interval(_), DataType::Interval(_)) => Some(DataType::Interval(
             datafusion::arrow::datatypes::IntervalUnit::MonthDayNano,
         )),
         (a, b) if a.is_numeric() && b.is_numeric() => Some(numbers(a, b)),
         _ => None,
     }
+}
+
+/// The type of both where Arrow has none for one of them.
+fn finest(a: &DataType, b: &DataType) -> Option<DataType> {
+    let known = |given: &DataType| match given {
+        DataType::Date32 => Some((Kind::Timestamp(None), 0)),
+        DataType::Timestamp(unit, zone) => {
+            Some((Kind::Timestamp(zone.clone()), super::cast::digits(*unit)))
+        }
+        DataType::Time32(unit) | DataType::Time64(unit) => {
+            Some((Kind::Time, super::cast::digits(*unit)))
+        }
+        given => Fine::of(given).map(|fine| (fine.kind, fine.digits.into())),
+    };
+    let ((a, p), (b, q)) = (known(a)?, known(b)?);
+    let kind = match (a, b) {
+        (Kind::Timestamp(Some(z)), Kind::Timestamp(Some(w))) if z != w => {
+            Kind::Timestamp(Some(types::UTC.into()))
+        }
+        (Kind::Timestamp(z), Kind::Timestamp(w)) => Kind::Timestamp(z.or(w)),
+        (Kind::Timestamp(_), _) | (_, Kind::Timestamp(_)) => return None,
+        (Kind::Time, Kind::Time) => Kind::Time,
+        _ => Kind::TimeWithZone,
+    };
+    let digits = u8::try_from(p.max(q)).ok()?;
+    Some(Fine { kind, digits }.data_type())
 }
 
 fn finer(a: TimeUnit, b: TimeUnit) -> TimeUnit {

@@ -35,15 +35,17 @@ fn get_field(expr: Expr, name: &str) -> Expr {
 
 /// The field of that name, whatever its letter case; an exact match wins.
 fn find_field<'a>(fields: &'a Fields, name: &str) -> Result<&'a Field> {
-    let found = fields
-        .iter()
-        .find(|field| field.name() == name)
-        .or_else(|| {
-            fields
-                .iter()
-                .find(|field| field.name().eq_ignore_ascii_case(name))
-        });
-    match found {
+    let named = |exactly: bool| {
+        fields.iter().filter(move |field| match exactly {
+            true => field.name() == name,
+            false => field.name().eq_ignore_ascii_case(name),
+        })
+    };
+    let exactly = named(true).count() > 0;
+    match named(exactly).next() {
+        Some(_) if named(exactly).count() > 1 => {
+            plan_err!("Ambiguous row field reference: {name}")
+        }
         Some(field) => Ok(field),
         None => {
             let known: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();

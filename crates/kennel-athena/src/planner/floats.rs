@@ -51,7 +51,7 @@ pub(super) fn plan(raw: RawBinaryExpr, schema: &DFSchema) -> PlannerResult<RawBi
 }
 
 /// Is this a constant, and not NaN?
-fn is_number(expr: &Expr) -> bool {
+pub(super) fn is_number(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(ScalarValue::Float64(Some(number)), _) => !number.is_nan(),
         Expr::Literal(ScalarValue::Float32(Some(number)), _) => !number.is_nan(),

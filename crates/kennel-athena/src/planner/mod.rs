@@ -5,10 +5,12 @@ mod decorrelate;
 mod expressions;
 mod floats;
 mod operators;
+mod parts;
 mod relations;
 mod using;
 
 pub(crate) use comparisons::Comparisons;
 pub(crate) use decorrelate::Decorrelate;
 pub(crate) use expressions::AthenaExpressions;
+pub(crate) use parts::PartwiseComparisons;
 pub(crate) use relations::AthenaRelations;

@@ -1,12 +1,14 @@
 //! Operators whose meaning depends on types: arithmetic on integers and decimals, intervals times
 //! numbers, and comparisons that Athena refuses.
 
+use std::sync::Arc;
+
 use datafusion::{
-    arrow::datatypes::DataType,
+    arrow::datatypes::{DataType, IntervalUnit, TimeUnit},
     common::{DFSchema, ScalarValue, plan_err},
     error::Result,
     logical_expr::{
-        Expr, ExprSchemable,
+        Expr, ExprSchemable, ScalarUDF,
         expr::ScalarFunction,
         planner::{PlannerResult, RawBinaryExpr},
     },
@@ -15,7 +17,7 @@ use datafusion::{
 
 use crate::{
     functions::{self, type_name},
-    types::{is_binary, is_text},
+    types::{JSON, fine::Fine, is_binary, is_text},
 };
 
 /// Plans an operator, or leaves it to DataFusion.
@@ -53,10 +55,16 @@ pub(super) fn plan(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResul
     };
     refuse_hours_of_a_date(&raw, &left, &right)?;
     refuse_numbers_of_days(sign, &left, &right)?;
-    let is_moment =
-        |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Timestamp(..));
-    let is_time =
-        |data_type: &DataType| matches!(data_type, DataType::Time32(_) | DataType::Time64(_));
+    refuse_two_kinds_of_intervals(sign, &left, &right)?;
+    match (sign, &left, &right) {
+        ("+" | "-", left, right) if is_shifted(left, right) => {
+            return Ok(planned(functions::shift(sign), [raw.left, raw.right]));
+        }
+        ("+", left, right) if is_shifted(right, left) => {
+            return Ok(planned(functions::shift(sign), [raw.right, raw.left]));
+        }
+        _ => {}
+    }
     let is_ours_too = match (sign, &left, &right) {
         ("-", left, right) => {
             is_moment(left) && is_moment(right) || is_time(left) && is_time(right)
@@ -81,6 +89,61 @@ pub(super) fn plan(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResul
         }
         None => PlannerResult::Original(raw),
     })
+}
+
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
+        || Fine::of(data_type).is_some_and(|fine| !fine.is_time())
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Time32(_) | DataType::Time64(_))
+        || Fine::of(data_type).is_some_and(|fine| fine.is_time())
+}
+
+/// A call of one of this crate's operators.
+fn planned(function: Option<Arc<ScalarUDF>>, args: [Expr; 2]) -> PlannerResult<RawBinaryExpr> {
+    let function = function.unwrap_or_else(|| functions::refused("there is no such operator"));
+    let call = ScalarFunction::new_udf(function, args.into());
+    PlannerResult::Planned(Expr::ScalarFunction(call))
+}
+
+/// Is this a time that DataFusion does not move by such an interval, or would move by whole seconds only?
+fn is_shifted(time: &DataType, span: &DataType) -> bool {
+    match (time, span) {
+        (_, DataType::Interval(IntervalUnit::YearMonth)) => Fine::of(time).is_some(),
+        (DataType::Timestamp(TimeUnit::Second, _), DataType::Interval(_)) => true,
+        (_, DataType::Interval(_)) => is_time(time) || Fine::of(time).is_some(),
+        _ => false,
+    }
+}
+
+/// JSON has no order, and is equal to JSON alone.
+fn refuse_json(op: &str, left: &DataType, right: &DataType) -> Result<()> {
+    let (a, b) = (*left == JSON, *right == JSON);
+    let is_order = ["<", "<=", ">", ">="].contains(&op);
+    if a && b && is_order || a != b && (is_text(left) || is_text(right)) {
+        return plan_err!(
+            "Cannot apply operator: {} {op} {}; json_extract_scalar(…), or CAST(… AS varchar), makes text of JSON",
+            type_name(left),
+            type_name(right)
+        );
+    }
+    Ok(())
+}
+
+/// Months have no number of days.
+fn refuse_two_kinds_of_intervals(sign: &str, left: &DataType, right: &DataType) -> Result<()> {
+    let months = DataType::Interval(IntervalUnit::YearMonth);
+    let is_other = |given: &DataType| matches!(given, DataType::Interval(_)) && *given != months;
+    if *left == months && is_other(right) || is_other(left) && *right == months {
+        return plan_err!(
+            "Cannot apply operator: {} {sign} {}",
+            type_name(left),
+            type_name(right)
+        );
+    }
+    Ok(())
 }
 
 /// Comparisons of constants that may be NaN, which DataFusion takes for equal to itself and for the greatest
@@ -174,6 +237,8 @@ pub(super) fn check(left: &Expr, op: &str, right: &Expr, schema: &DFSchema) -> R
 
 /// Refuses text beside what is no text.
 pub(super) fn comparable(left: &DataType, op: &str, right: &DataType) -> Result<()> {
+    refuse_two_kinds_of_intervals(op, left, right)?;
+    refuse_json(op, left, right)?;
     let other = match (is_text(left), is_text(right)) {
         (true, false) => right,
         (false, true) => left,
@@ -190,6 +255,7 @@ pub(super) fn comparable(left: &DataType, op: &str, right: &DataType) -> Result<
             "CAST(… AS date), or DATE '2026-01-31' for a literal, makes a date of text"
         }
         DataType::Boolean => "the text is compared with 'true' or 'false'",
+        fine if Fine::of(fine).is_some() => "CAST(… AS varchar) makes text of a time",
         _ => return Ok(()),
     };
     plan_err!(

@@ -13,19 +13,23 @@ use datafusion::{
     arrow::datatypes::DataType,
     common::{Column, NullHandling, TableReference, UnnestOptions, internal_err, plan_err},
     error::Result,
+    functions_window::expr_fn::row_number,
     logical_expr::{
-        Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder,
+        Expr, ExprFunctionExt, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder,
         expr::ScalarFunction,
         lit,
         planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning},
     },
     sql::sqlparser::ast::{
-        Expr as SqlExpr, JoinConstraint, JoinOperator, TableAlias, TableFactor, Value,
+        Expr as SqlExpr, Ident, JoinConstraint, JoinOperator, TableAlias, TableFactor, Value,
     },
 };
 
 use super::using;
-use crate::{functions, rewrite::DUPLICATE_MARK};
+use crate::{
+    functions,
+    rewrite::{DUPLICATE_MARK, NUMBER, is_numbered},
+};
 
 /// Plans `UNNEST`.
 #[derive(Debug, Default)]
@@ -78,6 +82,7 @@ impl RelationPlanner for AthenaRelations {
                 let left = context.plan(table_with_joins.relation)?;
                 using::join(left, join, context)
             }
+            side if is_numbered(&side) => numbered(side, context),
             // DataFusion would read the newest state instead.
             TableFactor::Table {
                 version: Some(_),
@@ -87,6 +92,26 @@ impl RelationPlanner for AthenaRelations {
             other => Ok(RelationPlanning::Original(Box::new(other))),
         }
     }
+}
+
+/// A side of `EXCEPT ALL` or `INTERSECT ALL`: equal rows get numbers, from one on.
+fn numbered(
+    mut side: TableFactor,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<RelationPlanning> {
+    if let TableFactor::Derived {
+        alias: Some(alias), ..
+    } = &mut side
+    {
+        alias.name = Ident::new("__side");
+    }
+    let rows = context.plan(side)?;
+    let columns = rows.schema().columns();
+    let columns = columns.into_iter().map(Expr::Column).collect();
+    let number = row_number().partition_by(columns).build()?.alias(NUMBER);
+    let plan = LogicalPlanBuilder::from(rows).window([number])?.build()?;
+    let planned = PlannedRelation::new(plan, None);
+    Ok(RelationPlanning::Planned(Box::new(planned)))
 }
 
 fn is_true(constraint: &JoinConstraint) -> bool {

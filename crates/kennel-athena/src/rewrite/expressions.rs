@@ -1,16 +1,28 @@
 //! Expressions: casts, literals, paths, and the functions that are another form of syntax.
 
-use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Ident, Spanned,
-    Subscript, TimezoneInfo, TypedString,
+use datafusion::sql::sqlparser::{
+    ast::{
+        AccessExpr, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Ident, ObjectName,
+        Spanned, Subscript, TimezoneInfo, TypedString,
+    },
+    tokenizer::Span,
 };
 
 use super::{
     Rewriter,
     build::{call, null, number, plain_cast, text},
+    chars,
+    columns::Column,
     functions, intervals, like, literals, precision, rows, scalars, zones,
 };
-use crate::{ParseError, functions::text_to_time};
+use crate::{
+    ParseError,
+    functions::{
+        text_to_time::{self, Written},
+        zone::Zone,
+    },
+    types::{FINE_TYPE, fine::MOST_DIGITS},
+};
 
 impl Rewriter {
     pub(super) fn rewrite_expr(&self, expr: &mut Expr) -> Result<(), ParseError> {
@@ -19,8 +31,11 @@ impl Rewriter {
             Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => {
                 self.rewrite_path(expr);
             }
-            Expr::Cast { .. } => rewrite_cast(expr),
-            Expr::Value(_) | Expr::UnaryOp { .. } => return literals::number(expr),
+            Expr::Cast { .. } => rewrite_cast(expr, self.columns()),
+            Expr::Value(_) | Expr::UnaryOp { .. } => {
+                intervals::negate(expr);
+                return literals::number(expr);
+            }
             Expr::TypedString(_) => return rewrite_literal(expr),
             Expr::Interval(_) => return intervals::rewrite(expr),
             Expr::Like { .. } => return like::rewrite(expr),
@@ -32,11 +47,21 @@ impl Rewriter {
             // DataFusion plans the literal's elements without the lambda's parameters.
             Expr::Array(array) => *expr = call("__array", std::mem::take(&mut array.elem)),
             Expr::Tuple(items) => *expr = call("struct", std::mem::take(items)),
-            Expr::InList { .. } => rows::in_list(expr),
-            Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => rows::distinct(expr),
-            Expr::InSubquery { expr, subquery, .. } => rows::in_subquery(expr, subquery),
+            Expr::InList { .. } => {
+                chars::rewrite(expr, self.columns());
+                rows::in_list(expr);
+            }
+            Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => {
+                chars::rewrite(expr, self.columns());
+                rows::distinct(expr);
+            }
+            Expr::BinaryOp { .. } | Expr::Between { .. } | Expr::Case { .. } => {
+                chars::rewrite(expr, self.columns());
+            }
+            Expr::InSubquery { expr, subquery, .. } => return rows::in_subquery(expr, subquery),
+            Expr::Subquery(query) => return rows::scalar(query),
             Expr::Function(_) => {
-                scalars::rewrite(expr);
+                scalars::rewrite(expr, self.columns());
                 return functions::rewrite(expr);
             }
             _ => {}
@@ -135,7 +160,7 @@ fn subscript(access: &mut AccessExpr) {
 
 /// `CAST(x AS t)` as `__cast(x, CAST(NULL AS t))`, whose meaning is Trino's and which becomes a plain
 /// cast again where both mean the same.
-fn rewrite_cast(expr: &mut Expr) {
+fn rewrite_cast(expr: &mut Expr, columns: &[Column]) {
     let Expr::Cast {
         kind,
         expr: inner,
@@ -151,15 +176,23 @@ fn rewrite_cast(expr: &mut Expr) {
     };
     let inner = std::mem::replace(inner.as_mut(), null());
     let zone = zones::of_cast(&inner, data_type);
-    *expr = zones::at(cast_call(name, inner, data_type), zone);
+    *expr = zones::at(cast_of(name, inner, data_type, columns), zone);
 }
 
+/// A cast of a value of which no column is a part.
 pub(super) fn cast_call(name: &str, inner: Expr, data_type: &DataType) -> Expr {
+    cast_of(name, inner, data_type, &[])
+}
+
+fn cast_of(name: &str, inner: Expr, data_type: &DataType, columns: &[Column]) -> Expr {
     let is_text = matches!(
         data_type,
         DataType::Varchar(_) | DataType::CharacterVarying(_) | DataType::Char(_)
     );
-    let written = is_text.then(|| precision::written(&inner)).flatten();
+    let shows_digits = is_text || *data_type == DataType::JSON;
+    let written = shows_digits
+        .then(|| precision::written(&inner, columns))
+        .flatten();
     let inner = if is_text {
         zones::shown(inner)
     } else {
@@ -194,6 +227,33 @@ fn integer_length(length: &CharacterLength) -> Option<String> {
     }
 }
 
+fn check_digits(digits: u8, span: Span) -> Result<(), ParseError> {
+    if digits <= MOST_DIGITS {
+        return Ok(());
+    }
+    let message = format!("a second has at most {MOST_DIGITS} digits, not {digits}");
+    Err(ParseError::at(span, message))
+}
+
+/// The type of a literal; nanoseconds of other centuries are no type of Arrow's.
+fn timestamp_type(read: &Written) -> DataType {
+    let is_beyond = (7..=9).contains(&read.digits)
+        && read
+            .utc()
+            .is_none_or(|utc| utc.and_utc().timestamp_nanos_opt().is_none());
+    if is_beyond {
+        let mut modifiers = vec![read.digits.to_string()];
+        modifiers.extend(read.zone.map(Zone::arrow));
+        let name = ObjectName::from(vec![Ident::new(FINE_TYPE)]);
+        return DataType::Custom(name, modifiers);
+    }
+    let zone = match read.zone {
+        Some(_) => TimezoneInfo::WithTimeZone,
+        None => TimezoneInfo::None,
+    };
+    DataType::Timestamp(Some(u64::from(read.digits)), zone)
+}
+
 /// Typed literals whose text DataFusion would read otherwise.
 fn rewrite_literal(expr: &mut Expr) -> Result<(), ParseError> {
     let span = expr.span();
@@ -213,24 +273,28 @@ fn rewrite_literal(expr: &mut Expr) -> Result<(), ParseError> {
                 let message = format!("`{written}` is not a timestamp");
                 return Err(ParseError::at(span, message));
             };
-            let zone = if read.zone.is_some() {
-                TimezoneInfo::WithTimeZone
-            } else {
-                TimezoneInfo::None
-            };
-            let data_type = DataType::Timestamp(Some(u64::from(read.digits)), zone);
+            check_digits(read.digits, span)?;
+            let data_type = timestamp_type(&read);
             let cast = cast_call("__cast", text(&written), &data_type);
             *expr = zones::at(cast, read.zone);
         }
         DataType::Time(None, TimezoneInfo::None) => {
-            let Some((_, digits)) = text_to_time::read_time(&written) else {
-                let message = format!(
-                    "`{written}` is not a time; times with time zone are not supported, timestamps are"
-                );
+            let Some(clock) = text_to_time::read_time(&written) else {
+                let message = format!("`{written}` is not a time");
                 return Err(ParseError::at(span, message));
             };
-            let data_type = DataType::Time(Some(u64::from(digits)), TimezoneInfo::None);
+            check_digits(clock.digits, span)?;
+            let zone = match clock.offset {
+                Some(_) => TimezoneInfo::WithTimeZone,
+                None => TimezoneInfo::None,
+            };
+            let data_type = DataType::Time(Some(u64::from(clock.digits)), zone);
             *expr = cast_call("__cast", text(&written), &data_type);
+        }
+        DataType::Char(None) => {
+            let length = u64::try_from(written.chars().count()).unwrap_or(u64::MAX);
+            let length = CharacterLength::IntegerLength { length, unit: None };
+            *expr = cast_call("__cast", text(&written), &DataType::Char(Some(length)));
         }
         DataType::Date | DataType::Uuid | DataType::Custom(..) | DataType::Boolean => {
             let data_type = data_type.clone();

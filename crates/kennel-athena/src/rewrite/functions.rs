@@ -4,16 +4,18 @@ use datafusion::sql::sqlparser::{
     ast::{
         BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
         FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, ListAggOnOverflow,
-        ObjectName, Spanned, TimezoneInfo,
+        ObjectName, OneOrManyWithParens, Spanned, TimezoneInfo, Value,
     },
     tokenizer::Span,
 };
 
 use super::{
     build::{call, case, ident_at, lambda, null, plain_args, plain_cast, text},
-    literals,
+    expressions::cast_call,
+    literals, offsets,
+    scalars::REWRITTEN,
 };
-use crate::ParseError;
+use crate::{ParseError, functions::list::foreign};
 
 /// Trino's names for functions that are registered under another one, with the same meaning.
 const RENAMED: [(&str, &str); 9] = [
@@ -54,6 +56,17 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         return Ok(());
     };
     let name = ident.value.to_lowercase();
+    // What the rewrite puts in stands nowhere in the text.
+    let is_written = ident.span != Span::empty();
+    if is_written && let Some(message) = foreign(&name) {
+        return Err(ParseError::at(span, message));
+    }
+    let is_syntax = REWRITTEN.contains(&name.as_str()) || name == "coalesce";
+    if is_written && !is_syntax && argument_count(function) > MOST_ARGUMENTS {
+        let message = format!("Too many arguments for function call {name}()");
+        return Err(ParseError::at(span, message));
+    }
+    check_lambdas(function, &name, span)?;
     if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
         rename(function, ours);
         return Ok(());
@@ -66,12 +79,18 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         "current_timestamp" | "now" => {
             let digits = digits(function);
             let zoned = DataType::Timestamp(Some(digits), TimezoneInfo::WithTimeZone);
-            *expr = plain_cast(call("now", vec![]), zoned);
+            *expr = cast_call("__cast", call("now", vec![]), &zoned);
         }
         "localtimestamp" => {
             let digits = digits(function);
             let plain = DataType::Timestamp(Some(digits), TimezoneInfo::None);
-            *expr = plain_cast(call("now", vec![]), plain);
+            *expr = cast_call("__cast", call("now", vec![]), &plain);
+        }
+        "count" if counts_rows(function) => all_rows(function),
+        "lag" | "lead" => {
+            if let Some(written) = offsets::with_default(function, name == "lag") {
+                *expr = written;
+            }
         }
         "count_if" => count_if(function, span)?,
         "array_sort" => {
@@ -100,6 +119,61 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         _ => {}
     }
     Ok(())
+}
+
+/// How many parameters the lambdas of a function have, in their order.
+const PARAMETERS: [(&str, &[usize]); 15] = [
+    ("all_match", &[1]),
+    ("any_match", &[1]),
+    ("array_sort", &[2]),
+    ("filter", &[1]),
+    ("map_filter", &[2]),
+    ("map_zip_with", &[3]),
+    ("none_match", &[1]),
+    ("reduce", &[2, 1]),
+    ("reduce_agg", &[2, 2]),
+    ("regexp_replace", &[1]),
+    ("__regexp_replace", &[1]),
+    ("transform", &[1]),
+    ("transform_keys", &[2]),
+    ("transform_values", &[2]),
+    ("zip_with", &[2]),
+];
+
+/// DataFusion takes lambdas with fewer parameters than there are.
+fn check_lambdas(function: &Function, name: &str, span: Span) -> Result<(), ParseError> {
+    let Some((_, expected)) = PARAMETERS.iter().find(|(known, _)| *known == name) else {
+        return Ok(());
+    };
+    let args = plain_args(function).unwrap_or_default();
+    let lambdas = args.iter().filter_map(|arg| match arg {
+        Expr::Lambda(lambda) => Some(match &lambda.params {
+            OneOrManyWithParens::One(_) => 1,
+            OneOrManyWithParens::Many(parameters) => parameters.len(),
+        }),
+        _ => None,
+    });
+    match lambdas
+        .zip(*expected)
+        .find(|(given, expected)| given != *expected)
+    {
+        Some((given, expected)) => {
+            let message =
+                format!("`{name}` takes a lambda of {expected} parameters here, not of {given}");
+            Err(ParseError::at(span, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// How many arguments a call may have in Trino.
+const MOST_ARGUMENTS: usize = 127;
+
+fn argument_count(function: &Function) -> usize {
+    match &function.args {
+        FunctionArguments::List(list) => list.args.len(),
+        _ => 0,
+    }
 }
 
 /// The digits that `current_timestamp(6)` asks for; three where it does not.
@@ -149,12 +223,27 @@ fn count_if(function: &mut Function, span: Span) -> Result<(), ParseError> {
     };
     function.filter = Some(Box::new(and(function.filter.take(), condition)));
     function.name = ObjectName::from(vec![ident_at("count", span)]);
+    all_rows(function);
+    Ok(())
+}
+
+/// `count()`, and `count(1)`: DataFusion calls the latter as it calls `count(*)`, and cannot have both.
+fn counts_rows(function: &Function) -> bool {
+    match plain_args(function).as_deref() {
+        Some([]) => true,
+        Some([Expr::Cast { expr, .. }]) => is_number(expr),
+        Some([arg]) => is_number(arg) || is_text(arg),
+        _ => false,
+    }
+}
+
+/// `count(*)` instead of its arguments.
+fn all_rows(function: &mut Function) {
     function.args = FunctionArguments::List(FunctionArgumentList {
         duplicate_treatment: None,
         args: vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)],
         clauses: vec![],
     });
-    Ok(())
 }
 
 /// `approx_distinct(x, e)` as a bigint; DataFusion's error is smaller than any `e` that is allowed.
@@ -206,10 +295,19 @@ fn gathered(
     Expr::Function(gathering)
 }
 
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value)
+        if matches!(value.value, Value::SingleQuotedString(_) | Value::UnicodeStringLiteral(_)))
+}
+
 /// `listagg(x, s ON OVERFLOW …) WITHIN GROUP (ORDER BY y)` as
 /// `__listagg(array_agg(x ORDER BY y) FILTER (WHERE x IS NOT NULL), s, …)`.
 fn listagg(function: &Function, span: Span) -> Result<Expr, ParseError> {
-    let wrong = || ParseError::at(span, "`listagg` takes a text and a separator");
+    let wrong = || ParseError::at(span, "`listagg` takes a text, and a separator in quotes");
     let FunctionArguments::List(list) = &function.args else {
         return Err(wrong());
     };
@@ -229,7 +327,7 @@ fn listagg(function: &Function, span: Span) -> Result<Expr, ParseError> {
     let args: Vec<&Expr> = args.collect::<Option<_>>().ok_or_else(wrong)?;
     let (value, separator) = match args.as_slice() {
         [value] => (*value, text("")),
-        [value, separator] => (*value, (*separator).clone()),
+        [value, separator] if is_text(separator) => (*value, (*separator).clone()),
         _ => return Err(wrong()),
     };
     let (mut filler, mut on_overflow) = (text("..."), "error");

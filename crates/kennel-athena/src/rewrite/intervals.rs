@@ -11,7 +11,7 @@ use crate::ParseError;
 
 const DAY: i64 = 86_400_000;
 /// The function that makes an interval of months.
-const MONTHS: &str = "__months";
+pub(super) const MONTHS: &str = "__months";
 
 /// Rewrites `INTERVAL '2 03:04' DAY TO MINUTE` as `INTERVAL '2 days 11040000 milliseconds'`, and `INTERVAL
 /// '1-2' YEAR TO MONTH` as `__months(14)`.
@@ -56,6 +56,35 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
     let shown = format!("{} days {} milliseconds", millis / DAY, millis % DAY);
     *interval.value = text(&shown);
     Ok(())
+}
+
+/// `-INTERVAL '2 03:04' DAY TO MINUTE`, of which DataFusion would negate the days alone.
+pub(super) fn negate(expr: &mut Expr) {
+    let Expr::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr: inner,
+    } = expr
+    else {
+        return;
+    };
+    let mut inner = inner.as_mut();
+    while let Expr::Nested(nested) = inner {
+        inner = nested.as_mut();
+    }
+    let Expr::Interval(interval) = inner else {
+        return;
+    };
+    let parts = literal(&interval.value).and_then(|(text, negative)| {
+        let (days, rest) = text.split_once(" days ")?;
+        let millis = rest.strip_suffix(" milliseconds")?;
+        let sign = if negative { 1 } else { -1 };
+        let [days, millis] = [days, millis].map(|number| number.parse::<i64>().ok());
+        Some((sign * days?, sign * millis?))
+    });
+    if let Some((days, millis)) = parts {
+        *interval.value = text(&format!("{days} days {millis} milliseconds"));
+        *expr = Expr::Interval(interval.clone());
+    }
 }
 
 /// Makes a literal of `__months(14)` again, where only a literal may stand.

@@ -4,8 +4,8 @@
 //! becomes `UNNEST(ARRAY[ROW(a + 1, b)]) AS l(x, y)`; over one `UNNEST`, the array is that of the rows.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
-    TableWithJoins, Values,
+    Expr, Ident, JoinConstraint, JoinOperator, Query, SelectItem, SetExpr, TableAlias,
+    TableAliasColumnDef, TableFactor, TableWithJoins, Value, Values,
 };
 
 use super::{
@@ -15,12 +15,56 @@ use super::{
 
 pub(super) fn rewrite(from: &mut [TableWithJoins]) {
     for item in from {
-        let joins = item.joins.iter_mut().map(|join| &mut join.relation);
-        for factor in std::iter::once(&mut item.relation).chain(joins) {
-            if let Some(unnest) = as_unnest(factor) {
-                *factor = unnest;
+        if let Some(unnest) = as_unnest(&item.relation) {
+            item.relation = unnest;
+        }
+        for join in &mut item.joins {
+            match side(&join.join_operator) {
+                Side::Any => {
+                    if let Some(unnest) = as_unnest(&join.relation) {
+                        join.relation = unnest;
+                    }
+                }
+                Side::Conditional => {}
+                Side::Alone => {
+                    if let TableFactor::Derived { lateral, .. } = &mut join.relation {
+                        *lateral = false;
+                    }
+                }
             }
         }
+    }
+}
+
+/// What a join wants of its right side.
+enum Side {
+    /// All of its rows.
+    Any,
+    /// Those that fit, which `UNNEST` does not ask.
+    Conditional,
+    /// It can ask for no values of the left one.
+    Alone,
+}
+
+fn side(operator: &JoinOperator) -> Side {
+    let is_true = |constraint: &JoinConstraint| match constraint {
+        JoinConstraint::None => true,
+        JoinConstraint::On(Expr::Value(value)) => value.value == Value::Boolean(true),
+        _ => false,
+    };
+    match operator {
+        JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_) => {
+            Side::Alone
+        }
+        JoinOperator::Join(on)
+        | JoinOperator::Inner(on)
+        | JoinOperator::Left(on)
+        | JoinOperator::LeftOuter(on)
+            if !is_true(on) =>
+        {
+            Side::Conditional
+        }
+        _ => Side::Any,
     }
 }
 

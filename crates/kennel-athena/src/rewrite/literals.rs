@@ -17,6 +17,19 @@ use super::{
 };
 use crate::ParseError;
 
+/// The least bigint: its digits without the minus before them are no bigint.
+pub(super) fn least(expr: &mut Expr) {
+    if let Expr::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr: inner,
+    } = expr
+        && let Expr::Value(value) = inner.as_ref()
+        && value.value == Value::Number("9223372036854775808".into(), false)
+    {
+        *expr = plain_number("-9223372036854775808");
+    }
+}
+
 /// Gives a number its type.
 ///
 /// # Errors
@@ -24,8 +37,20 @@ use crate::ParseError;
 pub(super) fn number(expr: &mut Expr) -> Result<(), ParseError> {
     let span = expr.span();
     let written = match expr {
-        Expr::Value(value) => match &value.value {
+        Expr::Value(value) => match &mut value.value {
             Value::Number(written, _) => written.replace('_', ""),
+            Value::HexStringLiteral(digits) => {
+                digits.retain(|digit| !digit.is_ascii_whitespace());
+                let is_whole = digits.len().is_multiple_of(2)
+                    && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+                return match is_whole {
+                    true => Ok(()),
+                    false => Err(ParseError::at(
+                        span,
+                        "a binary literal has an even number of hexadecimal digits",
+                    )),
+                };
+            }
             _ => return Ok(()),
         },
         // The smallest integer, whose digits alone are a bigint.
@@ -52,11 +77,8 @@ pub(super) fn number(expr: &mut Expr) -> Result<(), ParseError> {
         *expr = cast_call("__cast", text(&written), &DataType::Decimal(precision));
     } else if written.parse::<i32>().is_ok() {
         *expr = plain_cast(plain_number(&written), DataType::Int(None));
-    } else if written
-        .parse::<u64>()
-        .map_or(true, |number| number > 1 << 63)
-    {
-        // DataFusion would make a double of it. 2^63 may have a minus before it.
+    } else if written.parse::<i64>().is_err() {
+        // DataFusion would make a double of it.
         let message = format!("Invalid numeric literal: {written}");
         return Err(ParseError::at(span, message));
     }

@@ -4,42 +4,54 @@
 //! the words alone is decided here: names of result columns, `UNNEST` in `FROM`, casts, lambdas.
 
 mod build;
+mod chars;
+mod columns;
 mod expressions;
 mod from;
 mod functions;
+mod groups;
 mod intervals;
 mod lateral;
+mod lengths;
 mod like;
 mod literals;
 mod names;
+mod offsets;
+mod order;
 mod precision;
 mod predicates;
 mod projected;
 mod rows;
 mod scalars;
 mod selects;
+mod sets;
+mod shadows;
 mod spread;
+mod tables;
 mod unnested;
+mod windows;
 mod zones;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, LambdaFunction, OneOrManyWithParens, Query, Select, SetExpr, Statement,
-    TableFactor, VisitMut, VisitorMut,
+    TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
 use crate::ParseError;
 
 pub use build::{call, plain_cast};
-pub(crate) use names::DUPLICATE_MARK;
+pub(crate) use names::{DUPLICATE_MARK, mark_alias};
 pub(crate) use scalars::REWRITTEN;
+pub(crate) use sets::{NUMBER, is_numbered};
 
 /// Rewrites a statement in place.
 ///
 /// # Errors
 /// [`ParseError`] for what would silently give another answer, and for what is not to be had.
 pub(crate) fn rewrite(statement: &mut Statement) -> Result<(), ParseError> {
+    shadows::rename(statement);
     let mut rewriter = Rewriter::default();
     match VisitMut::visit(statement, &mut rewriter) {
         ControlFlow::Continue(()) => Ok(()),
@@ -51,13 +63,28 @@ pub(crate) fn rewrite(statement: &mut Statement) -> Result<(), ParseError> {
 struct Rewriter {
     /// Number of queries around what is visited: 1 in the outermost.
     depth: usize,
+    /// Number of derived tables that got a name here.
+    derived: usize,
     /// Names of the relations in `FROM`, of the outermost select first.
     scopes: Vec<Vec<Vec<String>>>,
+    /// What is known of the columns of these relations.
+    columns: Vec<Vec<columns::Column>>,
+    /// The queries of `WITH` around what is visited, those of the outermost query first.
+    named: Vec<columns::Named>,
     /// Parameters of the lambdas around an expression: as written, and as they are called now.
     lambdas: Vec<Vec<(String, String)>>,
 }
 
 impl Rewriter {
+    /// What is known of the columns of the relations in `FROM`.
+    fn columns(&self) -> &[columns::Column] {
+        self.columns.last().map_or(&[], Vec::as_slice)
+    }
+
+    fn named(&self) -> columns::Named {
+        self.named.last().cloned().unwrap_or_default()
+    }
+
     /// What the parameter of that name of a lambda around is called now.
     fn parameter(&self, name: &str) -> Option<&str> {
         let parameters = self.lambdas.iter().rev().flatten();
@@ -81,6 +108,33 @@ impl Rewriter {
             (written, unique)
         });
         self.lambdas.push(names.collect());
+    }
+
+    /// Gives derived tables without a name one where there is more than one relation: else DataFusion takes their
+    /// columns for those of the relations inside them.
+    fn name_derived(&mut self, from: &mut [TableWithJoins]) {
+        let count: usize = from.iter().map(|item| 1 + item.joins.len()).sum();
+        if count < 2 {
+            return;
+        }
+        for item in from {
+            let joins = item.joins.iter_mut().map(|join| &mut join.relation);
+            for factor in std::iter::once(&mut item.relation).chain(joins) {
+                if let TableFactor::Derived {
+                    alias: alias @ None,
+                    ..
+                } = factor
+                {
+                    self.derived += 1;
+                    *alias = Some(TableAlias {
+                        explicit: true,
+                        name: Ident::new(format!("__derived{}", self.derived)),
+                        columns: vec![],
+                        at: None,
+                    });
+                }
+            }
+        }
     }
 
     /// In a subquery: is this no relation, so that what follows it are fields of a column? DataFusion
@@ -111,6 +165,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ParseError> {
         self.depth += 1;
+        self.named.push(columns::of_with(query, &self.named()));
         if self.depth == 2 {
             predicates::soften(query);
         }
@@ -118,7 +173,13 @@ impl VisitorMut for Rewriter {
             return ControlFlow::Break(error);
         }
         if let SetExpr::Select(select) = query.body.as_mut() {
+            if let Err(error) = windows::resolve(select, query.order_by.as_mut()) {
+                return ControlFlow::Break(error);
+            }
             names::order_by_aliases(select, query.order_by.as_mut());
+        }
+        if let Err(error) = order::rewrite(query) {
+            return ControlFlow::Break(error);
         }
         projected::rewrite_keys(query.order_by.as_mut());
         ControlFlow::Continue(())
@@ -126,20 +187,27 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<ParseError> {
         self.depth = self.depth.saturating_sub(1);
+        self.named.pop();
         literals::plain_in_query(query);
-        match selects::set_operation(query) {
+        match sets::rewrite(query) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
-        if let Err(error) = selects::check(select).and_then(|()| spread::rewrite(select)) {
+        let windows = windows::resolve(select, None);
+        let known = columns::of_from(&select.from, &self.named());
+        self.columns.push(known);
+        let checked = windows.and_then(|()| selects::check(select));
+        if let Err(error) = checked.and_then(|()| spread::rewrite(select)) {
             return ControlFlow::Break(error);
         }
         lateral::rewrite(&mut select.from);
+        self.name_derived(&mut select.from);
         from::fold_unnest(&mut select.from);
         projected::rewrite(select);
+        projected::rewrite_groups(select);
         projected::rewrite_outer_joins(&mut select.from);
         let relations = from::names(&select.from);
         names::name_items(select, &relations);
@@ -152,12 +220,13 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<ParseError> {
         self.scopes.pop();
+        self.columns.pop();
         literals::plain_in_select(select);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ParseError> {
-        match selects::sample(factor) {
+        match tables::function(factor).and_then(|()| selects::sample(factor)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -169,7 +238,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ParseError> {
+        projected::quantified(expr);
         unnested::rewrite(expr);
+        literals::least(expr);
         if let Expr::Lambda(lambda) = expr {
             self.enter_lambda(lambda);
         }

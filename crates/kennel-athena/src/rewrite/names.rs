@@ -75,20 +75,24 @@ pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
                     (name, true)
                 }
                 Name::Field(name) => (name, false),
-                Name::None => (format!("_col{index}"), false),
+                Name::None => {
+                    // A row that is spread has such names, too.
+                    in_star |= starred.iter().any(|star| star.starts_with("__row"));
+                    (format!("_col{index}"), false)
+                }
             },
             SelectItem::ExprWithAlias { alias, .. } => {
                 let name = alias.value.to_lowercase();
-                if !seen.insert(name.clone()) {
-                    alias.value = marked(&name, index);
-                    alias.quote_style = Some('"');
+                if !seen.insert(name) {
+                    mark_alias(alias, index);
                 }
                 continue;
             }
             _ => continue,
         };
         // A plain column beside the star of its relation is in the result twice.
-        let repeats = !seen.insert(name.clone()) || is_plain && in_star;
+        let repeats =
+            !seen.insert(name.clone()) || in_star && (is_plain || name.starts_with("_col"));
         if is_plain && !repeats {
             continue;
         }
@@ -124,6 +128,12 @@ fn is_starred(expr: &Expr, starred: &[String], relations: &[Vec<String>]) -> boo
         }),
         _ => !starred.is_empty() && relations.len() == 1,
     }
+}
+
+/// Makes an alias unique.
+pub(crate) fn mark_alias(alias: &mut Ident, index: usize) {
+    alias.value = marked(&alias.value.to_lowercase(), index);
+    alias.quote_style = Some('"');
 }
 
 fn marked(name: &str, index: usize) -> String {

@@ -3,14 +3,27 @@
 //! A value lies in a unit of 0, 3, 6 or 9 digits; what was written decides how it is shown.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CharacterLength, DataType, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Value,
+    BinaryOperator, DataType, DateTimeField, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Interval,
 };
 
-use super::build::{number, plain_args, text};
+use super::{
+    build::{number, plain_args},
+    columns::{Column, find},
+    intervals::MONTHS,
+};
+
+/// What a query says of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fact {
+    /// Digits of a second.
+    Digits(u64),
+    /// What [`lengths`](super::lengths) says of a text or what holds such.
+    Text(String),
+}
 
 /// The digits of a type; three where it names none.
-fn of_type(data_type: &DataType) -> Option<u64> {
+pub(super) fn of_type(data_type: &DataType) -> Option<u64> {
     match data_type {
         DataType::Timestamp(digits, _) | DataType::Time(digits, _) => Some(digits.unwrap_or(3)),
         _ => None,
@@ -22,20 +35,47 @@ pub(super) fn between_units(data_type: &DataType) -> Option<u64> {
     of_type(data_type).filter(|digits| !digits.is_multiple_of(3) && *digits < 9)
 }
 
+/// Is this an interval of years and months?
+pub(super) fn is_of_months(interval: &Interval) -> bool {
+    matches!(
+        interval.leading_field,
+        Some(
+            DateTimeField::Year
+                | DateTimeField::Years
+                | DateTimeField::Month
+                | DateTimeField::Months
+                | DateTimeField::Quarter
+        )
+    )
+}
+
 /// The digits of a value: that of the cast or literal from which it comes.
-pub(super) fn written(expr: &Expr) -> Option<u64> {
+pub(super) fn written(expr: &Expr, columns: &[Column]) -> Option<u64> {
+    let inside = |expr: &Expr| written(expr, columns);
     match expr {
-        Expr::Nested(inner) => written(inner),
+        Expr::Nested(inner) => inside(inner),
         Expr::Cast { data_type, .. } => of_type(data_type),
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => match find(columns, expr)? {
+            Fact::Digits(digits) => Some(*digits),
+            Fact::Text(_) => None,
+        },
         Expr::BinaryOp {
             left,
             op: BinaryOperator::Plus | BinaryOperator::Minus,
             right,
-        } => match (written(left), written(right)) {
-            // The difference of two is a span of time.
-            (Some(_), Some(_)) => None,
-            (left, right) => left.or(right),
-        },
+        } => {
+            let (digits, span) = match (inside(left), inside(right)) {
+                // The difference of two is a span of time.
+                (Some(_), Some(_)) | (None, None) => return None,
+                (Some(digits), None) => (digits, right),
+                (None, Some(digits)) => (digits, left),
+            };
+            // Milliseconds are added, or months.
+            Some(match is_call(span, &[MONTHS]) {
+                true => digits,
+                false => digits.max(3),
+            })
+        }
         Expr::Function(function) => {
             let [part] = function.name.0.as_slice() else {
                 return None;
@@ -46,9 +86,10 @@ pub(super) fn written(expr: &Expr) -> Option<u64> {
                     of_type(data_type)
                 }
                 ("__at_timezone" | "__with_timezone" | "__local_time", [moment, _]) => {
-                    written(moment)
+                    inside(moment)
                 }
-                ("date_add", [_, _, moment]) | ("date_trunc", [_, moment]) => written(moment),
+                ("date_add", [_, _, moment]) | ("date_trunc", [_, moment]) => inside(moment),
+                ("from_iso8601_timestamp_nanos" | "from_unixtime_nanos", [_]) => Some(9),
                 _ => None,
             }
         }
@@ -56,42 +97,24 @@ pub(super) fn written(expr: &Expr) -> Option<u64> {
     }
 }
 
-/// The type of a text whose length the query says.
-fn text_type(expr: &Expr) -> Option<String> {
+/// Is this a call of one of these functions?
+fn is_call(expr: &Expr, names: &[&str]) -> bool {
     match expr {
-        Expr::Nested(inner) => text_type(inner),
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => Some(format!("varchar({})", text.chars().count())),
-            _ => None,
+        Expr::Nested(inner) => is_call(inner, names),
+        Expr::Function(function) => match function.name.0.as_slice() {
+            [part] => part.as_ident().is_some_and(|name| {
+                names
+                    .iter()
+                    .any(|known| name.value.eq_ignore_ascii_case(known))
+            }),
+            _ => false,
         },
-        Expr::Function(function) => {
-            let [part] = function.name.0.as_slice() else {
-                return None;
-            };
-            if !part.as_ident()?.value.ends_with("_cast") {
-                return None;
-            }
-            let args = plain_args(function)?;
-            let Expr::Cast { data_type, .. } = args.get(1)? else {
-                return None;
-            };
-            let (name, length) = match data_type {
-                DataType::Varchar(Some(length)) => ("varchar", length),
-                DataType::Char(Some(length)) => ("char", length),
-                DataType::Char(None) => return Some("char(1)".into()),
-                _ => return None,
-            };
-            match length {
-                CharacterLength::IntegerLength { length, .. } => Some(format!("{name}({length})")),
-                CharacterLength::Max => None,
-            }
-        }
-        _ => None,
+        _ => false,
     }
 }
 
-/// `typeof(x)` with the digits of `x`.
-pub(super) fn type_of(expr: &mut Expr) {
+/// Adds the digits of its only argument to a call.
+pub(super) fn with_digits(expr: &mut Expr, columns: &[Column]) {
     let Expr::Function(function) = expr else {
         return;
     };
@@ -101,12 +124,7 @@ pub(super) fn type_of(expr: &mut Expr) {
     let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = list.args.as_slice() else {
         return;
     };
-    if let Some(name) = text_type(value) {
-        *expr = text(&name);
-        return;
-    }
-    let digits = written(value);
-    if let Some(digits) = digits {
+    if let Some(digits) = written(value, columns) {
         let digits = FunctionArgExpr::Expr(number(&digits.to_string()));
         list.args.push(FunctionArg::Unnamed(digits));
     }

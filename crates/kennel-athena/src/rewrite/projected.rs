@@ -3,13 +3,14 @@
 //!
 //! DataFusion makes joins of such predicates where they filter, and cannot execute them elsewhere. Here
 //! the subquery's values are gathered into an array, which the predicate then asks: `x IN (SELECT y …)`
-//! becomes `contains((SELECT array_agg(y) …), x)`.
+//! becomes `__within((SELECT array_agg(y) …), x)`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, TableWithJoins, UnaryOperator, VisitMut, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, OrderBy, OrderByKind,
+    Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, UnaryOperator, VisitMut,
+    VisitorMut,
 };
 
 use super::{
@@ -24,6 +25,13 @@ pub(super) fn rewrite(select: &mut Select) {
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
             let _ = VisitMut::visit(expr, &mut Predicates { depth: 0 });
         }
+    }
+}
+
+/// Rewrites the keys of `GROUP BY`, so that they stay the same as the items.
+pub(super) fn rewrite_groups(select: &mut Select) {
+    if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
+        let _ = VisitMut::visit(keys, &mut Predicates { depth: 0 });
     }
 }
 
@@ -79,6 +87,43 @@ impl VisitorMut for Predicates {
             *expr = asked;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `x = ANY (q)` as `x IN (q)`, `x <> ALL (q)` as `x NOT IN (q)`; other comparisons are asked as in a select list, since
+/// DataFusion compares with some subqueries only.
+pub(super) fn quantified(expr: &mut Expr) {
+    let (left, op, right, negated) = match &*expr {
+        Expr::AnyOp {
+            left,
+            compare_op,
+            right,
+            ..
+        } => (left, compare_op, right, false),
+        Expr::AllOp {
+            left,
+            compare_op,
+            right,
+        } => (left, compare_op, right, true),
+        _ => return,
+    };
+    let Expr::Subquery(query) = right.as_ref() else {
+        return;
+    };
+    let is_in = match negated {
+        false => *op == BinaryOperator::Eq,
+        true => *op == BinaryOperator::NotEq,
+    };
+    if is_in {
+        *expr = Expr::InSubquery {
+            expr: left.clone(),
+            subquery: query.clone(),
+            negated,
+        };
+        return;
+    }
+    if let Some(asked) = ask(expr) {
+        *expr = asked;
     }
 }
 
@@ -162,7 +207,7 @@ fn ask(expr: &Expr) -> Option<Expr> {
                 _ => 1,
             };
             let values = values(subquery, width)?;
-            let found = call("contains", vec![values, wanted.as_ref().clone()]);
+            let found = call("__within", vec![values, wanted.as_ref().clone()]);
             Some(if *negated { not(found) } else { found })
         }
         Expr::Exists { subquery, negated } if unnested::exists(subquery, false).is_none() => {

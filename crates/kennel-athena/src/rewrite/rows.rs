@@ -4,10 +4,14 @@
 //! DataFusion's `IN` does not.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Query, SelectItem, SetExpr, UnaryOperator,
+    BinaryOperator, Expr, Ident, Query, Select, SelectItem, SetExpr, UnaryOperator,
 };
 
-use super::build::{call, null, plain_args};
+use super::{
+    build::{call, null, plain_args},
+    selects::{fill, template},
+};
+use crate::ParseError;
 
 /// The values of a row that is written as one.
 fn row(expr: &Expr) -> Option<Vec<&Expr>> {
@@ -89,29 +93,63 @@ pub(super) fn distinct(expr: &mut Expr) {
 }
 
 /// `(a, b) IN (SELECT x, y …)`: the subquery must return one column, a row of both.
-pub(super) fn in_subquery(wanted: &Expr, query: &mut Query) {
-    let Some(width) = row(wanted).map(|row| row.len()) else {
-        return;
-    };
-    let SetExpr::Select(select) = query.body.as_mut() else {
-        return;
-    };
-    let is_plain = select.projection.iter().all(|item| {
+pub(super) fn in_subquery(wanted: &Expr, query: &mut Query) -> Result<(), ParseError> {
+    match row(wanted).map(|row| row.len()) {
+        Some(width) if width > 1 => one_column(query, width),
+        _ => Ok(()),
+    }
+}
+
+/// `(SELECT a, b …)` as a value is a row of both.
+pub(super) fn scalar(query: &mut Query) -> Result<(), ParseError> {
+    match query.body.as_ref() {
+        SetExpr::Select(select) if select.projection.len() > 1 && is_listed(select) => {
+            let width = select.projection.len();
+            one_column(query, width)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Are all columns written one by one?
+fn is_listed(select: &Select) -> bool {
+    select.projection.iter().all(|item| {
         matches!(
             item,
             SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
         )
-    });
-    if !is_plain || width < 2 || select.projection.len() != width {
-        return;
-    }
-    let items = std::mem::take(&mut select.projection);
-    let items = items.into_iter().map(|item| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
-        _ => null(),
-    });
-    select.projection.push(SelectItem::ExprWithAlias {
-        expr: call("struct", items.collect()),
+    })
+}
+
+/// A query of several columns as one of rows.
+fn one_column(query: &mut Query, width: usize) -> Result<(), ParseError> {
+    let item = |items: Vec<Expr>| SelectItem::ExprWithAlias {
+        expr: call("struct", items),
         alias: Ident::with_quote('"', "_col0"),
-    });
+    };
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && is_listed(select)
+        && select.projection.len() == width
+        && query.order_by.is_none()
+    {
+        let items = std::mem::take(&mut select.projection);
+        let items = items.into_iter().map(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
+            _ => null(),
+        });
+        select.projection.push(item(items.collect()));
+        return Ok(());
+    }
+    let names: Vec<_> = (0..width).map(|place| format!("__part{place}")).collect();
+    let mut outer = template(&format!(
+        "SELECT 1 FROM (SELECT 1) AS __parts({})",
+        names.join(", ")
+    ))?;
+    if let SetExpr::Select(select) = outer.body.as_mut() {
+        let items = names.iter().map(|name| Expr::Identifier(Ident::new(name)));
+        select.projection = vec![item(items.collect())];
+    }
+    fill(&mut outer, query.clone());
+    *query = outer;
+    Ok(())
 }

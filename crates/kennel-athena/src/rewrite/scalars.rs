@@ -1,16 +1,19 @@
 //! Scalar functions that are another form of syntax, or whose arguments are.
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, ObjectName, TimezoneInfo, WindowType,
+    BinaryOperator, DataType, Expr, Ident, ObjectName, TimezoneInfo, WindowType,
 };
 
 use super::{
-    build::{call, plain_cast},
-    literals, precision, zones,
+    build::{call, case, null, plain_args, plain_cast},
+    chars,
+    columns::Column,
+    expressions::cast_call,
+    lengths, literals, precision, zones,
 };
 
 /// Trino's functions that are written in other words here, or are syntax of their own.
-pub(crate) const REWRITTEN: [&str; 32] = [
+pub(crate) const REWRITTEN: [&str; 33] = [
     "approx_distinct",
     "arbitrary",
     "array_sort",
@@ -36,6 +39,7 @@ pub(crate) const REWRITTEN: [&str; 32] = [
     "localtimestamp",
     "map",
     "now",
+    "nullif",
     "position",
     "reduce_agg",
     "row",
@@ -45,8 +49,19 @@ pub(crate) const REWRITTEN: [&str; 32] = [
     "with_timezone",
 ];
 
+/// `nullif(a, b)`, whose type is that of `a`, whatever both are compared as.
+fn null_if(value: Expr, other: Expr, columns: &[Column]) -> Expr {
+    let mut equal = Expr::BinaryOp {
+        left: Box::new(value.clone()),
+        op: BinaryOperator::Eq,
+        right: Box::new(other),
+    };
+    chars::rewrite(&mut equal, columns);
+    case(equal, null(), Some(value))
+}
+
 /// Rewrites a call of one of them; others stay.
-pub(super) fn rewrite(expr: &mut Expr) {
+pub(super) fn rewrite(expr: &mut Expr, columns: &[Column]) {
     let Expr::Function(function) = expr else {
         return;
     };
@@ -64,9 +79,20 @@ pub(super) fn rewrite(expr: &mut Expr) {
     match name.as_str() {
         "localtime" | "current_time" => {
             let time = DataType::Time(Some(3), TimezoneInfo::None);
-            *expr = plain_cast(call("current_time", vec![]), time);
+            let local = plain_cast(call("current_time", vec![]), time);
+            let zoned = DataType::Time(Some(3), TimezoneInfo::WithTimeZone);
+            *expr = match name.as_str() {
+                "localtime" => local,
+                _ => cast_call("__cast", local, &zoned),
+            };
         }
-        "typeof" => precision::type_of(expr),
+        "nullif" => {
+            if let Some([value, other]) = plain_args(function).as_deref() {
+                *expr = null_if((*value).clone(), (*other).clone(), columns);
+            }
+        }
+        "to_iso8601" => precision::with_digits(expr, columns),
+        "typeof" => lengths::type_of(expr, columns),
         "normalize" => literals::name_as_text(function, 1),
         "regexp_replace" if literals::has_lambda(function) => {
             let renamed = Ident::with_span(span, "__regexp_replace");

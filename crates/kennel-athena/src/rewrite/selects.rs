@@ -2,14 +2,14 @@
 
 use datafusion::sql::sqlparser::{
     ast::{
-        Distinct, Expr, Fetch, GroupByExpr, Ident, LimitClause, ObjectName, OrderBy, OrderByExpr,
-        OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned,
-        TableAlias, TableFactor, TableSampleKind, Value, WindowType,
+        Distinct, Expr, Fetch, Ident, LimitClause, ObjectName, OrderBy, OrderByExpr, OrderByKind,
+        Query, Select, SelectItem, SetExpr, Spanned, TableAlias, TableFactor, TableSampleKind,
+        Value, WindowType,
     },
     parser::Parser,
 };
 
-use super::build;
+use super::{build, groups};
 use crate::{AthenaDialect, ParseError};
 
 /// Names that the rewrite gives to columns of its own.
@@ -25,7 +25,7 @@ pub(super) fn template(sql: &str) -> Result<Query, ParseError> {
 }
 
 /// Puts `inner` into the place of the first derived table of `outer`.
-fn fill(outer: &mut Query, inner: Query) {
+pub(super) fn fill(outer: &mut Query, inner: Query) {
     if let SetExpr::Select(select) = outer.body.as_mut()
         && let Some(first) = select.from.first_mut()
         && let TableFactor::Derived { subquery, .. } = &mut first.relation
@@ -34,7 +34,7 @@ fn fill(outer: &mut Query, inner: Query) {
     }
 }
 
-fn plain_query(body: SetExpr) -> Query {
+pub(super) fn plain_query(body: SetExpr) -> Query {
     Query {
         with: None,
         body: Box::new(body),
@@ -102,6 +102,11 @@ pub(super) fn fetch(query: &mut Query) -> Result<(), ParseError> {
         return Err(ParseError::at(query.span(), message));
     }
     let first = quantity.unwrap_or_else(|| build::number("1"));
+    if matches!(&first, Expr::Value(value) if matches!(&value.value, Value::Number(n, _) if n == "0"))
+    {
+        let message = "FETCH FIRST takes a positive number of rows";
+        return Err(ParseError::at(first.span(), message));
+    }
     if with_ties {
         query.fetch = None;
         return fetch_with_ties(query, first);
@@ -254,47 +259,7 @@ fn order_window(expr: &mut Expr, keys: &[OrderByExpr]) {
     }
 }
 
-/// `EXCEPT ALL` and `INTERSECT ALL`: equal rows are numbered, so that each counts for itself.
-///
-/// Called when the items of both sides have their names.
-pub(super) fn set_operation(query: &mut Query) -> Result<(), ParseError> {
-    let span = query.span();
-    let SetExpr::SetOperation {
-        op: SetOperator::Except | SetOperator::Intersect,
-        set_quantifier: quantifier @ SetQuantifier::All,
-        left,
-        right,
-    } = query.body.as_mut()
-    else {
-        return Ok(());
-    };
-    *quantifier = SetQuantifier::Distinct;
-    for side in [left, right] {
-        let Some(names) = names(side) else {
-            let message = "EXCEPT ALL and INTERSECT ALL need the names of the columns, not `*`";
-            return Err(ParseError::at(span, message));
-        };
-        let names = names
-            .iter()
-            .map(|name| format!("\"{}\"", name.replace('"', "\"\"")));
-        let names = names.collect::<Vec<_>>().join(", ");
-        let mut numbered = template(&format!(
-            "SELECT *, row_number() OVER (PARTITION BY {names}) AS {PLACE} FROM (SELECT 1) AS __side"
-        ))?;
-        let inner = std::mem::replace(side.as_mut(), SetExpr::Values(empty_values()));
-        fill(&mut numbered, plain_query(inner));
-        **side = *numbered.body;
-    }
-    let mut outer = template(&format!(
-        "SELECT * EXCEPT ({PLACE}) FROM (SELECT 1) AS __all"
-    ))?;
-    let body = std::mem::replace(query.body.as_mut(), SetExpr::Values(empty_values()));
-    fill(&mut outer, plain_query(body));
-    query.body = outer.body;
-    Ok(())
-}
-
-fn empty_values() -> datafusion::sql::sqlparser::ast::Values {
+pub(super) fn empty_values() -> datafusion::sql::sqlparser::ast::Values {
     datafusion::sql::sqlparser::ast::Values {
         explicit_row: false,
         value_keyword: false,
@@ -302,28 +267,7 @@ fn empty_values() -> datafusion::sql::sqlparser::ast::Values {
     }
 }
 
-/// The names of the columns of a side, where they are written.
-fn names(side: &SetExpr) -> Option<Vec<String>> {
-    match side {
-        SetExpr::Select(select) => select
-            .projection
-            .iter()
-            .map(|item| match item {
-                SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
-                SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.value.to_lowercase()),
-                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-                    Some(parts.last()?.value.to_lowercase())
-                }
-                _ => None,
-            })
-            .collect(),
-        SetExpr::Query(query) => names(&query.body),
-        SetExpr::SetOperation { left, .. } => names(left),
-        _ => None,
-    }
-}
-
-/// Refuses what DataFusion would run and Athena does not know; takes the brackets off group keys.
+/// Refuses what DataFusion would run and Athena does not know; writes group keys as DataFusion takes them.
 pub(super) fn check(select: &mut Select) -> Result<(), ParseError> {
     if let Some(Distinct::On(keys)) = &select.distinct {
         let span = keys
@@ -334,14 +278,7 @@ pub(super) fn check(select: &mut Select) -> Result<(), ParseError> {
         return Err(ParseError::at(span, message));
     }
     other_dialects(select)?;
-    if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
-        let flat = std::mem::take(keys).into_iter().flat_map(|key| match key {
-            Expr::Tuple(keys) => keys,
-            key => vec![grouping_sets(key)],
-        });
-        *keys = flat.collect();
-    }
-    Ok(())
+    groups::rewrite(select)
 }
 
 /// Refuses clauses that sqlparser reads for other dialects.
@@ -371,30 +308,6 @@ fn other_dialects(select: &Select) -> Result<(), ParseError> {
         return refused(Some(&key.expr), "SORT BY is Hive's; ORDER BY does that");
     }
     Ok(())
-}
-
-/// Most columns of a `CUBE` with brackets: each one doubles the number of sets.
-const WIDEST_CUBE: usize = 12;
-
-/// `ROLLUP ((a, b), c)` and `CUBE ((a, b), c)`, with brackets inside, as the sets that they stand for.
-fn grouping_sets(key: Expr) -> Expr {
-    let has_brackets = |items: &[Vec<Expr>]| items.iter().any(|item| item.len() > 1);
-    match key {
-        Expr::Rollup(items) if has_brackets(&items) => Expr::GroupingSets(
-            (0..=items.len())
-                .rev()
-                .map(|count| items[..count].concat())
-                .collect(),
-        ),
-        Expr::Cube(items) if has_brackets(&items) && items.len() <= WIDEST_CUBE => {
-            let sets = (0_u32..1 << items.len()).rev().map(|chosen| {
-                let places = (0..items.len()).filter(|place| chosen >> place & 1 == 1);
-                places.flat_map(|place| items[place].clone()).collect()
-            });
-            Expr::GroupingSets(sets.collect())
-        }
-        key => key,
-    }
 }
 
 /// `t TABLESAMPLE BERNOULLI (p)` as the rows of `t` that a random choice keeps.

@@ -30,7 +30,7 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 continue;
             }
         }
-        if let Some(next) = tokens.peek()
+        while let Some(next) = tokens.peek()
             && token.span.end == next.span.start
             && let Some(number) = joined(&token.token, &next.token)
         {
@@ -94,6 +94,11 @@ fn unescaped(text: &str, escape: char) -> Option<String> {
 
 /// A number that was taken for one and a name behind it.
 fn joined(number: &Token, name: &Token) -> Option<String> {
+    // `1_000.5`, of which the second part is a number of its own.
+    if let (Token::Number(whole, false), Token::Number(fraction, false)) = (number, name) {
+        let is_joined = !whole.contains(['.', 'e', 'E']) && fraction.starts_with('.');
+        return is_joined.then(|| format!("{whole}{fraction}"));
+    }
     let (
         Token::Number(digits, false),
         Token::Word(Word {
@@ -107,9 +112,10 @@ fn joined(number: &Token, name: &Token) -> Option<String> {
     };
     let rest = value.replace('_', "");
     match (digits.as_str(), value.chars().next()?) {
-        (_, '_') if rest.chars().all(|sign| sign.is_ascii_digit()) && !rest.is_empty() => {
-            Some(format!("{digits}{rest}"))
-        }
+        (_, '_') if is_number(&rest) => Some(format!("{digits}{rest}")),
+        ("0", 'X') => u64::from_str_radix(&rest[1..], 16)
+            .ok()
+            .map(|n| n.to_string()),
         ("0", 'b' | 'B') => u64::from_str_radix(&rest[1..], 2)
             .ok()
             .map(|n| n.to_string()),
@@ -118,6 +124,14 @@ fn joined(number: &Token, name: &Token) -> Option<String> {
             .map(|n| n.to_string()),
         _ => None,
     }
+}
+
+/// Digits, perhaps with an exponent.
+fn is_number(text: &str) -> bool {
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    [digits, exponent]
+        .iter()
+        .all(|part| !part.is_empty() && part.bytes().all(|sign| sign.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -141,6 +155,10 @@ mod tests {
     #[test]
     fn numbers_have_underscores_and_other_bases() {
         assert_eq!(read("1_000 0x1F 0b101 0o17"), ["1000", "31", "5", "15"]);
+        assert_eq!(
+            read("1_000.5 0X1F 0.12_5 1_0.2_5e3 0B1_1"),
+            ["1000.5", "31", "0.125", "10.25e3", "3"]
+        );
         assert_eq!(
             read("1 _000 X'1F' 0 b101"),
             ["1", "_000", "X'1F'", "0", "b101"]

@@ -12,7 +12,6 @@ use datafusion::{
     execution::{SessionStateBuilder, context::SessionContext},
     physical_plan::{common::collect, execute_stream},
     prelude::SessionConfig,
-    sql::parser::Statement,
 };
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 
@@ -50,9 +49,7 @@ impl Session {
     ) -> Result<(Arc<Schema>, Vec<RecordBatch>), Failure> {
         let statement = kennel_athena::parse(sql).map_err(|error| Failure(error.to_string()))?;
         let state = self.context.state();
-        let plan = state
-            .statement_to_plan(Statement::Statement(Box::new(statement)))
-            .await?;
+        let plan = kennel_athena::plan(&state, &statement).await?;
         let physical = state.create_physical_plan(&plan).await?;
         let stream = execute_stream(physical, self.context.task_ctx())?;
         let stream = kennel_athena::output::rename(stream);
@@ -163,4 +160,4 @@ macro_rules! files {
     };
 }
 
-files! { aggregate_functions aggregates array_functions arrays binary casts colors datetime decimals format geospatial ip json json_standard lambda_functions lambdas map_functions names numbers paths queries regexp select_forms sketches statements subqueries text types unnest url zones }
+files! { aggregate_functions aggregates array_functions arrays binary casts colors datetime decimals format geospatial ip json json_standard lambda_functions lambdas map_functions names numbers paths queries regexp select_forms sketches statements subqueries text times types unnest url zones }

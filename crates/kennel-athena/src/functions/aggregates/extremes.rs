@@ -85,16 +85,24 @@ fn greatest_types(given: &[DataType]) -> Result<Option<Types>> {
     }
 }
 
+/// Keys that are all null need a type that knows nulls.
+fn key_type(key: &DataType) -> DataType {
+    match key {
+        DataType::Null => DataType::Boolean,
+        key => normal(key),
+    }
+}
+
 fn by_types(given: &[DataType]) -> Result<Option<Types>> {
     match given {
         [value, key] => {
             orderable("max_by and min_by", key)?;
-            let kept = [normal(value), normal(key)];
+            let kept = [normal(value), key_type(key)];
             Types::new(kept.clone(), kept.clone(), kept[0].clone())
         }
         [value, key, count] if is_count(count) => {
             orderable("max_by and min_by", key)?;
-            let kept = [normal(value), normal(key), DataType::Int64];
+            let kept = [normal(value), key_type(key), DataType::Int64];
             Types::new(kept.clone(), kept.clone(), list_of(kept[0].clone()))
         }
         _ => Ok(None),
@@ -202,6 +210,10 @@ struct Extreme {
 
 impl Extreme {
     fn update(&mut self, values: &ArrayRef, keys: &ArrayRef) -> Result<()> {
+        // Arrow counts no value of the type of null as null.
+        if *keys.data_type() == DataType::Null {
+            return Ok(());
+        }
         let compare = make_comparator(keys.as_ref(), keys.as_ref(), SortOptions::default())?;
         let better = |a: usize, b: usize| {
             if self.greatest {

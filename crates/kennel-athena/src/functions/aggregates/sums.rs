@@ -1,6 +1,6 @@
-//! `sum` and `avg` with Trino's types, and an error where a sum of integers overflows.
+//! `sum` and `avg` with Trino's types, and an error where a sum of integers or decimals overflows.
 //!
-//! Integers are added as 128-bit numbers, so that only the result can overflow, not a step on the way.
+//! Both are added as 128-bit numbers, so that of integers only the result can overflow, not a step on the way.
 //! Anything else is DataFusion's.
 
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use datafusion::{
         array::{
             Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray,
         },
-        datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Int64Type},
+        datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef},
     },
-    common::{ScalarValue, exec_datafusion_err, internal_err},
+    common::{ScalarValue, exec_datafusion_err, exec_err, internal_err},
     error::Result,
     functions_aggregate::{average::avg_udaf, sum::sum_udaf},
     logical_expr::{
@@ -26,7 +26,7 @@ use datafusion::{
 
 use super::moments::{DECIMAL_AVERAGE, REAL_AVERAGE, REAL_SUM};
 
-/// The type in which sums of integers travel between partial aggregates.
+/// The type in which sums travel between partial aggregates.
 const WIDE: DataType = DataType::Decimal128(38, 0);
 
 pub(super) fn functions() -> Vec<Arc<AggregateUDF>> {
@@ -52,7 +52,7 @@ pub(super) fn functions() -> Vec<Arc<AggregateUDF>> {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Special {
-    /// Sums of integers.
+    /// Sums of integers and decimals.
     Sum,
     /// Averages of decimals.
     Average(Arc<AggregateUDF>),
@@ -70,10 +70,17 @@ struct Typed {
 }
 
 impl Typed {
-    /// Are these sums of integers, which are added here?
-    fn is_integer_sum(&self, fields: &[FieldRef], is_distinct: bool) -> bool {
-        let is_integer = matches!(fields, [field] if *field.data_type() == DataType::Int64);
-        matches!(self.special, Special::Sum) && is_integer && !is_distinct
+    /// Sums that are added here.
+    fn exact(&self, fields: &[FieldRef], is_distinct: bool) -> Option<Exact> {
+        let [field] = fields else { return None };
+        if is_distinct || self.special != Special::Sum {
+            return None;
+        }
+        match field.data_type() {
+            DataType::Int64 => Some(Exact::Integer),
+            DataType::Decimal128(_, scale) => Some(Exact::Decimal(*scale)),
+            _ => None,
+        }
     }
 
     /// The function for arguments of these types.
@@ -130,7 +137,7 @@ impl AggregateUDFImpl for Typed {
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        if self.is_integer_sum(args.input_fields, args.is_distinct) {
+        if self.exact(args.input_fields, args.is_distinct).is_some() {
             let field = Field::new(format!("{}[sum]", args.name), WIDE, true);
             return Ok(vec![Arc::new(field)]);
         }
@@ -138,8 +145,8 @@ impl AggregateUDFImpl for Typed {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        if self.is_integer_sum(args.expr_fields, args.is_distinct) {
-            return Ok(Box::new(IntegerSum::default()));
+        if let Some(exact) = self.exact(args.expr_fields, args.is_distinct) {
+            return Ok(Box::new(ExactSum::new(exact)));
         }
         self.choose(args.expr_fields).accumulator(args)
     }
@@ -148,15 +155,15 @@ impl AggregateUDFImpl for Typed {
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn Accumulator>> {
-        if self.is_integer_sum(args.expr_fields, args.is_distinct) {
-            return Ok(Box::new(IntegerSum::default()));
+        if let Some(exact) = self.exact(args.expr_fields, args.is_distinct) {
+            return Ok(Box::new(ExactSum::new(exact)));
         }
         self.choose(args.expr_fields)
             .create_sliding_accumulator(args)
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        self.is_integer_sum(args.expr_fields, args.is_distinct)
+        self.exact(args.expr_fields, args.is_distinct).is_some()
             || self
                 .choose(args.expr_fields)
                 .groups_accumulator_supported(args)
@@ -166,8 +173,8 @@ impl AggregateUDFImpl for Typed {
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        if self.is_integer_sum(args.expr_fields, args.is_distinct) {
-            return Ok(Box::new(IntegerSums::default()));
+        if let Some(exact) = self.exact(args.expr_fields, args.is_distinct) {
+            return Ok(Box::new(ExactSums::new(exact)));
         }
         self.choose(args.expr_fields)
             .create_groups_accumulator(args)
@@ -182,42 +189,112 @@ impl AggregateUDFImpl for Typed {
     }
 }
 
-fn narrow(sum: i128) -> Result<i64> {
-    i64::try_from(sum).map_err(|_| exec_datafusion_err!("bigint addition overflow: {sum}"))
+/// What is added exactly.
+#[derive(Debug, Clone, Copy)]
+enum Exact {
+    Integer,
+    /// Of this scale; the sum has 38 digits.
+    Decimal(i8),
+}
+
+/// One more than the greatest number of 38 digits.
+const TOO_WIDE: u128 = 10_u128.pow(38);
+
+impl Exact {
+    /// The sum, if its type can hold it.
+    fn checked(self, sum: i128) -> Result<i128> {
+        match self {
+            Self::Integer if i64::try_from(sum).is_err() => {
+                exec_err!("bigint addition overflow: {sum}")
+            }
+            Self::Decimal(_) if sum.unsigned_abs() >= TOO_WIDE => exec_err!("Decimal overflow"),
+            _ => Ok(sum),
+        }
+    }
+
+    fn array(self, sums: impl Iterator<Item = Option<i128>>) -> Result<ArrayRef> {
+        let sums = sums.map(|sum| sum.map(|sum| self.checked(sum)).transpose());
+        Ok(match self {
+            // Checked, so nothing is cut off.
+            Self::Integer => {
+                let sums = sums.map(|sum| Ok(sum?.map(|sum| sum as i64)));
+                Arc::new(sums.collect::<Result<Int64Array>>()?)
+            }
+            Self::Decimal(scale) => {
+                let sums = sums.collect::<Result<Decimal128Array>>()?;
+                Arc::new(sums.with_precision_and_scale(38, scale)?)
+            }
+        })
+    }
+}
+
+/// The values, as numbers of 128 bits.
+enum Values<'a> {
+    Integers(&'a Int64Array),
+    Wide(&'a Decimal128Array),
+}
+
+impl<'a> Values<'a> {
+    fn of(array: &'a ArrayRef) -> Self {
+        match array.data_type() {
+            DataType::Int64 => Self::Integers(array.as_primitive()),
+            _ => Self::Wide(array.as_primitive::<Decimal128Type>()),
+        }
+    }
+}
+
+fn added(sum: i128, value: i128) -> Result<i128> {
+    let sum = sum.checked_add(value);
+    sum.ok_or_else(|| exec_datafusion_err!("Decimal overflow"))
 }
 
 /// The sum of all rows; null where there was none that is not null.
-#[derive(Debug, Default)]
-struct IntegerSum {
+#[derive(Debug)]
+struct ExactSum {
+    exact: Exact,
     sum: i128,
     count: i64,
 }
 
 /// Sum and number of the values that are not null.
-fn total<T: ArrowPrimitiveType>(values: &PrimitiveArray<T>) -> (i128, i64)
-where
-    i128: From<T::Native>,
-{
+fn total(values: &ArrayRef) -> Result<(i128, i64)> {
     let count = (values.len() - values.null_count()) as i64;
-    let sum = if values.null_count() == 0 {
-        values.values().iter().map(|value| i128::from(*value)).sum()
-    } else {
-        values.iter().flatten().map(i128::from).sum()
+    let sum = match Values::of(values) {
+        // More than there can be in one array would be needed to overflow.
+        Values::Integers(values) => match values.null_count() {
+            0 => values.values().iter().map(|&value| i128::from(value)).sum(),
+            _ => values.iter().flatten().map(i128::from).sum(),
+        },
+        Values::Wide(values) => values.iter().flatten().try_fold(0, added)?,
     };
-    (sum, count)
+    Ok((sum, count))
 }
 
-impl Accumulator for IntegerSum {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let (sum, count) = total(values[0].as_primitive::<Int64Type>());
-        self.sum += sum;
+impl ExactSum {
+    fn new(exact: Exact) -> Self {
+        Self {
+            exact,
+            sum: 0,
+            count: 0,
+        }
+    }
+
+    fn add(&mut self, values: &ArrayRef) -> Result<()> {
+        let (sum, count) = total(values)?;
+        self.sum = added(self.sum, sum)?;
         self.count += count;
         Ok(())
     }
+}
+
+impl Accumulator for ExactSum {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.add(&values[0])
+    }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let (sum, count) = total(values[0].as_primitive::<Int64Type>());
-        self.sum -= sum;
+        let (sum, count) = total(&values[0])?;
+        self.sum = added(self.sum, -sum)?;
         self.count -= count;
         Ok(())
     }
@@ -227,10 +304,7 @@ impl Accumulator for IntegerSum {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let (sum, count) = total(states[0].as_primitive::<Decimal128Type>());
-        self.sum += sum;
-        self.count += count;
-        Ok(())
+        self.add(&states[0])
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
@@ -239,8 +313,9 @@ impl Accumulator for IntegerSum {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let sum = (self.count > 0).then(|| narrow(self.sum)).transpose()?;
-        Ok(ScalarValue::Int64(sum))
+        let sum = (self.count > 0).then_some(self.sum);
+        let sums = self.exact.array(std::iter::once(sum))?;
+        ScalarValue::try_from_array(&sums, 0)
     }
 
     fn size(&self) -> usize {
@@ -249,42 +324,65 @@ impl Accumulator for IntegerSum {
 }
 
 /// The sums of many groups.
-#[derive(Debug, Default)]
-struct IntegerSums {
+#[derive(Debug)]
+struct ExactSums {
+    exact: Exact,
     sums: Vec<i128>,
     /// Has the group a value that is not null?
     seen: Vec<bool>,
 }
 
-impl IntegerSums {
-    fn add<T: ArrowPrimitiveType>(
+impl ExactSums {
+    fn new(exact: Exact) -> Self {
+        Self {
+            exact,
+            sums: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        values: &ArrayRef,
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        group_count: usize,
+    ) -> Result<()> {
+        self.sums.resize(group_count.max(self.sums.len()), 0);
+        self.seen.resize(group_count.max(self.seen.len()), false);
+        match Values::of(values) {
+            Values::Integers(values) => self.add_all(values, groups, filter),
+            Values::Wide(values) => self.add_all(values, groups, filter),
+        }
+    }
+
+    fn add_all<T: ArrowPrimitiveType>(
         &mut self,
         values: &PrimitiveArray<T>,
         groups: &[usize],
         filter: Option<&BooleanArray>,
-        group_count: usize,
-    ) where
+    ) -> Result<()>
+    where
         i128: From<T::Native>,
     {
-        self.sums.resize(group_count.max(self.sums.len()), 0);
-        self.seen.resize(group_count.max(self.seen.len()), false);
         if values.null_count() == 0 && filter.is_none() {
             for (value, &group) in values.values().iter().zip(groups) {
-                self.sums[group] += i128::from(*value);
+                self.sums[group] = added(self.sums[group], i128::from(*value))?;
                 self.seen[group] = true;
             }
-            return;
+            return Ok(());
         }
         for (row, &group) in groups.iter().enumerate() {
             let is_in = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
             if is_in && values.is_valid(row) {
-                self.sums[group] += i128::from(values.value(row));
+                self.sums[group] = added(self.sums[group], i128::from(values.value(row)))?;
                 self.seen[group] = true;
             }
         }
+        Ok(())
     }
 
-    fn emit(&mut self, emit_to: EmitTo) -> impl Iterator<Item = Option<i128>> {
+    fn emit(&mut self, emit_to: EmitTo) -> impl Iterator<Item = Option<i128>> + use<> {
         let sums = emit_to.take_needed(&mut self.sums);
         let seen = emit_to.take_needed(&mut self.seen);
         sums.into_iter()
@@ -298,7 +396,7 @@ fn wide(sums: impl Iterator<Item = Option<i128>>) -> ArrayRef {
     Arc::new(sums.with_data_type(WIDE))
 }
 
-impl GroupsAccumulator for IntegerSums {
+impl GroupsAccumulator for ExactSums {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -306,13 +404,7 @@ impl GroupsAccumulator for IntegerSums {
         filter: Option<&BooleanArray>,
         group_count: usize,
     ) -> Result<()> {
-        self.add(
-            values[0].as_primitive::<Int64Type>(),
-            groups,
-            filter,
-            group_count,
-        );
-        Ok(())
+        self.add(&values[0], groups, filter, group_count)
     }
 
     fn merge_batch(
@@ -321,18 +413,12 @@ impl GroupsAccumulator for IntegerSums {
         groups: &[usize],
         group_count: usize,
     ) -> Result<()> {
-        self.add(
-            states[0].as_primitive::<Decimal128Type>(),
-            groups,
-            None,
-            group_count,
-        );
-        Ok(())
+        self.add(&states[0], groups, None, group_count)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let sums = self.emit(emit_to).map(|sum| sum.map(narrow).transpose());
-        Ok(Arc::new(sums.collect::<Result<Int64Array>>()?))
+        let sums = self.emit(emit_to);
+        self.exact.array(sums)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -347,12 +433,22 @@ impl GroupsAccumulator for IntegerSums {
         let Some(values) = values.first() else {
             return internal_err!("sum takes one argument");
         };
-        let values = values.as_primitive::<Int64Type>();
-        let sums = (0..values.len()).map(|row| {
-            let is_in = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            (is_in && values.is_valid(row)).then(|| i128::from(values.value(row)))
-        });
-        Ok(vec![wide(sums)])
+        let is_in =
+            |row: usize| filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+        Ok(vec![match Values::of(values) {
+            Values::Integers(values) => wide(
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(row, value)| value.filter(|_| is_in(row)).map(i128::from)),
+            ),
+            Values::Wide(values) => wide(
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(row, value)| value.filter(|_| is_in(row))),
+            ),
+        }])
     }
 
     fn size(&self) -> usize {

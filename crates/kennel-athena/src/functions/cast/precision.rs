@@ -14,14 +14,44 @@ use datafusion::{
     error::Result,
 };
 
-use super::digits;
+use super::{convert, digits};
+use crate::{
+    functions::datetime::fine as fine_column,
+    types::{
+        fine::{self, Fine, Kind},
+        is_text,
+    },
+};
+
+/// Casts to a time or timestamp of so many digits: rounded once, whatever the units are.
+pub(super) fn convert_rounded(
+    given: &ArrayRef,
+    to: &DataType,
+    wanted: i64,
+    safe: bool,
+) -> Result<ArrayRef> {
+    let digits = u8::try_from(wanted).unwrap_or(fine::MOST_DIGITS);
+    let kind = match to {
+        DataType::Timestamp(_, zone) => Kind::Timestamp(zone.clone()),
+        DataType::Time32(_) | DataType::Time64(_) => Kind::Time,
+        _ => return fine_column::rounded_to(&convert(given, to, safe)?, digits),
+    };
+    if is_text(given.data_type()) {
+        let read = convert(given, &Fine { kind, digits }.data_type(), safe)?;
+        return convert(&read, to, safe);
+    }
+    convert(&rounded(given, wanted)?, to, safe)
+}
 
 /// Rounds to so many digits, half up.
-pub(super) fn rounded(array: &ArrayRef, wanted: i64) -> Result<ArrayRef> {
+fn rounded(array: &ArrayRef, wanted: i64) -> Result<ArrayRef> {
     let (unit, is_time) = match array.data_type() {
         DataType::Timestamp(unit, _) => (*unit, false),
         DataType::Time32(unit) | DataType::Time64(unit) => (*unit, true),
-        _ => return Ok(Arc::clone(array)),
+        _ => {
+            let digits = u8::try_from(wanted).unwrap_or(fine::MOST_DIGITS);
+            return fine_column::rounded_to(array, digits);
+        }
     };
     let surplus = i64::from(digits(unit)) - wanted;
     let Some(step) = u32::try_from(surplus).ok().filter(|surplus| *surplus > 0) else {
@@ -54,7 +84,7 @@ fn whole(array: &ArrayRef, unit: TimeUnit, is_time: bool) -> Result<ArrayRef> {
 }
 
 /// Texts of timestamps or times with so many digits.
-pub(super) fn shown(array: &ArrayRef, wanted: i64) -> ArrayRef {
+pub(in crate::functions) fn shown(array: &ArrayRef, wanted: i64) -> ArrayRef {
     let wanted = usize::try_from(wanted.clamp(0, 12)).unwrap_or(0);
     let texts = array.as_string::<i32>().iter();
     Arc::new(
@@ -68,7 +98,7 @@ fn with_digits(text: &str, wanted: usize) -> String {
     // The clock ends where the zone begins: after its second blank, or after the first of a time.
     let clock = text.find(':').unwrap_or(text.len());
     let end = text[clock..]
-        .find(' ')
+        .find([' ', '+', '-'])
         .map_or(text.len(), |blank| clock + blank);
     let (time, zone) = text.split_at(end);
     let (whole, fraction) = time.split_once('.').unwrap_or((time, ""));
@@ -131,6 +161,7 @@ mod tests {
                 "2020-01-02 03:04:05 +02:00",
             ),
             ("03:04:05.123", 2, "03:04:05.12"),
+            ("03:04:05.120-05:30", 2, "03:04:05.12-05:30"),
             ("2020-01-02", 0, "2020-01-02"),
         ];
         for (text, wanted, expected) in cases {

@@ -63,7 +63,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 
 /// A unit of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub(super) enum Unit {
     Millis(i64),
     Months(i64),
 }
@@ -94,7 +94,7 @@ fn unit(name: &str, moments: &Moments) -> Result<Unit> {
 }
 
 /// A month later is the same day, or the last one of a month that is too short.
-fn shifted(time: NaiveDateTime, unit: Unit, count: i64) -> Option<NaiveDateTime> {
+pub(super) fn shifted(time: NaiveDateTime, unit: Unit, count: i64) -> Option<NaiveDateTime> {
     match unit {
         Unit::Millis(millis) => {
             time.checked_add_signed(TimeDelta::try_milliseconds(count.checked_mul(millis)?)?)
@@ -138,7 +138,7 @@ fn add(call: &Call) -> Result<ArrayRef> {
         })?;
         result.push(Some(shifted));
     }
-    moments.of_instants(result)
+    moments.moved(result)
 }
 
 /// Whole units from `from` to `to`; negative when `to` is earlier.

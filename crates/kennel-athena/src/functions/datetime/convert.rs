@@ -14,17 +14,21 @@ use datafusion::{
 use std::sync::Arc;
 
 use super::{
+    fine,
     moment::Moments,
     text_to_time::{array, days, units},
     zone::Zone,
 };
-use crate::functions::type_name;
+use crate::{functions::type_name, types::fine::Fine};
 
 /// Casts; finer digits are rounded. A timestamp without zone is one in UTC, the session's zone.
 ///
 /// # Errors
 /// An execution error where there is no such cast.
 pub(in crate::functions) fn convert(given: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    if Fine::of(given.data_type()).or(Fine::of(to)).is_some() {
+        return fine::cast(given, to, false);
+    }
     let moments = Moments::new(given)?;
     let rows = 0..given.len();
     let wrong = || {

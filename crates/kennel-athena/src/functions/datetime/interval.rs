@@ -124,16 +124,21 @@ fn of_millis(millis: i64) -> Option<IntervalMonthDayNano> {
     Some(IntervalMonthDayNano::new(0, days, millis % DAY * 1_000_000))
 }
 
+/// Picoseconds of a millisecond.
+const MILLI: i128 = 1_000_000_000;
+
 /// The time between two dates, timestamps or times of day.
 fn difference(call: &Call) -> Result<ArrayRef> {
     let (left, right) = (Moments::new(&call.args[0])?, Moments::new(&call.args[1])?);
     let mut result = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
-        let (Some(left), Some(right)) = (left.instant(row), right.instant(row)) else {
+        let (Some(left), Some(right)) = (left.picos(row), right.picos(row)) else {
             result.push(None);
             continue;
         };
-        let Some(span) = of_millis((left - right).num_milliseconds()) else {
+        // Milliseconds, rounded half up.
+        let millis = (left - right + MILLI / 2).div_euclid(MILLI);
+        let Some(span) = i64::try_from(millis).ok().and_then(of_millis) else {
             return exec_err!("interval is out of range");
         };
         result.push(Some(span));
@@ -201,13 +206,20 @@ pub(in crate::functions) struct Span {
     pub(in crate::functions) millis: i64,
 }
 
+impl Span {
+    /// As `CAST(… AS varchar)` writes an interval of years and months: `1-2`.
+    pub(in crate::functions) fn years_and_months(self) -> String {
+        let sign = if self.months < 0 { "-" } else { "" };
+        let months = self.months.unsigned_abs();
+        format!("{sign}{}-{}", months / 12, months % 12)
+    }
+}
+
 impl std::fmt::Display for Span {
     /// As `CAST(… AS varchar)` writes it: `2 00:00:00.000`, `1-2`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.months != 0 && self.millis == 0 {
-            let sign = if self.months < 0 { "-" } else { "" };
-            let months = self.months.unsigned_abs();
-            return write!(f, "{sign}{}-{}", months / 12, months % 12);
+            return f.write_str(&self.years_and_months());
         }
         let sign = if self.millis < 0 { "-" } else { "" };
         let millis = self.millis.unsigned_abs();

@@ -7,11 +7,13 @@
 
 mod arithmetic;
 mod convert;
+pub(in crate::functions) mod fine;
 pub(crate) mod interval;
 pub(crate) mod joda;
 mod moment;
 mod parts;
 mod patterns;
+pub(super) mod shift;
 mod teradata;
 pub(crate) mod text_to_time;
 pub(crate) mod time_to_text;
@@ -38,7 +40,7 @@ pub(super) use parts::part;
 use zone::Zone;
 
 use super::scalar::{Call, Kind, Spec, double, varchar};
-use crate::types::{UTC, is_text, zoned};
+use crate::types::{UTC, fine::Fine, is_text, zoned};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const TEXT: &[Kind] = &[Kind::Text];
@@ -54,7 +56,13 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             from_iso8601(call, TimeUnit::Nanosecond)
         }),
         Spec::new("from_iso8601_date", TEXT, date_type, from_iso8601_date),
-        Spec::new("to_iso8601", MOMENT, varchar, to_iso8601),
+        Spec::new(
+            "to_iso8601",
+            &[Kind::Moment, Kind::Integer],
+            varchar,
+            to_iso8601,
+        )
+        .at_least(1),
         Spec::new("date", &[Kind::Any], date_of, date),
         Spec::new("to_unixtime", MOMENT, double, to_unixtime),
         Spec::new("last_day_of_month", MOMENT, date_type, last_day_of_month),
@@ -65,6 +73,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(interval::functions());
     all.extend(joda::functions());
     all.extend(parts::functions());
+    all.extend(shift::functions());
     all.extend(patterns::functions());
     all.extend(teradata::functions());
     all.extend(zones::functions());
@@ -126,9 +135,23 @@ fn from_iso8601_date(call: &Call) -> Result<ArrayRef> {
 }
 
 fn to_iso8601(call: &Call) -> Result<ArrayRef> {
+    let shown = iso8601(call)?;
+    // The second argument says how many digits the value was written with.
+    Ok(match call.args.get(1) {
+        Some(digits) if !digits.is_empty() && digits.is_valid(0) => {
+            super::cast::with_digits(&shown, call.integers(1).value(0))
+        }
+        _ => shown,
+    })
+}
+
+fn iso8601(call: &Call) -> Result<ArrayRef> {
     let array = &call.args[0];
+    if let Some(fine) = fine::Column::new(array) {
+        return fine.iso8601();
+    }
     let DataType::Timestamp(unit, zone) = array.data_type() else {
-        return Ok(cast(array, &DataType::Utf8)?);
+        return super::cast::convert(array, &DataType::Utf8, false);
     };
     let values = cast(array, &DataType::Int64)?;
     let mut result = StringBuilder::with_capacity(call.rows, 0);
@@ -145,6 +168,7 @@ fn date_of(given: &[DataType]) -> Result<DataType> {
             Ok(DataType::Date32)
         }
         [given] if is_text(given) => Ok(DataType::Date32),
+        [given] if Fine::of(given).is_some_and(|fine| !fine.is_time()) => Ok(DataType::Date32),
         [given] => plan_err!(
             "Unexpected parameters ({}) for function date",
             super::type_name(given)
@@ -161,9 +185,9 @@ fn to_unixtime(call: &Call) -> Result<ArrayRef> {
     let moments = Moments::new(&call.args[0])?;
     let seconds: Float64Array = (0..call.rows)
         .map(|row| {
-            moments
-                .instant(row)
-                .map(|time| time.and_utc().timestamp_micros() as f64 / 1e6)
+            moments.instant(row).map(|time| time.and_utc()).map(|time| {
+                time.timestamp() as f64 + f64::from(time.timestamp_subsec_nanos()) / 1e9
+            })
         })
         .collect();
     Ok(Arc::new(seconds))

@@ -17,26 +17,46 @@ use super::{
     interval::{Span, Spans},
     moment::Moments,
 };
-use crate::functions::{
-    scalar::{Call, Kind, Spec, bigint},
-    type_name,
+use crate::{
+    functions::{
+        scalar::{Call, Kind, Spec, bigint},
+        type_name,
+    },
+    types::fine::Fine,
 };
 
 const MOMENT: &[Kind] = &[Kind::Moment];
+const MOMENT_OR_TIME: &[Kind] = &[Kind::MomentOrTime];
 const ANY: &[Kind] = &[Kind::Any];
 
-/// The type of a field that times of day and intervals have, too.
+/// The type of a field of the calendar, which intervals have, too, and times of day have not.
+fn of_calendar(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [DataType::Time32(_) | DataType::Time64(_)] => no_such_field(given),
+        [fine] if Fine::of(fine).is_some_and(|fine| fine.is_time()) => no_such_field(given),
+        [DataType::Date32] => bigint(given),
+        _ => of_clock(given),
+    }
+}
+
+/// The type of a field of the clock, which intervals have, too, and dates have not.
 fn of_clock(given: &[DataType]) -> Result<DataType> {
     match given {
         [
             DataType::Time32(_)
             | DataType::Time64(_)
             | DataType::Timestamp(..)
-            | DataType::Date32
             | DataType::Interval(_)
             | DataType::Duration(_)
             | DataType::Null,
         ] => bigint(given),
+        [fine] if Fine::of(fine).is_some() => bigint(given),
+        _ => no_such_field(given),
+    }
+}
+
+fn no_such_field(given: &[DataType]) -> Result<DataType> {
+    match given {
         [other] => plan_err!("{} has no such field", type_name(other)),
         _ => plan_err!("a field of one value is asked for"),
     }
@@ -44,20 +64,20 @@ fn of_clock(given: &[DataType]) -> Result<DataType> {
 
 fn specs() -> [Spec; 14] {
     [
-        Spec::new("year", ANY, of_clock, |c| {
+        Spec::new("year", ANY, of_calendar, |c| {
             any(c, |t| i64::from(t.year()), |s| s.months / 12)
         }),
         Spec::new("quarter", MOMENT, bigint, |c| {
             each(c, |t| i64::from(t.month0() / 3 + 1))
         }),
-        Spec::new("month", ANY, of_clock, |c| {
+        Spec::new("month", ANY, of_calendar, |c| {
             any(c, |t| i64::from(t.month()), |s| s.months % 12)
         }),
         Spec::new("week", MOMENT, bigint, |c| {
             each(c, |t| i64::from(t.iso_week().week()))
         })
         .also(&["week_of_year"]),
-        Spec::new("day", ANY, of_clock, |c| {
+        Spec::new("day", ANY, of_calendar, |c| {
             any(c, |t| i64::from(t.day()), |s| s.millis / 86_400_000)
         })
         .also(&["day_of_month"]),
@@ -87,8 +107,10 @@ fn specs() -> [Spec; 14] {
             let millis = |t: NaiveDateTime| i64::from(t.nanosecond() / 1_000_000);
             any(c, millis, |s| s.millis % 1000)
         }),
-        Spec::new("timezone_hour", MOMENT, bigint, |c| offset(c, |s| s / 3600)),
-        Spec::new("timezone_minute", MOMENT, bigint, |c| {
+        Spec::new("timezone_hour", MOMENT_OR_TIME, bigint, |c| {
+            offset(c, |s| s / 3600)
+        }),
+        Spec::new("timezone_minute", MOMENT_OR_TIME, bigint, |c| {
             offset(c, |s| s / 60 % 60)
         }),
     ]
@@ -131,10 +153,7 @@ fn any(call: &Call, field: fn(NaiveDateTime) -> i64, of_span: fn(Span) -> i64) -
 fn offset(call: &Call, part: fn(i32) -> i32) -> Result<ArrayRef> {
     let moments = Moments::new(&call.args[0])?;
     let fields: Int64Array = (0..call.rows)
-        .map(|row| {
-            let utc = moments.instant(row)?;
-            Some(i64::from(part(moments.zone().offset_at(utc))))
-        })
+        .map(|row| Some(i64::from(part(moments.offset(row)?))))
         .collect();
     Ok(Arc::new(fields))
 }

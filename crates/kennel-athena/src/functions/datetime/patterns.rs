@@ -125,7 +125,12 @@ fn formatted(time: NaiveDateTime, pieces: &[Piece], out: &mut String) {
             'm' => write!(out, "{:02}", time.month()),
             'd' => write!(out, "{:02}", time.day()),
             'e' => write!(out, "{}", time.day()),
-            'f' => write!(out, "{:06}", time.nanosecond() % 1_000_000_000 / 1000),
+            // Trino cuts the time to milliseconds first.
+            'f' => write!(
+                out,
+                "{:03}000",
+                time.nanosecond() % 1_000_000_000 / 1_000_000
+            ),
             'H' => write!(out, "{:02}", time.hour()),
             'k' => write!(out, "{}", time.hour()),
             'h' | 'I' => write!(out, "{hour12:02}"),

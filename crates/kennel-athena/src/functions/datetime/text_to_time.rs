@@ -26,8 +26,30 @@ pub(crate) struct Written {
     pub(crate) local: NaiveDateTime,
     /// That zone.
     pub(crate) zone: Option<Zone>,
-    /// Digits written after the seconds' point, at most nine.
+    /// Picoseconds beyond the nanoseconds of `local`.
+    pub(crate) picos: u16,
+    /// Digits written after the seconds' point.
     pub(crate) digits: u8,
+}
+
+/// A time of day as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Clock {
+    pub(crate) time: NaiveTime,
+    /// Picoseconds beyond its nanoseconds.
+    pub(crate) picos: u16,
+    /// Digits written after the seconds' point.
+    pub(crate) digits: u8,
+    /// Minutes of the offset that is written beside it.
+    pub(crate) offset: Option<i32>,
+}
+
+/// What is written after the seconds' point.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fraction {
+    nanos: u32,
+    picos: u16,
+    digits: u8,
 }
 
 impl Written {
@@ -69,77 +91,111 @@ impl Cursor<'_> {
         self.0.bytes().take_while(u8::is_ascii_digit).count()
     }
 
-    /// Digits after a point as billionths (nine at most count), and how many there were, up to twelve.
-    fn fraction(&mut self) -> Option<(u64, u8)> {
+    /// Digits after a point, of which twelve count.
+    fn fraction(&mut self) -> Option<Fraction> {
         let length = self.digit_count();
         if length == 0 {
             return None;
         }
-        let counted = length.min(9);
+        let counted = length.min(12);
         let value: u64 = self.0[..counted].parse().ok()?;
         self.0 = &self.0[length..];
-        let missing = u32::try_from(9 - counted).ok()?;
-        let digits = u8::try_from(length.min(12)).ok()?;
-        Some((value * 10_u64.pow(missing), digits))
+        let picos = value * 10_u64.pow(u32::try_from(12 - counted).ok()?);
+        Some(Fraction {
+            nanos: u32::try_from(picos / 1000).ok()?,
+            picos: u16::try_from(picos % 1000).ok()?,
+            digits: u8::try_from(length).unwrap_or(u8::MAX),
+        })
     }
 }
 
-/// Reads a timestamp as `CAST` does: `2026-3-1 4:05:06.789 UTC`, a `T` for the blank allowed.
+/// Without the blanks around, among which Java has four more.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|sign: char| sign.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&sign))
+}
+
+/// Reads a timestamp as `CAST` does: `2026-3-1 4:05:06.789 UTC`.
 pub(crate) fn read(text: &str) -> Option<Written> {
-    let mut cursor = Cursor(text.trim());
-    let date = read_ymd(&mut cursor)?;
-    if cursor.0.is_empty() {
-        let local = date.and_time(NaiveTime::MIN);
-        return Some(Written {
-            local,
-            zone: None,
-            digits: 0,
-        });
-    }
-    if !cursor.sign(' ') && !cursor.sign('T') {
+    let mut cursor = Cursor(trimmed(text));
+    let date = read_ymd(&mut cursor, 4)?;
+    let mut clock = Clock {
+        time: NaiveTime::MIN,
+        picos: 0,
+        digits: 0,
+        offset: None,
+    };
+    if !cursor.0.is_empty() && !cursor.sign(' ') {
         return None;
     }
-    cursor.0 = cursor.0.trim_start();
-    let (time, digits) = clock(&mut cursor)?;
-    let zone = match cursor.0.trim() {
+    if cursor.digit_count() > 0 {
+        clock = read_clock(&mut cursor)?;
+    }
+    let zone = match trimmed(cursor.0) {
         "" => None,
         zone => Some(Zone::read(zone)?),
     };
     Some(Written {
-        local: date.and_time(time),
+        local: date.and_time(clock.time),
         zone,
-        digits,
+        picos: clock.picos,
+        digits: clock.digits,
     })
 }
 
-/// Hours, minutes, perhaps seconds and digits behind their point, which are counted.
-fn clock(cursor: &mut Cursor<'_>) -> Option<(NaiveTime, u8)> {
+/// Hours, minutes, perhaps seconds and digits behind their point.
+fn read_clock(cursor: &mut Cursor<'_>) -> Option<Clock> {
     let hour = cursor.number(1, 2)?;
     if !cursor.sign(':') {
         return None;
     }
     let minute = cursor.number(1, 2)?;
-    let (mut second, mut nanos, mut digits) = (0, 0, 0);
+    let (mut second, mut fraction) = (0, Fraction::default());
     if cursor.sign(':') {
         second = cursor.number(1, 2)?;
         if cursor.sign('.') {
-            (nanos, digits) = cursor.fraction()?;
+            fraction = cursor.fraction()?;
         }
     }
-    let time = NaiveTime::from_hms_nano_opt(hour, minute, second, u32::try_from(nanos).ok()?)?;
-    Some((time, digits))
+    Some(Clock {
+        time: NaiveTime::from_hms_nano_opt(hour, minute, second, fraction.nanos)?,
+        picos: fraction.picos,
+        digits: fraction.digits,
+        offset: None,
+    })
 }
 
-/// Reads a time of day as `CAST` does, and how many digits its seconds have behind the point.
-pub(crate) fn read_time(text: &str) -> Option<(NaiveTime, u8)> {
-    let mut cursor = Cursor(text.trim());
-    let time = clock(&mut cursor)?;
-    cursor.0.is_empty().then_some(time)
-}
-
-fn read_ymd(cursor: &mut Cursor<'_>) -> Option<NaiveDate> {
+/// Reads a time of day as `CAST` does, perhaps with an offset: `4:05:06.789`, `04:05:06 +01:00`.
+pub(crate) fn read_time(text: &str) -> Option<Clock> {
+    let mut cursor = Cursor(trimmed(text));
+    let mut clock = read_clock(&mut cursor)?;
+    cursor.0 = cursor.0.trim_start();
     let negative = cursor.sign('-');
-    let year = i32::try_from(cursor.number(1, 6)?).ok()?;
+    if negative || cursor.sign('+') {
+        let hours = i32::try_from(cursor.number(2, 2)?).ok()?;
+        if !cursor.sign(':') {
+            return None;
+        }
+        let minutes = i32::try_from(cursor.number(2, 2)?)
+            .ok()
+            .filter(|m| *m < 60)?;
+        let offset = hours * 60 + minutes;
+        if offset > MOST_OFFSET {
+            return None;
+        }
+        clock.offset = Some(if negative { -offset } else { offset });
+    }
+    cursor.0.is_empty().then_some(clock)
+}
+
+/// Trino's offsets are at most 14 hours, here in minutes.
+pub(crate) const MOST_OFFSET: i32 = 14 * 60;
+
+fn read_ymd(cursor: &mut Cursor<'_>, year_digits: usize) -> Option<NaiveDate> {
+    let negative = cursor.sign('-');
+    if !negative {
+        cursor.sign('+');
+    }
+    let year = i32::try_from(cursor.number(year_digits, 6)?).ok()?;
     if !cursor.sign('-') {
         return None;
     }
@@ -153,8 +209,8 @@ fn read_ymd(cursor: &mut Cursor<'_>) -> Option<NaiveDate> {
 
 /// Reads a date as `CAST` does; days since 1970-01-01.
 pub(crate) fn read_date(text: &str) -> Option<i32> {
-    let mut cursor = Cursor(text.trim());
-    let date = read_ymd(&mut cursor)?;
+    let mut cursor = Cursor(trimmed(text));
+    let date = read_ymd(&mut cursor, 1)?;
     cursor.0.is_empty().then(|| days(date))
 }
 
@@ -167,8 +223,7 @@ pub(crate) fn days(date: NaiveDate) -> i32 {
 pub(crate) fn read_iso(text: &str) -> Option<Written> {
     let mut cursor = Cursor(text);
     let date = iso_date(&mut cursor)?;
-    let mut nanos = 0;
-    let mut digits = 0;
+    let (mut nanos, mut digits) = (0, 0);
     if cursor.sign('T') && !cursor.0.is_empty() {
         (nanos, digits) = iso_time(&mut cursor)?;
     }
@@ -179,6 +234,7 @@ pub(crate) fn read_iso(text: &str) -> Option<Written> {
     cursor.0.is_empty().then_some(Written {
         local,
         zone,
+        picos: 0,
         digits,
     })
 }
@@ -227,9 +283,9 @@ fn iso_time(cursor: &mut Cursor<'_>) -> Option<(u64, u8)> {
         let number = cursor.number(1, 2).filter(|number| *number < limit)?;
         nanos += u64::from(number) * seconds * 1_000_000_000;
         if cursor.sign('.') || cursor.sign(',') {
-            let (fraction, digits) = cursor.fraction()?;
-            let digits = if seconds == 1 { digits } else { 0 };
-            return Some((nanos + fraction * seconds, digits));
+            let fraction = cursor.fraction()?;
+            let digits = if seconds == 1 { fraction.digits } else { 0 };
+            return Some((nanos + u64::from(fraction.nanos) * seconds, digits));
         }
     }
     Some((nanos, 0))
@@ -281,23 +337,20 @@ pub(crate) fn timestamps(
             values.push(None);
             continue;
         };
-        // Without zone the written clock counts, whatever zone stands beside it.
         let value = read(text)
-            .and_then(|written| {
-                if zone.is_some() {
-                    written.utc()
-                } else {
-                    Some(written.local)
-                }
-            })
-            .and_then(|time| units(time, unit));
+            .filter(|written| zone.is_some() || written.zone.is_none())
+            .and_then(|written| units(written.utc()?, unit));
         if value.is_none() && !safe {
             let kind = if zone.is_some() {
                 "timestamp with time zone"
             } else {
                 "timestamp"
             };
-            return exec_err!("Value cannot be cast to {kind}: {text}");
+            let advice = match read_iso(text) {
+                Some(_) if text.contains('T') => "; from_iso8601_timestamp(…) reads ISO 8601 text",
+                _ => "",
+            };
+            return exec_err!("Value cannot be cast to {kind}: {text}{advice}");
         }
         values.push(value);
     }
@@ -340,8 +393,12 @@ mod tests {
         let cases = [
             ("2026-03-01", "2026-03-01 00:00:00 None 0"),
             (" 2026-3-1 4:05 ", "2026-03-01 04:05:00 None 0"),
+            ("+2026-3-1", "2026-03-01 00:00:00 None 0"),
+            ("2026-03-01 Z", "2026-03-01 00:00:00 Some(0) 0"),
             ("2026-03-01 04:05:06.78", "2026-03-01 04:05:06.780 None 2"),
-            ("2026-03-01T04:05:06Z", "2026-03-01 04:05:06 Some(0) 0"),
+            ("2026-03-01T04:05:06Z", "none"),
+            ("2026-03-01  04:05:06", "none"),
+            ("226-03-01", "none"),
             (
                 "2026-03-01 04:05:06 +01:00",
                 "2026-03-01 04:05:06 Some(3600) 0",
@@ -361,9 +418,30 @@ mod tests {
         }
         assert_eq!(read_date("1970-01-02"), Some(1));
         assert_eq!(read_date("1970-01-02 00:00"), None);
-        let time = NaiveTime::from_hms_milli_opt(1, 2, 3, 400);
-        assert_eq!(read_time("1:2:3.4"), Some((time.unwrap(), 1)));
-        assert_eq!(read_time("25:00"), None);
+        assert_eq!(read_date("+13-1-2 \u{1f}"), read_date("0013-01-02"));
+        let shown = |text| {
+            let clock = read_time(text)?;
+            Some(format!(
+                "{} {} {} {:?}",
+                clock.time, clock.picos, clock.digits, clock.offset
+            ))
+        };
+        let cases = [
+            ("1:2:3.4", Some("01:02:03.400 0 1 None")),
+            (
+                "01:02:03.123456789012",
+                Some("01:02:03.123456789 12 12 None"),
+            ),
+            ("01:02 -00:30", Some("01:02:00 0 0 Some(-30)")),
+            ("01:02:03+14:00", Some("01:02:03 0 0 Some(840)")),
+            ("01:02:03+14:01", None),
+            ("01:02:03+1:00", None),
+            ("01:02:03+01:60", None),
+            ("25:00", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(shown(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

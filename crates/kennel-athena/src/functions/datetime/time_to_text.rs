@@ -1,6 +1,6 @@
 //! Instants as text: by the rules of `CAST`, and as ISO 8601.
 
-use chrono::{DateTime, NaiveDateTime, NaiveTime, Timelike};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use datafusion::arrow::datatypes::TimeUnit;
 
 use super::zone::Zone;
@@ -18,6 +18,12 @@ pub(crate) fn instant(value: i64, unit: TimeUnit) -> Option<NaiveDateTime> {
     )
 }
 
+/// A date as `CAST(x AS varchar)` writes it: late years have no sign.
+pub(crate) fn date(date: NaiveDate) -> String {
+    let shown = date.format("%Y-%m-%d").to_string();
+    shown.strip_prefix('+').map_or(shown.clone(), str::to_owned)
+}
+
 /// A timestamp as `CAST(x AS varchar)` writes it.
 ///
 /// The columns of an Athena table have three digits, and here they may be kept in a finer unit: what
@@ -29,14 +35,15 @@ pub(crate) fn timestamp(value: i64, unit: TimeUnit, zone: Option<Zone>) -> Strin
     let time = zone.map_or(utc, |zone| zone.local(utc));
     let nanos = time.and_utc().timestamp_subsec_nanos();
     let form = match unit {
-        TimeUnit::Second => "%Y-%m-%d %H:%M:%S",
-        _ if nanos.is_multiple_of(1_000_000) => "%Y-%m-%d %H:%M:%S%.3f",
-        _ if nanos.is_multiple_of(1000) => "%Y-%m-%d %H:%M:%S%.6f",
-        _ => "%Y-%m-%d %H:%M:%S%.9f",
+        TimeUnit::Second => "%H:%M:%S",
+        _ if nanos.is_multiple_of(1_000_000) => "%H:%M:%S%.3f",
+        _ if nanos.is_multiple_of(1000) => "%H:%M:%S%.6f",
+        _ => "%H:%M:%S%.9f",
     };
+    let (date, clock) = (date(time.date()), time.format(form));
     match zone {
-        Some(zone) => format!("{} {}", time.format(form), zone.shown()),
-        None => time.format(form).to_string(),
+        Some(zone) => format!("{date} {clock} {}", zone.shown()),
+        None => format!("{date} {clock}"),
     }
 }
 
@@ -87,6 +94,11 @@ mod tests {
                 "2026-03-01 04:15:06.000001 UTC",
             ),
             (-1, TimeUnit::Millisecond, "1969-12-31 23:59:59.999 UTC"),
+            (
+                400_000_000_000,
+                TimeUnit::Second,
+                "14645-06-30 15:06:40 UTC",
+            ),
         ];
         for (value, unit, expected) in cases {
             assert_eq!(timestamp(value, unit, Some(Zone::utc())), expected);

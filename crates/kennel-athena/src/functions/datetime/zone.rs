@@ -12,6 +12,19 @@ pub(crate) enum Zone {
     Named(Tz),
 }
 
+/// UTC by other names.
+const UTC_NAMES: [&str; 9] = [
+    "utc",
+    "z",
+    "ut",
+    "uct",
+    "zulu",
+    "gmt",
+    "gmt0",
+    "greenwich",
+    "universal",
+];
+
 impl Zone {
     /// UTC.
     pub(crate) fn utc() -> Self {
@@ -20,11 +33,20 @@ impl Zone {
 
     /// Reads `UTC`, `Z`, `+01:00`, `-0730`, `+1`, `Europe/Berlin`.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        if ["utc", "z", "ut", "uct", "zulu", "etc/utc"]
-            .contains(&text.to_ascii_lowercase().as_str())
-        {
+        let lower = text.to_ascii_lowercase();
+        let name = lower.strip_prefix("etc/").unwrap_or(&lower);
+        if UTC_NAMES.contains(&name) {
             return Some(Self::utc());
         }
+        // `UTC+01:00`; the IANA names of the form `Etc/GMT+1` count in the other direction.
+        let named = ["utc", "gmt", "ut"].iter();
+        let offset = named
+            .filter(|_| !lower.starts_with("etc/"))
+            .find_map(|name| {
+                let offset = lower.strip_prefix(name)?;
+                offset.starts_with(['+', '-']).then_some(offset)
+            });
+        let text = offset.unwrap_or(text);
         match text.strip_prefix(['+', '-']) {
             Some(offset) => Self::read_offset(offset, text.starts_with('-')),
             None => text.parse().ok().map(Self::Named),
@@ -155,6 +177,11 @@ mod tests {
             ("+01:30", "+01:30"),
             ("-7", "-07:00"),
             ("+0545", "+05:45"),
+            ("GMT", "UTC"),
+            ("Etc/Universal", "UTC"),
+            ("UTC+01:30", "+01:30"),
+            ("gmt-08:00", "-08:00"),
+            ("Etc/GMT+5", "Etc/GMT+5"),
             ("America/New_York", "America/New_York"),
         ];
         for (text, shown) in cases {

@@ -18,6 +18,7 @@ use datafusion::{
 };
 
 use super::{
+    fine::in_zone,
     moment::Moments,
     text_to_time::{array, units},
     time_to_text::timestamp,
@@ -25,15 +26,20 @@ use super::{
 };
 use crate::{
     functions::{
+        cast::digits,
         scalar::{Call, Kind, Spec, varchar},
         type_name,
     },
-    types::{UTC, is_text, zoned},
+    types::{
+        UTC,
+        fine::{self, Fine, time_type},
+        is_text, zoned,
+    },
 };
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const MOMENT_TEXT: &[Kind] = &[Kind::Moment, Kind::Any];
-    const TYPED: &[Kind] = &[Kind::Moment, Kind::Any];
+    const TYPED: &[Kind] = &[Kind::MomentOrTime, Kind::Any];
     [
         Spec::new("__at_timezone", TYPED, typed_zone, at_timezone),
         Spec::new("__with_timezone", TYPED, typed_zone, with_timezone),
@@ -81,7 +87,21 @@ fn unit_of(data_type: &DataType) -> TimeUnit {
 fn typed_zone(given: &[DataType]) -> Result<DataType> {
     match given {
         [moment, DataType::Timestamp(_, zone @ Some(_))] => {
-            Ok(DataType::Timestamp(unit_of(moment), zone.clone()))
+            let digits = |unit| u8::try_from(digits(unit)).unwrap_or_default();
+            Ok(match (moment, Fine::of(moment)) {
+                (DataType::Time32(unit) | DataType::Time64(unit), _) => {
+                    time_type(fine::Kind::TimeWithZone, digits(*unit))
+                }
+                (_, Some(fine)) if fine.is_time() => {
+                    time_type(fine::Kind::TimeWithZone, fine.digits)
+                }
+                (_, Some(fine)) => Fine {
+                    kind: fine::Kind::Timestamp(zone.clone()),
+                    digits: fine.digits,
+                }
+                .data_type(),
+                _ => DataType::Timestamp(unit_of(moment), zone.clone()),
+            })
         }
         _ => plan_err!("a timestamp and a zone are needed"),
     }
@@ -117,8 +137,23 @@ fn target(call: &Call) -> (TimeUnit, Option<&Arc<str>>) {
     }
 }
 
+/// What Arrow has no type for, in the zone that the type of the second argument names.
+fn fine_in_zone(call: &Call, keeps_clock: bool) -> Option<Result<ArrayRef>> {
+    let to = Fine::of(&call.return_type)?;
+    match call.args[1].data_type() {
+        DataType::Timestamp(_, Some(zone)) => {
+            let zone = Zone::of_type(zone);
+            Some(in_zone(&call.args[0], &to, zone, keeps_clock))
+        }
+        _ => None,
+    }
+}
+
 /// The same instant on another clock.
 fn at_timezone(call: &Call) -> Result<ArrayRef> {
+    if let Some(result) = fine_in_zone(call, false) {
+        return result;
+    }
     let moments = Moments::new(&call.args[0])?;
     let zones = zones(call)?;
     let (unit, zone) = target(call);
@@ -181,10 +216,13 @@ fn shown_at(call: &Call) -> Result<ArrayRef> {
 /// The instant at which the zone's clock shows the timestamp.
 fn with_timezone(call: &Call) -> Result<ArrayRef> {
     let moments = Moments::new(&call.args[0])?;
-    if moments.is_zoned() {
+    if moments.is_zoned() || moments.is_time() {
         return exec_err!(
             "with_timezone takes a timestamp without time zone; `at_timezone` moves one with"
         );
+    }
+    if let Some(result) = fine_in_zone(call, true) {
+        return result;
     }
     let zones = zones(call)?;
     let (unit, zone) = target(call);
@@ -208,6 +246,7 @@ fn with_timezone(call: &Call) -> Result<ArrayRef> {
 fn timezone_type(given: &[DataType]) -> Result<DataType> {
     match given {
         [DataType::Timestamp(_, Some(_))] => varchar(given),
+        [fine] if Fine::of(fine).is_some_and(|fine| fine.zone().is_some()) => varchar(given),
         [other] => plan_err!(
             "timezone takes a timestamp with time zone, not {}",
             type_name(other)

@@ -27,7 +27,7 @@ use super::{
     scalar::{Call, Kind, Spec, varchar},
     type_name,
 };
-use crate::types::JSON;
+use crate::types::{JSON, fine::Fine, is_binary};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     let format = Spec::new("format", &[Kind::Text, Kind::Any], format_type, format);
@@ -38,9 +38,10 @@ fn format_type(given: &[DataType]) -> Result<DataType> {
     if given.len() < 2 {
         return plan_err!("There must be two or more arguments to format");
     }
-    let nested = given.iter().find(|given| given.is_nested());
-    match nested {
-        Some(nested) => plan_err!("Type not supported for formatting: {}", type_name(nested)),
+    let is_unknown =
+        |given: &&DataType| (given.is_nested() && Fine::of(given).is_none()) || is_binary(given);
+    match given.iter().find(is_unknown) {
+        Some(other) => plan_err!("Type not supported for formatting: {}", type_name(other)),
         None => varchar(given),
     }
 }
@@ -102,7 +103,12 @@ impl Column {
         } else {
             convert(array, &DataType::Utf8, false)?
         };
+        let has_own_offset =
+            |fine: &Fine| matches!(fine.kind, crate::types::fine::Kind::TimeWithZone);
         let (array, moments) = match array.data_type() {
+            fine if Fine::of(fine).is_some_and(|fine| !has_own_offset(&fine)) => {
+                (Arc::clone(array), Some(Times::new(array)?))
+            }
             DataType::Date32
             | DataType::Timestamp(..)
             | DataType::Time32(_)

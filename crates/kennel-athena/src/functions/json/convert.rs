@@ -3,7 +3,10 @@
 //! A JSON array becomes an `ARRAY`, or a `ROW` by position; an object a `MAP`, or a `ROW` by name.
 //! Source: Trino manual, "JSON functions and operators", sections "Cast to JSON" and "Cast from JSON".
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::{
@@ -23,8 +26,11 @@ use super::{
     scan::{Malformed, Reader, Start, compact, quote, unquote},
 };
 use crate::{
-    functions::{cast::convert, type_name},
-    types,
+    functions::{
+        cast::{convert, java_texts, standard_text},
+        type_name,
+    },
+    types::{self, fine::Fine, is_text},
 };
 
 /// JSON values, as written, as values of `target`; null for JSON's null.
@@ -107,9 +113,16 @@ fn number(text: &str, start: Start, target: &DataType) -> String {
         target if target.is_integer() && text.contains(['.', 'e', 'E']) => text
             .parse::<f64>()
             .map_or_else(|_| text.to_owned(), |number| format!("{}", number.round())),
+        // An integer beyond 64 bits is none.
+        DataType::Boolean if start == Start::Number && !text.contains(['.', 'e', 'E']) => text
+            .parse::<i64>()
+            .map_or_else(|_| text.to_owned(), |number| (number != 0).to_string()),
         DataType::Boolean if start == Start::Number => text
             .parse::<f64>()
             .map_or_else(|_| text.to_owned(), |number| (number != 0.0).to_string()),
+        target if is_text(target) && start == Start::Number && text.contains(['.', 'e', 'E']) => {
+            text.parse().map_or_else(|_| text.to_owned(), standard_text)
+        }
         _ => text.to_owned(),
     }
 }
@@ -194,6 +207,21 @@ fn read_map(
         }
     }
     let keys = read(&keys, entry[0].data_type(), false)?;
+    // Two names may be one number.
+    if !is_text(keys.data_type()) {
+        let texts = convert(&keys, &DataType::Utf8, false)?;
+        let mut texts = texts.as_string::<i32>().iter();
+        for (row, length) in lengths.iter().enumerate() {
+            let mut known = HashSet::new();
+            if !texts.by_ref().take(*length).all(|key| known.insert(key)) {
+                let text = values.get(row).copied().flatten().unwrap_or_default();
+                return exec_err!(
+                    "Cannot cast to {}. Duplicate keys are not allowed: {text}",
+                    type_name(target)
+                );
+            }
+        }
+    }
     let items = read(&items, entry[1].data_type(), safe)?;
     let columns = StructArray::try_new(entry.clone(), vec![keys, items], None)?;
     Ok(Arc::new(MapArray::try_new(
@@ -203,6 +231,27 @@ fn read_map(
         Some(NullBuffer::from(valid)),
         false,
     )?))
+}
+
+/// The values of an object's members by the names of the fields; `None` where a field is there twice, or
+/// the fields have no names.
+fn named<'a>(text: &'a str, fields: &Fields) -> Option<Vec<Option<&'a str>>> {
+    let mut by_name: HashMap<String, &str> = HashMap::new();
+    let is_field = |name: &str| {
+        fields
+            .iter()
+            .any(|field| field.name().eq_ignore_ascii_case(name))
+    };
+    for (key, value) in members(text).ok()? {
+        let name = unquote(key).to_lowercase();
+        if by_name.insert(name.clone(), value).is_some() && is_field(&name) {
+            return None;
+        }
+    }
+    // `ROW(bigint)` gives its fields no names; they are called by their place here.
+    let is_unnamed = fields.first().is_some_and(|field| field.name() == "c0");
+    let value = |field: &Arc<Field>| by_name.get(&field.name().to_lowercase()).copied();
+    (!is_unnamed).then(|| fields.iter().map(value).collect())
 }
 
 fn read_row(
@@ -217,20 +266,16 @@ fn read_row(
         let mut by_position = Vec::new();
         let row = match present(value) {
             None => None,
-            Some(text) if elements(text, &mut by_position).is_ok() => Some(by_position),
-            Some(text) => match members(text) {
-                Ok(members) => {
-                    let by_name: HashMap<String, &str> = members
-                        .into_iter()
-                        .map(|(key, value)| (unquote(key).to_lowercase(), value))
-                        .collect();
-                    let named =
-                        |field: &Arc<Field>| by_name.get(&field.name().to_lowercase()).copied();
-                    Some(fields.iter().map(named).collect())
+            Some(text) => {
+                let row = match elements(text, &mut by_position) {
+                    Ok(()) => (by_position.len() == fields.len()).then_some(by_position),
+                    Err(Malformed) => named(text, fields),
+                };
+                if row.is_none() && !safe {
+                    return Err(wrong(text, target));
                 }
-                Err(Malformed) if safe => None,
-                Err(Malformed) => return Err(wrong(text, target)),
-            },
+                row
+            }
         };
         valid.push(row.is_some());
         let row = row.unwrap_or_default();
@@ -303,8 +348,7 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
         }
         DataType::Map(..) => {
             let map = array.as_map();
-            let keys = cast(map.keys(), &DataType::Utf8)?;
-            let keys = keys.as_string::<i32>();
+            let keys = key_texts(map.keys())?;
             let values = write(map.values())?;
             let offsets = map.value_offsets();
             each(&|row| {
@@ -312,32 +356,27 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
                 object(range.map(|at| (keys.value(at), values[at].as_str())), true)
             })
         }
-        DataType::Struct(fields) => {
+        DataType::Struct(fields) if Fine::of(array.data_type()).is_none() => {
             let row_array = array.as_struct();
             let columns = row_array
                 .columns()
                 .iter()
                 .map(write)
                 .collect::<Result<Vec<_>>>()?;
-            each(&|row| {
-                let named = fields.iter().zip(&columns).enumerate();
-                let members = named.map(|(place, (field, column))| {
-                    // `ROW(…)` gives its fields no names; they are called by their place here.
-                    let is_unnamed = *field.name() == format!("c{place}");
-                    let name = if is_unnamed { "" } else { field.name() };
-                    (name, column[row].as_str())
-                });
-                object(members, false)
-            })
+            each(&|row| row_object(fields, &columns, row))
         }
-        data_type if data_type.is_numeric() => {
-            let texts = convert(array, &DataType::Utf8, false)?;
-            let texts = texts.as_string::<i32>();
+        data_type if data_type.is_floating() => {
+            let texts = java_texts(array)?;
             each(&|row| match texts.value(row) {
                 // JSON has no such numbers.
                 text @ ("NaN" | "Infinity" | "-Infinity") => format!("\"{text}\""),
                 text => text.to_owned(),
             })
+        }
+        data_type if data_type.is_numeric() => {
+            let texts = convert(array, &DataType::Utf8, false)?;
+            let texts = texts.as_string::<i32>();
+            each(&|row| texts.value(row).to_owned())
         }
         _ => {
             let texts = convert(array, &DataType::Utf8, false)?;
@@ -349,6 +388,28 @@ fn write(array: &ArrayRef) -> Result<Vec<String>> {
             })
         }
     }
+}
+
+/// The keys of a map as names of members.
+fn key_texts(keys: &ArrayRef) -> Result<StringArray> {
+    match keys.data_type().is_floating() {
+        true => java_texts(keys),
+        false => Ok(convert(keys, &DataType::Utf8, false)?
+            .as_string::<i32>()
+            .clone()),
+    }
+}
+
+/// A row as an object.
+fn row_object(fields: &Fields, columns: &[Vec<String>], row: usize) -> String {
+    let named = fields.iter().zip(columns).enumerate();
+    let members = named.map(|(place, (field, column))| {
+        // `ROW(…)` gives its fields no names; they are called by their place here.
+        let is_unnamed = *field.name() == format!("c{place}");
+        let name = if is_unnamed { "" } else { field.name() };
+        (name, column[row].as_str())
+    });
+    object(members, false)
 }
 
 fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>, sorted: bool) -> String {

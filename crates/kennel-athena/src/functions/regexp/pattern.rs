@@ -3,7 +3,7 @@
 //! `regex` runs in linear time and has most of Java's syntax; look-around, back references, atomic
 //! groups and possessive repetition are left to `fancy-regex`, which goes back and forth within bounds.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use datafusion::{
     common::{exec_datafusion_err, exec_err},
@@ -24,13 +24,39 @@ fn failed(error: fancy_regex::Error) -> DataFusionError {
     exec_datafusion_err!("the regular expression could not be matched: {error}")
 }
 
+/// The pattern without Java's `\Q…\E`, between which every sign stands for itself.
+fn unquoted(pattern: &str) -> Cow<'_, str> {
+    if !pattern.contains(r"\Q") {
+        return Cow::Borrowed(pattern);
+    }
+    let mut result = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(at) = rest.find('\\') {
+        result.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(quoted) = rest.strip_prefix(r"\Q") {
+            let (plain, after) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
+            result.push_str(&regex::escape(plain));
+            rest = after;
+            continue;
+        }
+        // An escaped sign, which may be a backslash before a `Q`.
+        let length = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+        result.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    result.push_str(rest);
+    Cow::Owned(result)
+}
+
 impl Pattern {
     pub(super) fn compile(pattern: &str) -> Result<Self> {
-        let error = match regex::Regex::new(pattern) {
+        let written = unquoted(pattern);
+        let error = match regex::Regex::new(&written) {
             Ok(regex) => return Ok(Self::Plain(regex)),
             Err(error) => error.to_string(),
         };
-        if let Ok(regex) = fancy_regex::Regex::new(pattern) {
+        if let Ok(regex) = fancy_regex::Regex::new(&written) {
             return Ok(Self::Fancy(Box::new(regex)));
         }
         let reason = error.lines().last().unwrap_or_default();
@@ -122,5 +148,24 @@ impl Pattern {
             };
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_signs_stand_for_themselves() {
+        let cases = [
+            (r"a+", r"a+"),
+            (r"\Qa+b\E+", r"a\+b+"),
+            (r"\\Qa+", r"\\Qa+"),
+            (r"\Qa.", r"a\."),
+            (r"\d\Q.\E\w", r"\d\.\w"),
+        ];
+        for (pattern, expected) in cases {
+            assert_eq!(unquoted(pattern), expected);
+        }
     }
 }

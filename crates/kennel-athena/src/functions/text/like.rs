@@ -29,7 +29,8 @@ pub(crate) fn plain_pattern(
 ) -> std::result::Result<String, &'static str> {
     let mut characters = escape.unwrap_or("").chars();
     let escape = match (escape, characters.next(), characters.next()) {
-        (None, ..) => None,
+        // An empty one escapes nothing.
+        (None, ..) | (_, None, _) => None,
         (_, Some(only), None) => Some(only),
         _ => return Err("Escape string must be a single character"),
     };
@@ -79,6 +80,7 @@ mod tests {
         for (pattern, escape, plain) in [
             ("a%b_c", None, "a%b_c"),
             (r"a\_c", None, r"a\\_c"),
+            (r"a\_c", Some(""), r"a\\_c"),
             ("100#%", Some("#"), r"100\%"),
             ("a##b", Some("#"), "a#b"),
             (r"a\\b\%", Some(r"\"), r"a\\b\%"),
@@ -92,6 +94,5 @@ mod tests {
         assert!(plain_pattern("a#b", Some("#")).is_err());
         assert!(plain_pattern("a#", Some("#")).is_err());
         assert!(plain_pattern("a", Some("##")).is_err());
-        assert!(plain_pattern("a", Some("")).is_err());
     }
 }

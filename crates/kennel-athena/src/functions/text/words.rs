@@ -10,11 +10,13 @@ use datafusion::{
 };
 use rust_stemmers::{Algorithm, Stemmer};
 
+use super::{lower, one};
 use crate::functions::scalar::{Call, Kind, Spec, varchar};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     [
         Spec::new("word_stem", &[Kind::Text, Kind::Text], varchar, word_stem).at_least(1),
+        Spec::new("title_case", &[Kind::Text], varchar, title_case),
         Spec::new("char2hexint", &[Kind::Text], varchar, |call| {
             let texts = call.text(0);
             call.to_texts(|row| {
@@ -27,6 +29,23 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
     .map(Spec::build)
     .into()
+}
+
+/// The first letter of each word in upper case, all others in lower case; blanks part words.
+fn title_case(call: &Call) -> Result<ArrayRef> {
+    let texts = call.text(0);
+    call.to_texts(|row| {
+        let mut is_first = true;
+        let letters = texts.value(row).chars().map(|letter| {
+            let changed = match is_first {
+                true => one(letter, char::to_uppercase),
+                false => one(letter, lower),
+            };
+            is_first = letter.is_whitespace();
+            changed
+        });
+        Ok(Some(letters.collect::<String>()))
+    })
 }
 
 /// The algorithm of a language, by its code of two letters.

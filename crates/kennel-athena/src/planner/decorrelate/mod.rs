@@ -23,10 +23,11 @@ use datafusion::{
     functions_aggregate::array_agg::array_agg,
     logical_expr::{
         Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, col,
-        expr::{Exists, ScalarFunction},
+        expr::ScalarFunction,
         expr_rewriter::NamePreserver,
         lit,
         logical_plan::SubqueryAlias,
+        utils::{conjunction, split_conjunction_owned},
     },
     optimizer::AnalyzerRule,
 };
@@ -72,10 +73,14 @@ impl Names {
 
     fn rewrite(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         match node {
+            LogicalPlan::Join(join) if asks_in_condition(&join)? => {
+                let filtered = filtered(join)?;
+                Ok(Transformed::yes(self.rewrite(filtered)?.data))
+            }
             LogicalPlan::Join(join) => self.lateral(join),
             LogicalPlan::Filter(_) | LogicalPlan::Projection(_) if asks_for_rows(&node)? => {
-                let counted = counted(node)?;
-                self.scalars(counted)
+                let valued = as_values(node)?;
+                Ok(Transformed::yes(self.scalars(valued)?.data))
             }
             LogicalPlan::Projection(_)
             | LogicalPlan::Filter(_)
@@ -145,6 +150,15 @@ impl Names {
         }))
     }
 
+    /// The subqueries inside one, which now ask for values of its own rows only.
+    fn inner(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        if !outer::has_asking_subqueries(&plan)? {
+            return Ok(plan);
+        }
+        plan.transform_up_with_subqueries(|node| self.rewrite(node))
+            .data()
+    }
+
     /// Joins a subquery's value to the rows that ask for it.
     fn attach(
         &self,
@@ -161,6 +175,7 @@ impl Names {
         let Some((plan, keys)) = pull.pull(&subquery.subquery)? else {
             return Ok(None);
         };
+        let plan = self.inner(plan)?;
         let Some(value) = subquery.subquery.schema().columns().into_iter().next() else {
             return Ok(None);
         };
@@ -217,6 +232,7 @@ impl Names {
         let Some((mut plan, mut keys)) = pull.pull(&subquery.subquery)? else {
             return Ok(Transformed::no(LogicalPlan::Join(join)));
         };
+        plan = self.inner(plan)?;
         if let Some(alias) = alias {
             plan = LogicalPlanBuilder::from(plan)
                 .alias(alias.clone())?
@@ -235,55 +251,91 @@ impl Names {
     }
 }
 
-/// A correlated `EXISTS` that DataFusion makes no join of.
-fn is_complex(exists: &Exists) -> Result<bool> {
-    let subquery = &exists.subquery;
-    Ok(!subquery.outer_ref_columns.is_empty() && !outer::is_joinable(&subquery.subquery)?)
+/// A correlated `EXISTS` or `IN` that DataFusion makes no join of.
+fn is_complex(expr: &Expr) -> Result<bool> {
+    let (subquery, limits_count) = match expr {
+        Expr::Exists(exists) => (&exists.subquery.subquery, false),
+        Expr::InSubquery(within) => (&within.subquery.subquery, true),
+        _ => return Ok(false),
+    };
+    Ok(outer::has_values(subquery)? && !outer::is_joinable(subquery, limits_count)?)
 }
 
 fn asks_for_rows(node: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     node.apply_expressions(|expr| {
-        expr.apply(|expr| {
-            if let Expr::Exists(exists) = expr {
-                found |= is_complex(exists)?;
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })
+        found |= expr.exists(is_complex)?;
+        Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(found)
 }
 
-/// `EXISTS (q)` as `(SELECT count(*) FROM q) > 0`.
-fn counted(node: LogicalPlan) -> Result<LogicalPlan> {
+fn has_subquery(expr: &Expr) -> Result<bool> {
+    expr.exists(|expr| Ok(outer::subquery_of(expr).is_some()))
+}
+
+/// An inner join whose condition has a subquery.
+fn asks_in_condition(join: &Join) -> Result<bool> {
+    match &join.filter {
+        Some(filter) if join.join_type == JoinType::Inner => has_subquery(filter),
+        _ => Ok(false),
+    }
+}
+
+/// The same with that part of the condition above the join.
+fn filtered(mut join: Join) -> Result<LogicalPlan> {
+    let parts = join.filter.take().map(split_conjunction_owned);
+    let (mut above, mut within) = (Vec::new(), Vec::new());
+    for part in parts.into_iter().flatten() {
+        match has_subquery(&part)? {
+            true => above.push(part),
+            false => within.push(part),
+        }
+    }
+    join.filter = conjunction(within);
+    let joined = LogicalPlanBuilder::from(LogicalPlan::Join(join));
+    match conjunction(above) {
+        Some(condition) => joined.filter(condition)?.build(),
+        None => joined.build(),
+    }
+}
+
+/// `EXISTS (q)` as `(SELECT count(*) FROM q) > 0`, and `x IN (q)` as a question to the array of its values.
+fn as_values(node: LogicalPlan) -> Result<LogicalPlan> {
     let preserver = NamePreserver::new(&node);
     let exprs = node.expressions().into_iter().map(|expr| {
         let name = preserver.save(&expr);
         let written = expr.transform_down(|expr| {
-            let Expr::Exists(exists) = &expr else {
-                return Ok(Transformed::no(expr));
-            };
-            if !is_complex(exists)? {
+            if !is_complex(&expr)? {
                 return Ok(Transformed::no(expr));
             }
-            let rows = exists.subquery.subquery.as_ref().clone();
-            let none: [Expr; 0] = [];
-            let count = LogicalPlanBuilder::from(rows)
-                .aggregate(
-                    none,
-                    [datafusion::functions_aggregate::expr_fn::count(lit(1))],
-                )?
-                .build()?;
-            let count = Expr::ScalarSubquery(Subquery {
-                subquery: count.into(),
-                outer_ref_columns: exists.subquery.outer_ref_columns.clone(),
-                spans: exists.subquery.spans.clone(),
-            });
-            let zero = lit(0_i64);
-            Ok(Transformed::yes(match exists.negated {
-                true => count.eq(zero),
-                false => count.gt(zero),
-            }))
+            Ok(match expr {
+                Expr::Exists(exists) => {
+                    let one = datafusion::functions_aggregate::expr_fn::count(lit(1));
+                    let count = aggregated(exists.subquery, one)?;
+                    let zero = lit(0_i64);
+                    Transformed::yes(match exists.negated {
+                        true => count.eq(zero),
+                        false => count.gt(zero),
+                    })
+                }
+                Expr::InSubquery(within) => {
+                    let mut columns = within.subquery.subquery.schema().columns().into_iter();
+                    let Some(value) = columns.next() else {
+                        return Ok(Transformed::no(Expr::InSubquery(within)));
+                    };
+                    let values = array_agg(Expr::Column(value));
+                    let values = aggregated(within.subquery, values)?;
+                    let args = vec![values, *within.expr];
+                    let function = functions::within();
+                    let found = Expr::ScalarFunction(ScalarFunction::new_udf(function, args));
+                    Transformed::yes(match within.negated {
+                        true => Expr::Not(Box::new(found)),
+                        false => found,
+                    })
+                }
+                expr => Transformed::no(expr),
+            })
         })?;
         Ok(match written.transformed {
             true => name.restore(written.data),
@@ -295,13 +347,27 @@ fn counted(node: LogicalPlan) -> Result<LogicalPlan> {
     node.with_new_exprs(exprs, inputs)
 }
 
+/// The value of an aggregate over the rows of a subquery.
+fn aggregated(subquery: Subquery, call: Expr) -> Result<Expr> {
+    let rows = subquery.subquery.as_ref().clone();
+    let none: [Expr; 0] = [];
+    let plan = LogicalPlanBuilder::from(rows)
+        .aggregate(none, [call])?
+        .build()?;
+    Ok(Expr::ScalarSubquery(Subquery {
+        subquery: plan.into(),
+        outer_ref_columns: subquery.outer_ref_columns,
+        spans: subquery.spans,
+    }))
+}
+
 /// The correlated scalar subqueries in the expressions of a node.
 fn subqueries(node: &LogicalPlan) -> Result<Vec<Subquery>> {
     let mut found = Vec::new();
     node.apply_expressions(|expr| {
         expr.apply(|expr| {
             if let Expr::ScalarSubquery(subquery) = expr
-                && !subquery.outer_ref_columns.is_empty()
+                && outer::has_values(&subquery.subquery)?
             {
                 found.push(subquery.clone());
             }

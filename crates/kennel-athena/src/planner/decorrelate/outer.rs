@@ -1,14 +1,16 @@
 //! What a subquery asks of the rows around it.
 
+use std::sync::Arc;
+
 use datafusion::{
     common::{
-        Column, DFSchema, ScalarValue,
+        Column, ExprSchema, ScalarValue,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     error::Result,
     logical_expr::{
         Distinct, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, Operator,
-        logical_plan::FetchType, utils::split_conjunction,
+        Subquery, expr_rewriter::NamePreserver, logical_plan::FetchType, utils::split_conjunction,
     },
 };
 
@@ -49,23 +51,59 @@ fn inside_out(value: &Expr) -> Result<Expr> {
     Ok(written?.data)
 }
 
-/// The outer values in a tree, subqueries inside it left out.
-fn values_of(plan: &LogicalPlan) -> Result<Vec<Expr>> {
+/// The subquery of an expression that has one.
+pub(super) fn subquery_of(expr: &Expr) -> Option<&Subquery> {
+    match expr {
+        Expr::ScalarSubquery(subquery) => Some(subquery),
+        Expr::Exists(exists) => Some(&exists.subquery),
+        Expr::InSubquery(within) => Some(&within.subquery),
+        Expr::SetComparison(compared) => Some(&compared.subquery),
+        _ => None,
+    }
+}
+
+/// The outer values in a tree. Those that a subquery inside it asks for count where no row of the tree around that
+/// subquery has them.
+pub(super) fn values_of(plan: &LogicalPlan) -> Result<Vec<Expr>> {
     let mut values = Vec::new();
     plan.apply(|node| {
         node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                if !is_outer_value(expr) {
-                    return Ok(TreeNodeRecursion::Continue);
-                }
-                if !values.contains(expr) {
-                    values.push(expr.clone());
-                }
-                Ok(TreeNodeRecursion::Jump)
-            })
+            add_values(expr, node, &mut values)?;
+            Ok(TreeNodeRecursion::Continue)
         })
     })?;
     Ok(values)
+}
+
+fn add_values(expr: &Expr, node: &LogicalPlan, values: &mut Vec<Expr>) -> Result<()> {
+    expr.apply(|expr| {
+        if is_outer_value(expr) {
+            if !values.contains(expr) {
+                values.push(expr.clone());
+            }
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        if let Some(inner) = subquery_of(expr) {
+            for value in values_of(&inner.subquery)? {
+                if !is_of(&value, node)? && !values.contains(&value) {
+                    values.push(value);
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+/// Is this a value of the rows that a node reads?
+fn is_of(value: &Expr, node: &LogicalPlan) -> Result<bool> {
+    let written = inside_out(value)?;
+    let columns = written.column_refs();
+    let inputs = node.inputs();
+    Ok(columns.iter().all(|column| {
+        let mut inputs = inputs.iter();
+        inputs.any(|input| input.schema().has_column(column))
+    }))
 }
 
 /// Does a tree ask for outer values?
@@ -73,49 +111,45 @@ pub(super) fn has_values(plan: &LogicalPlan) -> Result<bool> {
     Ok(!values_of(plan)?.is_empty())
 }
 
-/// Does an expression ask for outer values?
+/// Does an expression ask for outer values itself?
 pub(super) fn asks(expr: &Expr) -> Result<bool> {
     expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..))))
 }
 
-/// Does a subquery inside the tree reach beyond it? Its values would have to come from further outside.
-fn reaches_beyond(plan: &LogicalPlan) -> Result<bool> {
-    let mut beyond = false;
+/// Has an expression a subquery that asks for values?
+fn has_asking_subquery(expr: &Expr) -> Result<bool> {
+    expr.exists(|expr| match subquery_of(expr) {
+        Some(inner) => has_values(&inner.subquery),
+        None => Ok(false),
+    })
+}
+
+/// Has a tree such a subquery?
+pub(super) fn has_asking_subqueries(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
     plan.apply(|node| {
-        let mut schema = DFSchema::empty();
-        for input in node.inputs() {
-            schema.merge(input.schema());
-        }
         node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                let inner = match expr {
-                    Expr::ScalarSubquery(subquery) => subquery,
-                    Expr::Exists(exists) => &exists.subquery,
-                    Expr::InSubquery(within) => &within.subquery,
-                    Expr::SetComparison(compared) => &compared.subquery,
-                    _ => return Ok(TreeNodeRecursion::Continue),
-                };
-                beyond |= inner.outer_ref_columns.iter().any(|expr| match expr {
-                    Expr::OuterReferenceColumn(_, column) => !schema.has_column(column),
-                    _ => true,
-                });
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })?;
-        if let LogicalPlan::Join(join) = node {
-            // A lateral side asks for values of the other one.
-            beyond |= [&join.left, &join.right]
-                .into_iter()
-                .any(|side| match side.as_ref() {
-                    LogicalPlan::SubqueryAlias(alias) => {
-                        matches!(alias.input.as_ref(), LogicalPlan::Subquery(_))
-                    }
-                    side => matches!(side, LogicalPlan::Subquery(_)),
-                });
-        }
-        Ok(TreeNodeRecursion::Continue)
+            found |= has_asking_subquery(expr)?;
+            Ok(TreeNodeRecursion::Continue)
+        })
     })?;
-    Ok(beyond)
+    Ok(found)
+}
+
+/// Has a tree a side that asks for values of the other one?
+fn has_lateral_side(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| {
+        let LogicalPlan::Join(join) = node else {
+            return Ok(false);
+        };
+        let mut sides = [&join.left, &join.right].into_iter();
+        Ok(sides.any(|side| match side.as_ref() {
+            LogicalPlan::SubqueryAlias(alias) => {
+                matches!(alias.input.as_ref(), LogicalPlan::Subquery(_))
+            }
+            side => matches!(side, LogicalPlan::Subquery(_)),
+        }))
+    })
 }
 
 impl Outer {
@@ -126,7 +160,7 @@ impl Outer {
         names: &Names,
     ) -> Result<Option<Self>> {
         let values = values_of(subquery)?;
-        if values.is_empty() || reaches_beyond(subquery)? {
+        if values.is_empty() || has_lateral_side(subquery)? {
             return Ok(None);
         }
         let number = names.next();
@@ -177,18 +211,71 @@ impl Outer {
         Ok((plan, keys))
     }
 
-    /// Puts columns in the places of the outer values.
+    fn place(&self, expr: &Expr) -> Option<usize> {
+        self.values.iter().position(|value| value == expr)
+    }
+
+    /// Puts columns in the places of the outer values; in subqueries inside, columns of the rows around these.
     pub(super) fn replaced(&self, expr: Expr, keys: &[Column]) -> Result<Expr> {
         let replaced = expr.transform_down(|expr| {
-            let place = self.values.iter().position(|value| *value == expr);
-            Ok(match place.and_then(|place| keys.get(place)) {
-                Some(key) => {
-                    Transformed::new(Expr::Column(key.clone()), true, TreeNodeRecursion::Jump)
+            if let Some(key) = self.place(&expr).and_then(|place| keys.get(place)) {
+                let column = Expr::Column(key.clone());
+                return Ok(Transformed::new(column, true, TreeNodeRecursion::Jump));
+            }
+            match expr {
+                Expr::ScalarSubquery(inner) => Ok(Transformed::yes(Expr::ScalarSubquery(
+                    self.inside(inner, keys)?,
+                ))),
+                Expr::Exists(mut exists) => {
+                    exists.subquery = self.inside(exists.subquery, keys)?;
+                    Ok(Transformed::yes(Expr::Exists(exists)))
                 }
-                None => Transformed::no(expr),
-            })
+                Expr::InSubquery(mut within) => {
+                    within.subquery = self.inside(within.subquery, keys)?;
+                    Ok(Transformed::yes(Expr::InSubquery(within)))
+                }
+                Expr::SetComparison(mut compared) => {
+                    compared.subquery = self.inside(compared.subquery, keys)?;
+                    Ok(Transformed::yes(Expr::SetComparison(compared)))
+                }
+                expr => Ok(Transformed::no(expr)),
+            }
         });
         Ok(replaced?.data)
+    }
+
+    fn inside(&self, inner: Subquery, keys: &[Column]) -> Result<Subquery> {
+        if !has_values(&inner.subquery)? {
+            return Ok(inner);
+        }
+        let plan = inner.subquery.as_ref().clone();
+        let plan = plan.transform_down_with_subqueries(|node| {
+            let preserver = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = preserver.save(&expr);
+                let replaced = expr.transform_down(|expr| {
+                    let Some(place) = self.place(&expr) else {
+                        return Ok(Transformed::no(expr));
+                    };
+                    let (Some(key), Some(own)) = (keys.get(place), self.keys.get(place)) else {
+                        return Ok(Transformed::no(expr));
+                    };
+                    let field = Arc::clone(self.rows.schema().field_from_column(own)?);
+                    let outer = Expr::OuterReferenceColumn(field, key.clone());
+                    Ok(Transformed::new(outer, true, TreeNodeRecursion::Jump))
+                })?;
+                Ok(match replaced.transformed {
+                    true => replaced.update_data(|expr| name.restore(expr)),
+                    false => replaced,
+                })
+            })
+        });
+        let plan = plan?.data;
+        Ok(Subquery {
+            outer_ref_columns: plan.all_out_ref_exprs(),
+            subquery: plan.into(),
+            spans: inner.spans,
+        })
     }
 
     /// Joins what was computed to the rows that asked for it.
@@ -237,13 +324,13 @@ pub(super) fn is_plain(plan: &LogicalPlan) -> Result<bool> {
                 plain &= split_conjunction(&filter.predicate)
                     .into_iter()
                     .all(|part| !asks(part).unwrap_or(true) || is_plain_equality(part));
+                plain &= !has_asking_subquery(&filter.predicate)?;
             }
             LogicalPlan::TableScan(_) | LogicalPlan::SubqueryAlias(_) => {}
             LogicalPlan::Projection(projection) => {
-                plain &= !projection
-                    .expr
-                    .iter()
-                    .any(|expr| asks(expr).unwrap_or(true));
+                plain &= !projection.expr.iter().any(|expr| {
+                    asks(expr).unwrap_or(true) || has_asking_subquery(expr).unwrap_or(true)
+                });
             }
             _ => plain = false,
         }
@@ -267,6 +354,8 @@ pub(super) fn is_simple(plan: &LogicalPlan) -> Result<bool> {
         Ok(matches!(
             node,
             LogicalPlan::Aggregate(_)
+                | LogicalPlan::EmptyRelation(_)
+                | LogicalPlan::Values(_)
                 | LogicalPlan::Limit(_)
                 | LogicalPlan::Sort(_)
                 | LogicalPlan::Union(_)
@@ -278,16 +367,43 @@ pub(super) fn is_simple(plan: &LogicalPlan) -> Result<bool> {
     Ok(!more?)
 }
 
-/// Is this a subquery of which DataFusion makes a join where it is asked for rows? Limits say nothing there.
-pub(super) fn is_joinable(plan: &LogicalPlan) -> Result<bool> {
-    let more = plan.exists(|node| {
-        Ok(matches!(
-            node,
+/// Is this a subquery of which DataFusion makes a join where it is asked for rows? Limits say nothing there
+/// (`limits_count` is false), but do where it is asked for values.
+pub(super) fn is_joinable(plan: &LogicalPlan, limits_count: bool) -> Result<bool> {
+    let mut joinable = true;
+    plan.apply(|node| {
+        joinable &= match node {
             LogicalPlan::Aggregate(_)
-                | LogicalPlan::Union(_)
-                | LogicalPlan::Unnest(_)
-                | LogicalPlan::Window(_)
-        ))
-    });
-    Ok(!more?)
+            | LogicalPlan::EmptyRelation(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::Unnest(_)
+            | LogicalPlan::Window(_) => false,
+            LogicalPlan::Limit(_) => !limits_count,
+            LogicalPlan::Sort(sort) => !limits_count || sort.fetch.is_none(),
+            LogicalPlan::Filter(_) => true,
+            node => {
+                let mut asking = false;
+                node.apply_expressions(|expr| {
+                    asking |= asks(expr)?;
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+                !asking
+            }
+        };
+        node.apply_expressions(|expr| {
+            let mut beyond = Vec::new();
+            if has_asking_subquery(expr)? {
+                add_values(expr, node, &mut beyond)?;
+                beyond.retain(|value| !asks_directly(expr, value));
+            }
+            joinable &= beyond.is_empty();
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(joinable)
+}
+
+/// Stands the value in the expression, outside of subqueries?
+fn asks_directly(expr: &Expr, value: &Expr) -> bool {
+    expr.exists(|expr| Ok(expr == value)).unwrap_or(true)
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use datafusion::{
     common::{
-        Column, ExprSchema,
+        Column, ExprSchema, internal_err,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     error::Result,
     functions_window::expr_fn::row_number,
     logical_expr::{
         Aggregate, Distinct, Expr, ExprFunctionExt, Join, JoinType, Limit, LogicalPlan,
-        LogicalPlanBuilder, Projection, SortExpr, Union, Window,
+        LogicalPlanBuilder, Projection, SortExpr, Union, Values, Window,
         expr::AggregateFunction,
         expr_rewriter::NamePreserver,
         lit,
@@ -100,6 +100,7 @@ impl Pull<'_> {
             LogicalPlan::Subquery(inner) => self.pull(&inner.subquery),
             LogicalPlan::Window(window) => self.window(window),
             LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Values(values) => self.pull(&as_union(values)?),
             LogicalPlan::Unnest(unnest) => {
                 let Some((input, keys)) = self.pull(&unnest.input)? else {
                     return Ok(None);
@@ -383,6 +384,27 @@ impl Pull<'_> {
             .join_on(right, join.join_type, conditions)?
             .build()?;
         Ok(Some((plan, keys)))
+    }
+}
+
+/// Rows of `VALUES` as selects of one row each.
+fn as_union(values: &Values) -> Result<LogicalPlan> {
+    let columns = values.schema.columns();
+    let mut all: Option<LogicalPlanBuilder> = None;
+    for row in &values.values {
+        let named = row.iter().zip(&columns).map(|(value, column)| {
+            let name = column.name.as_str();
+            value.clone().alias_qualified(column.relation.clone(), name)
+        });
+        let one = LogicalPlanBuilder::empty(true).project(named.collect::<Vec<_>>())?;
+        all = Some(match all {
+            None => one,
+            Some(before) => before.union(one.build()?)?,
+        });
+    }
+    match all {
+        Some(all) => all.build(),
+        None => internal_err!("VALUES has no rows"),
     }
 }
 
