@@ -9,12 +9,10 @@ use std::{
 use datafusion::{
     error::DataFusionError,
     execution::SessionState,
-    sql::{
-        parser::Statement as ParsedStatement,
-        sqlparser::{
-            ast::{Expr, Query, Spanned, Statement, Value, VisitMut, VisitorMut},
-            tokenizer::Span,
-        },
+    logical_expr::LogicalPlan,
+    sql::sqlparser::{
+        ast::{Expr, Query, Spanned, Statement, Value, VisitMut, VisitorMut},
+        tokenizer::Span,
     },
 };
 
@@ -24,6 +22,22 @@ use crate::{EngineError, SqlPlace};
 /// is an expression around the culprit.
 const MOST_PLANS: usize = 200;
 const LONGEST_SEARCH: Duration = Duration::from_millis(300);
+
+/// The plan of a statement, of which is known that types go together: who is told of it here can be told the place, too.
+pub(crate) async fn analysable(
+    state: &SessionState,
+    statement: &Statement,
+) -> datafusion::error::Result<LogicalPlan> {
+    let plan = kennel_athena::plan(state, statement).await?;
+    // What an explanation explains is analysed when it is made.
+    if !matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
+        let options = state.config_options();
+        state
+            .analyzer()
+            .execute_and_check(plan.clone(), options, |_, _| {})?;
+    }
+    Ok(plan)
+}
 
 /// The error of a statement that cannot be planned, with its place. `names` are those a suggestion may come from.
 pub(crate) async fn told(
@@ -67,7 +81,7 @@ async fn find(state: &SessionState, statement: &Statement, message: &str) -> Opt
         };
         let mut changed = statement.clone();
         Trial::new(Some((index, change))).visit(&mut changed);
-        let planned = state.statement_to_plan(ParsedStatement::Statement(Box::new(changed)));
+        let planned = analysable(state, &changed);
         let is_culprit = match (planned.await, change) {
             (Ok(_), Change::Omit) => true,
             (Err(error), Change::Alone) => error.find_root().to_string() == message,

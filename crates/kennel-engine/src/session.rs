@@ -498,7 +498,7 @@ pub(crate) async fn plan(
     params::substitute(&mut statement, bound)?;
     Box::pin(time_travel::resolve(&mut statement, context, shared, sql)).await?;
     mark(&mut statement, &|parts| has_hidden(shared, parts));
-    let plan = match kennel_athena::plan(&state, &statement).await {
+    let plan = match culprit::analysable(&state, &statement).await {
         Ok(plan) => plan,
         Err(error) => {
             let names = names_near(context, shared, sql).await;

@@ -235,10 +235,36 @@ pub(super) fn check(left: &Expr, op: &str, right: &Expr, schema: &DFSchema) -> R
     }
 }
 
+/// DataFusion would take a date for the number of its day, and a boolean for 0 or 1.
+fn refuse_two_kinds(op: &str, left: &DataType, right: &DataType) -> Result<()> {
+    let kind = |given: &DataType| match given {
+        number if number.is_numeric() => Some(0),
+        DataType::Date32 | DataType::Timestamp(..) | DataType::Time64(_) => Some(1),
+        fine if Fine::of(fine).is_some() => Some(1),
+        DataType::Boolean => Some(2),
+        _ => None,
+    };
+    let advice = match (kind(left), kind(right)) {
+        (Some(a), Some(b)) if a != b => match a + b {
+            1 => {
+                "; from_unixtime(…) makes a timestamp of seconds, to_unixtime(…) seconds of a timestamp"
+            }
+            _ => "",
+        },
+        _ => return Ok(()),
+    };
+    plan_err!(
+        "Cannot apply operator: {} {op} {}{advice}",
+        type_name(left),
+        type_name(right)
+    )
+}
+
 /// Refuses text beside what is no text.
 pub(super) fn comparable(left: &DataType, op: &str, right: &DataType) -> Result<()> {
     refuse_two_kinds_of_intervals(op, left, right)?;
     refuse_json(op, left, right)?;
+    refuse_two_kinds(op, left, right)?;
     let other = match (is_text(left), is_text(right)) {
         (true, false) => right,
         (false, true) => left,

@@ -83,6 +83,12 @@ pub(super) fn sql_error(error: &DataFusionError, sql: &str, names: &[String]) ->
 
 /// Takes a message apart.
 fn read(message: &str) -> Told {
+    if let Some(message) = reworded(message) {
+        return Told {
+            message,
+            ..Told::default()
+        };
+    }
     // The functions of the dialect say best what they expect; DataFusion wraps it into more words.
     let inner = message
         .split_once(" failed with: Error during planning: ")
@@ -141,6 +147,27 @@ fn read(message: &str) -> Told {
         told.listed = TYPES.map(str::to_owned).to_vec();
     }
     told
+}
+
+/// What DataFusion says of types in words of its own, said in those of SQL.
+fn reworded(message: &str) -> Option<String> {
+    const CONDITION: &str = "Cannot create filter with non-boolean predicate ";
+    if let Some((_, rest)) = message.split_once("failed to match any signature") {
+        let (_, call) = rest.split_once("argument types '")?;
+        let (name, given) = call.split_once('\'')?.0.split_once('(')?;
+        let given = given.trim_end_matches(')').split(", ").map(sql_type);
+        let given = given.collect::<Vec<_>>().join(", ");
+        return Some(format!(
+            "unexpected parameters ({given}) for function {name}"
+        ));
+    }
+    if let Some(rest) = message.strip_prefix(CONDITION) {
+        let (_, given) = rest.rsplit_once(" returning ")?;
+        let given = sql_type(given);
+        return Some(format!("a condition must be a boolean, not {given}"));
+    }
+    let given = message.strip_prefix("NOT cannot be used with ")?;
+    Some(format!("NOT takes a boolean, not {}", sql_type(given)))
 }
 
 fn uncapitalised(text: &str) -> String {
@@ -356,6 +383,27 @@ mod tests {
         assert_eq!(told.message, "unexpected parameters () for function substr");
         assert_eq!(told.expected, ["substr(varchar, bigint, bigint)"]);
         assert_eq!(function_of(&told.message), Some("substr"));
+    }
+
+    #[test]
+    fn types_that_do_not_fit_are_told_as_sql_calls_them() {
+        let said = |message| read(message).message;
+        assert_eq!(
+            said(
+                "Function 'sum' user-defined coercion failed with: Internal error: Function 'sum' failed to match any signature, errors: Error during planning: Function 'sum' requires Decimal, but received String (DataType: Utf8).. No function matches the given name and argument types 'sum(Utf8, Int64)'"
+            ),
+            "unexpected parameters (varchar, bigint) for function sum"
+        );
+        assert_eq!(
+            said(
+                "Cannot create filter with non-boolean predicate 'CAST(Int64(1) AS Int32)' returning Int32"
+            ),
+            "a condition must be a boolean, not integer"
+        );
+        assert_eq!(
+            said("NOT cannot be used with Utf8"),
+            "NOT takes a boolean, not varchar"
+        );
     }
 
     #[test]
