@@ -144,6 +144,7 @@ fn write_file(
 fn row_group(held: &HeldRecords, rows: &[(u32, bool)], options: &TrailWriteOptions) -> usize {
     // As JSON, they are larger than as columns.
     let most_bytes = options.max_file_bytes.min(options.row_group_bytes as u64);
+    let most_bytes = most_bytes.max(1);
     let mut bytes = 0;
     let is_within = |(row, _): &&(u32, bool)| {
         let is_within = bytes < most_bytes;
@@ -232,10 +233,7 @@ impl<'c, W: Write + Send> EventFile<'c, W> {
     }
 
     /// Ends the file; says what its footer tells of its columns.
-    pub(super) fn finish(
-        mut self,
-    ) -> Result<(W, BTreeMap<String, ColumnStatistics>), ParquetError> {
-        self.writer.flush()?;
+    pub(super) fn finish(self) -> Result<(W, BTreeMap<String, ColumnStatistics>), ParquetError> {
         let statistics = statistics(&event_schema(), self.writer.flushed_row_groups());
         Ok((self.writer.into_inner()?, statistics))
     }

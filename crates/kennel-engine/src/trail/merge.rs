@@ -2,7 +2,8 @@
 //!
 //! Memory is bounded by the number of files that overlap in time, which is kept below [`FAN_IN`] by
 //! merging in several passes: of each open file one small batch is held, and files are opened when the
-//! merge reaches their first instant. Whether rows are duplicates is decided in the last pass.
+//! merge reaches their first instant. A file with rows by caller is put in order before, a row group at a time; of one
+//! whose identities alone are asked for, those of a row group that may be in other files are held. Whether rows are duplicates is decided in the last pass.
 
 use std::{
     collections::{BTreeSet, BinaryHeap, binary_heap::PeekMut},

@@ -184,7 +184,7 @@ impl TrailWriteOptions {
                 // For what has no dictionary: ids share no beginnings, and JSON is zstd's work.
                 properties = properties.set_column_encoding(path(), Encoding::PLAIN);
             } else if leaf.name() == EVENT_TIME {
-                // Sorted, so neighbours differ by little.
+                // In order, or each caller's in order: neighbours differ by little.
                 properties = properties.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
             }
             if let Some(most) = settings.bloom_values {
