@@ -20,6 +20,7 @@ use super::{
     history::{self, Hints},
     names::Names,
     script,
+    terminal::KeptKeys,
     watch::Watch,
 };
 use crate::{context::Context, error::CliError, printer::Printer};
@@ -57,6 +58,7 @@ pub(super) struct Edited {
     names: Arc<Names>,
     watch: Watch,
     has_colours: bool,
+    keys: KeptKeys,
 }
 
 impl Lines {
@@ -93,6 +95,7 @@ impl Lines {
             names: Arc::clone(names),
             watch: watch.clone(),
             has_colours,
+            keys: KeptKeys::new(),
         }))
     }
 
@@ -101,6 +104,14 @@ impl Lines {
         match self {
             Self::Edited(edited) => edited.read(prompt),
             Self::Plain(plain) => plain.read(prompt, printer).await,
+        }
+    }
+
+    /// Runs what reads from the terminal itself.
+    pub(super) fn lend<T>(&self, run: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Edited(edited) => edited.keys.lend(run),
+            Self::Plain(_) => run(),
         }
     }
 

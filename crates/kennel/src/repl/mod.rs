@@ -23,6 +23,7 @@ mod screen;
 mod script;
 mod session;
 mod show;
+mod terminal;
 mod types;
 mod watch;
 

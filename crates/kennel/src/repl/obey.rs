@@ -210,9 +210,13 @@ impl Session<'_> {
         if rest.is_empty() {
             return Err(usage(spec, "a command is missing"));
         }
-        let status = shell(rest, &self.options.folder)
-            .status()
-            .map_err(|e| CliError::new("cannot start the system's shell").cause(&e))?;
+        let mut command = shell(rest, &self.options.folder);
+        let status = match &self.lines {
+            Some(lines) => lines.lend(|| command.status()),
+            None => command.status(),
+        };
+        let status =
+            status.map_err(|e| CliError::new("cannot start the system's shell").cause(&e))?;
         if !status.success() {
             self.cx.printer.info(&status.to_string());
         }

@@ -398,6 +398,35 @@ fn results_go_to_files_and_scripts_are_read() {
 }
 
 #[test]
+fn lines_typed_while_a_statement_runs_are_all_obeyed() {
+    let home = TestHome::new();
+    let mut pty = shell(&home, NARROW);
+    // It takes longer than the lines need to come.
+    pty.line("SELECT count(*) FROM UNNEST(sequence(1, 2000)) AS t(a), UNNEST(sequence(1, 2000)) AS u(b) WHERE a * b > 7;");
+    for line in [
+        "SELECT 40000 + 1 AS a;",
+        "SELECT 40000 + 2 AS b;",
+        "SELECT 40000",
+        " + 3 AS c;",
+    ] {
+        pty.line(line);
+    }
+    pty.keys("SELECT 40000 + 4")
+        .sees(&["40001", "40002", "40003"]);
+    pty.line(" AS d;").sees(&["40004"]).ends_with("kennel>");
+    // A program that is started has the terminal as it was.
+    pty.line(
+        ".shell echo run$((1 + 1)); read line; echo \"<$line>\"; stty -a | grep -o ' -*echo '",
+    )
+    .sees(&["run2"])
+    .keys("typed here")
+    .sees(&["typed here"])
+    .keys(ENTER)
+    .sees(&["<typed here>", " echo "])
+    .ends_with("kennel>");
+}
+
+#[test]
 fn the_shell_tells_time_and_what_athena_would_charge() {
     let home = synced();
     let mut pty = shell(&home, WIDE);
