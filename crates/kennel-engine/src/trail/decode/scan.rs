@@ -255,8 +255,21 @@ impl<'b, 's> Scanner<'b, 's> {
     /// A string; stands at its opening quote, then after the closing one.
     #[inline]
     fn string(&mut self) -> Result<StringFlags, ScanError> {
-        let mut flags = StringFlags::default();
         self.at += 1;
+        if self.is_skimming {
+            self.at = next_mark(self.bytes, self.at);
+            // Nearly all strings.
+            if self.bytes.get(self.at) == Some(&b'"') {
+                self.at += 1;
+                return Ok(StringFlags::default());
+            }
+        }
+        self.special_string()
+    }
+
+    /// The rest of a string, from before its first special byte on.
+    fn special_string(&mut self) -> Result<StringFlags, ScanError> {
+        let mut flags = StringFlags::default();
         loop {
             self.at = match self.is_skimming {
                 true => next_mark(self.bytes, self.at),
