@@ -20,7 +20,7 @@ use crate::trail::{
 };
 
 /// Most rows that are appended together: few enough for all that is known of them to stay near the processor.
-pub(crate) const BLOCK_ROWS: usize = 32;
+pub(crate) const BLOCK_ROWS: usize = 128;
 
 /// The columns of the rows of one row group. Used again for the next.
 pub(crate) struct EventColumns {
