@@ -54,9 +54,9 @@ impl Value {
         let length = span.len().min(Self::MOST_BYTES) as u32;
         Self {
             start: u32::try_from(span.start).unwrap_or(u32::MAX),
-            rest: length << Self::LENGTH_AT
-                | u32::from(is_loose) * Self::LOOSE
-                | u32::from(is_escaped) * Self::ESCAPED
+            rest: (length << Self::LENGTH_AT)
+                | (u32::from(is_loose) * Self::LOOSE)
+                | (u32::from(is_escaped) * Self::ESCAPED)
                 | kind as u32,
         }
     }
