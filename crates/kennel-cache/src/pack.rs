@@ -1,6 +1,8 @@
 //! Packs: many tiny objects in one file, byte after byte. Where each of them lies, the manifest says.
 //!
-//! A pack is named by the SHA-256 of all its bytes, `<home>/packs/ab/cdef….pack`, and never changes.
+//! A pack is named by the SHA-256 of its objects' SHA-256, one after another, `<home>/packs/ab/cdef….pack`, and never
+//! changes. So nothing is hashed twice: who reads an object compares it with its own hash. Earlier builds named packs by
+//! the SHA-256 of all their bytes, which are read alike.
 
 use std::{
     fs::File,
@@ -8,7 +10,9 @@ use std::{
     path::PathBuf,
 };
 
-use crate::{CacheError, Home, Sha256, Stage, StageFile, files::io_error};
+use sha2::Digest;
+
+use crate::{CacheError, Home, Sha256, Stage, files::io_error, stage::PlainStageFile};
 
 /// Bytes gathered before they are written: objects are often smaller than 2 KB.
 const BUFFER: usize = 256 * 1024;
@@ -25,7 +29,7 @@ pub struct PackRange {
 /// A published pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pack {
-    /// Hash of all its bytes: its name.
+    /// Its name: the hash of its objects' hashes.
     pub sha256: Sha256,
     /// Its size.
     pub size_bytes: u64,
@@ -34,14 +38,16 @@ pub struct Pack {
 /// A pack being written; gone on drop unless finished.
 #[derive(Debug)]
 pub struct PackWriter {
-    file: BufWriter<StageFile>,
+    file: BufWriter<PlainStageFile>,
+    hasher: sha2::Sha256,
     size_bytes: u64,
 }
 
 impl PackWriter {
     pub(crate) fn new(stage: &Stage) -> Result<Self, CacheError> {
         Ok(Self {
-            file: BufWriter::with_capacity(BUFFER, stage.create()?),
+            file: BufWriter::with_capacity(BUFFER, stage.create_plain()?),
+            hasher: sha2::Sha256::new(),
             size_bytes: 0,
         })
     }
@@ -51,27 +57,32 @@ impl PackWriter {
         self.size_bytes
     }
 
-    /// Appends the bytes of an object; says where they will lie.
+    /// Appends the bytes of an object, whose hash is known; says where they will lie.
     ///
     /// # Errors
     /// [`CacheError::Io`]; the pack is then good for nothing.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<PackRange, CacheError> {
+    pub fn append(&mut self, bytes: &[u8], sha256: Sha256) -> Result<PackRange, CacheError> {
         let written = self.file.write_all(bytes);
         self.failed("write", written)?;
-        Ok(self.grown_by(bytes.len() as u64))
+        Ok(self.grown_by(bytes.len() as u64, sha256))
     }
 
     /// Appends an object that does not lie in memory.
     ///
     /// # Errors
     /// As [`PackWriter::append`], also when `from` cannot be read.
-    pub fn append_from(&mut self, from: &mut impl Read) -> Result<PackRange, CacheError> {
+    pub fn append_from(
+        &mut self,
+        from: &mut impl Read,
+        sha256: Sha256,
+    ) -> Result<PackRange, CacheError> {
         let copied = io::copy(from, &mut self.file);
         let length = self.failed("copy to", copied)?;
-        Ok(self.grown_by(length))
+        Ok(self.grown_by(length, sha256))
     }
 
-    fn grown_by(&mut self, length: u64) -> PackRange {
+    fn grown_by(&mut self, length: u64, sha256: Sha256) -> PackRange {
+        self.hasher.update(sha256.0);
         let offset = self.size_bytes;
         self.size_bytes += length;
         PackRange { offset, length }
@@ -91,10 +102,9 @@ impl PackWriter {
         self.failed("write", flushed)?;
         let size_bytes = self.size_bytes;
         let (file, _nothing_left) = self.file.into_parts();
-        Ok(Pack {
-            sha256: file.publish_pack()?,
-            size_bytes,
-        })
+        let sha256 = Sha256(self.hasher.finalize().into());
+        file.publish_pack(&sha256)?;
+        Ok(Pack { sha256, size_bytes })
     }
 }
 
@@ -148,13 +158,18 @@ mod tests {
         let big = vec![7; 2 * BUFFER];
         let bodies = [b"one".as_slice(), b"", &big, b"two"];
         let ranges = bodies.map(|body| match body.len() {
-            3 => writer.append(body).unwrap(),
-            _ => writer.append_from(&mut io::Cursor::new(body)).unwrap(),
+            3 => writer.append(body, Sha256::of(body)).unwrap(),
+            _ => {
+                let mut from = io::Cursor::new(body);
+                writer.append_from(&mut from, Sha256::of(body)).unwrap()
+            }
         });
         assert_eq!(writer.size_bytes(), 6 + big.len() as u64);
         let pack = writer.finish().unwrap();
         let bytes = std::fs::read(home.pack(&pack.sha256)).unwrap();
-        assert_eq!(Sha256::of(&bytes), pack.sha256);
+        assert_eq!(bytes, bodies.concat());
+        let hashes = bodies.map(|body| Sha256::of(body).0);
+        assert_eq!(Sha256::of(&hashes.concat()), pack.sha256);
         assert_eq!(bytes.len() as u64, pack.size_bytes);
         let mut reader = PackReader::new(home.clone());
         for (body, range) in bodies.iter().zip(ranges) {
@@ -176,7 +191,7 @@ mod tests {
         let home = Home::new(dir.path().join("home"));
         home.create().unwrap();
         let mut writer = Stage::new(home.clone()).pack_writer().unwrap();
-        writer.append(b"one").unwrap();
+        writer.append(b"one", Sha256::of(b"one")).unwrap();
         drop(writer);
         assert_eq!(std::fs::read_dir(home.staging()).unwrap().count(), 0);
         assert_eq!(std::fs::read_dir(home.packs()).unwrap().count(), 0);

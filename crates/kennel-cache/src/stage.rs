@@ -62,16 +62,26 @@ impl Stage {
     /// # Errors
     /// [`CacheError::Io`] when the file cannot be created.
     pub fn create(&self) -> Result<StageFile, CacheError> {
-        let folder = &self.shared.folder;
-        let temporary = tempfile::Builder::new()
-            .make_in(folder, |path| new_private_file().open(path))
-            .map_err(io_error("create a file in", folder))?;
-        let (file, path) = temporary.into_parts();
+        let PlainStageFile { file, path, stage } = self.create_plain()?;
         Ok(StageFile {
             file,
             path,
             hasher: sha2::Sha256::new(),
             size_bytes: 0,
+            stage,
+        })
+    }
+
+    /// The same for bytes that nobody needs a hash of.
+    pub(crate) fn create_plain(&self) -> Result<PlainStageFile, CacheError> {
+        let folder = &self.shared.folder;
+        let temporary = tempfile::Builder::new()
+            .make_in(folder, |path| new_private_file().open(path))
+            .map_err(io_error("create a file in", folder))?;
+        let (file, path) = temporary.into_parts();
+        Ok(PlainStageFile {
+            file,
+            path,
             stage: self.clone(),
         })
     }
@@ -182,14 +192,6 @@ impl StageFile {
         Ok(hash)
     }
 
-    /// Publishes the bytes as a pack under their own hash.
-    pub(crate) fn publish_pack(self) -> Result<Sha256, CacheError> {
-        let hash = self.sha256();
-        let target = self.stage.shared.home.pack(&hash);
-        self.publish_to(&target)?;
-        Ok(hash)
-    }
-
     /// Publishes the bytes as a table file named by their hash in `tables/<folder>/`.
     ///
     /// Returns the path relative to the tables folder, with `/` between its parts.
@@ -205,10 +207,48 @@ impl StageFile {
     }
 
     fn publish_to(self, target: &Path) -> Result<(), CacheError> {
+        let Self {
+            file, path, stage, ..
+        } = self;
+        PlainStageFile { file, path, stage }.publish_to(target)
+    }
+}
+
+/// The same without a hash of its own.
+#[derive(Debug)]
+pub(crate) struct PlainStageFile {
+    file: File,
+    path: tempfile::TempPath,
+    stage: Stage,
+}
+
+impl PlainStageFile {
+    /// See [`StageFile::path`].
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Publishes the bytes as the pack of this name.
+    pub(crate) fn publish_pack(self, name: &Sha256) -> Result<(), CacheError> {
+        let target = self.stage.shared.home.pack(name);
+        self.publish_to(&target)
+    }
+
+    fn publish_to(self, target: &Path) -> Result<(), CacheError> {
         // Equal size and name prove nothing about bytes that a failing disk may have changed, so
         // an existing file is replaced by the verified one: same content, same name.
         self.file.sync_all().map_err(io_error("sync", &self.path))?;
         self.stage.rename_in(self.path, target)
+    }
+}
+
+impl Write for PlainStageFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

@@ -77,15 +77,20 @@ struct Entry {
     look: Option<Look>,
 }
 
-/// What is remembered of a file.
-#[derive(Clone, Copy)]
-struct Look {
+/// What is remembered of a file: it tells whether it changed, as far as the file system does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
     inode: u64,
     modified: Duration,
     size_bytes: u64,
 }
 
 impl Look {
+    /// How an open file looks now.
+    pub(crate) fn at(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&file.metadata()?))
+    }
+
     fn of(metadata: &Metadata) -> Self {
         let modified = metadata.modified().ok();
         let modified = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
@@ -214,7 +219,7 @@ fn entries(
 }
 
 /// A file as an object. Its ETag changes with content, as far as the file system tells.
-fn object(key: String, look: Look) -> RemoteObject {
+pub(crate) fn object(key: String, look: Look) -> RemoteObject {
     let Look {
         inode,
         modified,
@@ -272,8 +277,8 @@ fn file_path(root: &Path, key: &str) -> io::Result<PathBuf> {
         .ok_or_else(|| refused("the key names no file below the folder"))
 }
 
-/// Opens the file of a key and describes it as it is now. `root` has no links in it.
-pub(crate) fn open(root: &Path, key: &str) -> io::Result<(File, RemoteObject)> {
+/// Opens the file of a key, and says how it looks now. `root` has no links in it.
+pub(crate) fn open(root: &Path, key: &str) -> io::Result<(File, Look)> {
     let path = file_path(root, key)?;
     let file = match open_without_links(&path) {
         Some(file) => file,
@@ -286,13 +291,8 @@ pub(crate) fn open(root: &Path, key: &str) -> io::Result<(File, RemoteObject)> {
             file
         }
     };
-    let now = describe(&file, key)?;
-    Ok((file, now))
-}
-
-/// Describes a file that is open.
-pub(crate) fn describe(file: &File, key: &str) -> io::Result<RemoteObject> {
-    Ok(object(key.into(), Look::of(&file.metadata()?)))
+    let look = Look::at(&file)?;
+    Ok((file, look))
 }
 
 /// Opens a file if no link leads to it, in one step. `None` when there is one, or when it cannot be told like this: then
@@ -364,9 +364,10 @@ mod tests {
     fn a_file_is_described_alike_when_listed_and_when_opened() {
         let folder = folder(&["a/a"]);
         let listed = Walk::new(folder.path(), "", None).next().unwrap().unwrap();
-        assert_eq!(open(folder.path(), "a/a").unwrap().1, listed);
+        let now = || object("a/a".into(), open(folder.path(), "a/a").unwrap().1);
+        assert_eq!(now(), listed);
         fs::write(folder.path().join("a/a"), "aa").unwrap();
-        assert_ne!(open(folder.path(), "a/a").unwrap().1.etag, listed.etag);
+        assert_ne!(now().etag, listed.etag);
     }
 
     #[cfg(unix)]

@@ -106,7 +106,10 @@ impl Writing<'_> {
                 .map_err(self.failed())?;
             self.packs.insert(pack.sha256, id);
         }
-        for new in &batch.objects {
+        // In the order of the rows: those of a folder are neighbours then, and lie on few pages.
+        let mut objects = batch.objects.iter().collect::<Vec<_>>();
+        objects.sort_by(|a, b| a.object.key.cmp(&b.object.key));
+        for new in objects {
             self.object(new)?;
         }
         for object in &batch.refreshed {

@@ -1,13 +1,11 @@
 //! Objects whose bytes in a pack are damaged: which, and where they lie after they were fetched again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{TrailObject, batch::failed};
-use crate::{
-    Cache, CacheError, CacheWriter, PackRange, Sha256, SourceName, TrailKey, verify::is_damaged,
-};
+use crate::{Cache, CacheError, CacheWriter, PackRange, Sha256, SourceName, TrailKey};
 
 impl Cache {
     /// The objects of a CloudTrail source whose bytes are kept and are not those that were fetched, by key. Reads
@@ -19,25 +17,11 @@ impl Cache {
         &self,
         source: &SourceName,
     ) -> Result<BTreeMap<String, TrailObject>, CacheError> {
-        let id = self.source_id(source)?;
-        let packs = self.select(
-            "SELECT sha256 FROM pack WHERE source_id = ?1",
-            [id],
-            |row| Ok(Sha256(row.get(0)?)),
-        )?;
-        let wrong = packs
-            .into_iter()
-            .filter(|pack| is_damaged(&self.home().pack(pack), *pack))
-            .collect::<BTreeSet<_>>();
         let mut damaged = BTreeMap::new();
-        if wrong.is_empty() {
-            return Ok(damaged);
-        }
         let mut reader = self.pack_reader();
         for object in self.trail_objects_of(source)? {
             let object = object?;
             if let Some((pack, range)) = object.pack
-                && wrong.contains(&pack)
                 && object.read(&mut reader, pack, range).is_err()
             {
                 damaged.insert(object.object.key.clone(), object);

@@ -74,7 +74,7 @@ fn batch(writer: &CacheWriter, objects: &[(&str, &[u8])]) -> TrailBatch {
     let mut pack = writer.stage().pack_writer().unwrap();
     let ranges = objects
         .iter()
-        .map(|(_, body)| pack.append(body).unwrap())
+        .map(|(_, body)| pack.append(body, Sha256::of(body)).unwrap())
         .collect::<Vec<_>>();
     let pack = pack.finish().unwrap();
     let content = objects.iter().flat_map(|(_, body)| body.to_vec());
@@ -398,16 +398,42 @@ fn a_compacted_file_takes_the_place_of_others_and_theirs_go_with_the_next_writer
 
 #[test]
 fn damage_in_a_pack_is_named_and_never_given_out() {
+    damage_is_named(|_, pack| pack);
+}
+
+#[test]
+fn a_pack_that_an_earlier_build_named_by_its_bytes_is_read_alike() {
+    damage_is_named(|cache, pack| {
+        let path = cache.home().pack(&pack);
+        let by_bytes = Sha256::of(&fs::read(&path).unwrap());
+        assert_ne!(by_bytes, pack);
+        let target = cache.home().pack(&by_bytes);
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::rename(path, target).unwrap();
+        let db = rusqlite::Connection::open(cache.home().manifest()).unwrap();
+        db.execute("UPDATE pack SET sha256 = ?1", [by_bytes.0])
+            .unwrap();
+        by_bytes
+    });
+}
+
+/// `named` may give the pack another name.
+fn damage_is_named(named: impl FnOnce(&Cache, Sha256) -> Sha256) {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = writer(dir.path(), 0);
     let (a, b) = (key(1, "a"), key(1, "b"));
     let batch = batch(&writer, &[(&a, b"one"), (&b, b"two")]);
     writer.commit_trail_batch(&batch).unwrap();
     let cache = Cache::open(dir.path()).unwrap();
+    let pack = named(&cache, batch.packs[0].sha256);
+    assert!(
+        cache.damaged_trail_objects(&trail()).unwrap().is_empty(),
+        "none is fetched again"
+    );
     let sound = cache.verify().unwrap();
     assert_eq!((sound.checked_count, sound.checked_bytes), (2, 6));
     assert!(sound.damaged.is_empty());
-    let path = cache.home().pack(&batch.packs[0].sha256);
+    let path = cache.home().pack(&pack);
     fs::write(&path, b"onetwX").unwrap();
     let damaged = cache.verify().unwrap().damaged;
     assert_eq!(damaged.len(), 1);
@@ -691,8 +717,9 @@ fn a_damaged_object_lies_in_another_pack_after_it_was_fetched_again() {
     assert_eq!(damaged.keys().collect::<Vec<_>>(), [&b]);
 
     let mut pack = writer.stage().pack_writer().unwrap();
-    pack.append(b"something else").unwrap();
-    let range = pack.append(b"two").unwrap();
+    let mut append = |body: &[u8]| pack.append(body, Sha256::of(body)).unwrap();
+    append(b"something else");
+    let range = append(b"two");
     let pack = pack.finish().unwrap();
     let moved = [(b.clone(), range)];
     let unknown = writer.move_trail_objects(&trail(), pack.sha256, &moved);

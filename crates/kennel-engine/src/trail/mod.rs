@@ -21,6 +21,7 @@ mod plan;
 pub mod schema;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use compact::{CompactionOutcome, Settled, compact, settle};
 pub use encode::SpareColumns;

@@ -222,7 +222,7 @@ fn commit_batch(
     let mut pack = writer.stage().pack_writer().unwrap();
     let mut read: Vec<(NewTrailObject, PackRange)> = Vec::new();
     for (key, body) in objects {
-        let range = pack.append(body).unwrap();
+        let range = pack.append(body, Sha256::of(body)).unwrap();
         let ingested = ingester.add(key, body);
         failures.extend(ingested.problem.map(|problem| (key.clone(), problem)));
         let object = NewTrailObject {

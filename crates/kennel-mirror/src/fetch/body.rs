@@ -42,14 +42,18 @@ impl Content {
         })
     }
 
-    /// Appends the bytes to a pack; says where they lie.
+    /// Appends the bytes, whose hash is known, to a pack; says where they lie.
     ///
     /// # Errors
     /// [`CacheError::Io`].
-    pub fn append_to(&self, pack: &mut PackWriter) -> Result<PackRange, CacheError> {
+    pub fn append_to(
+        &self,
+        pack: &mut PackWriter,
+        sha256: Sha256,
+    ) -> Result<PackRange, CacheError> {
         match self {
-            Self::Memory(bytes) => pack.append(bytes),
-            Self::File(file) => pack.append_from(&mut file.reopen()?),
+            Self::Memory(bytes) => pack.append(bytes, sha256),
+            Self::File(file) => pack.append_from(&mut file.reopen()?, sha256),
         }
     }
 }

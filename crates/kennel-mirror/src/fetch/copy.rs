@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     io::{self, Read},
     path::Path,
     sync::Arc,
@@ -12,7 +13,11 @@ use super::{
     body::Body,
     publish::{Received, publish_here},
 };
-use crate::{RemoteObject, SyncEvent, folder, verify::Verifier};
+use crate::{
+    RemoteObject, SyncEvent,
+    folder::{self, Look},
+    verify::Verifier,
+};
 
 /// Times that a file is read again because it changed meanwhile.
 const MOST_REPLACEMENTS: u32 = 3;
@@ -56,6 +61,20 @@ fn failed(error: io::Error) -> Problem {
     }
 }
 
+/// Fills a buffer, as far as there is something; how much of it.
+fn fill(source: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while count < buffer.len() {
+        match source.read(&mut buffer[count..]) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
+}
+
 /// The file as it is now, which may be newer than listed, and its bytes.
 fn read(
     job: &Job,
@@ -64,34 +83,36 @@ fn read(
     tells: bool,
 ) -> Result<(RemoteObject, Received), Problem> {
     for _ in 0..=MOST_REPLACEMENTS {
-        let (mut source, now) = folder::open(root, &object.key).map_err(failed)?;
-        object = now;
+        let (mut source, look) = folder::open(root, &object.key).map_err(failed)?;
+        object = folder::object(object.key, look);
         let mut body = Body::new(job, object.size_bytes)?;
-        let room = usize::try_from(object.size_bytes).unwrap_or(PIECE);
-        let mut buffer = vec![0; room.clamp(1, PIECE)];
-        // A file that grew meanwhile is seen by its size below.
-        while body.size_bytes() < object.size_bytes {
-            let count = match source.read(&mut buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                count => count.map_err(failed)?,
-            };
-            if count == 0 {
-                break;
+        match &mut body {
+            Body::Memory(bytes) => {
+                let room = object.size_bytes.try_into().unwrap_or(PIECE);
+                bytes.resize(room, 0);
+                let count = fill(&mut source, bytes).map_err(failed)?;
+                bytes.truncate(count);
             }
-            // A file that grows meanwhile is read again; memory is for its old size only.
-            if body.size_bytes() + count as u64 > object.size_bytes {
-                break;
-            }
-            body.append(&buffer[..count])?;
-            if tells {
-                job.tell(SyncEvent::Progress {
-                    bytes: count as u64,
-                });
+            Body::File(_) => {
+                let mut buffer = vec![0; PIECE];
+                // A file that grew meanwhile is seen by its look below.
+                while body.size_bytes() < object.size_bytes {
+                    let count = fill(&mut source, &mut buffer).map_err(failed)?;
+                    if count == 0 {
+                        break;
+                    }
+                    body.append(&buffer[..count])?;
+                    if tells {
+                        job.tell(SyncEvent::Progress {
+                            bytes: count as u64,
+                        });
+                    }
+                }
             }
         }
         // Of the same file: one that took its place meanwhile is another version, which the next sync fetches.
-        let after = folder::describe(&source, &object.key).map_err(failed)?;
-        if after.etag == object.etag && body.size_bytes() == object.size_bytes {
+        let after = Look::at(&source).map_err(failed)?;
+        if after == look && body.size_bytes() == object.size_bytes {
             let received = Received {
                 body,
                 verifier: Verifier::of_nothing(),

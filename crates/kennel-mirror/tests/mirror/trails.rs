@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use futures::TryStreamExt;
 use kennel_cache::{
     AccountId, Cache, CacheWriter, DeliveryDay, EventCategory, FailureStage, NewTrailObject,
-    SourceKind, SourceName, TrailBatch, TrailFinish, TrailFlags, TrailFolder,
+    Sha256, SourceKind, SourceName, TrailBatch, TrailFinish, TrailFlags, TrailFolder,
 };
 use kennel_mirror::{
     CancelFlag, Content, Discovery, FetchOutcome, FetchedBytes, MirrorError, Remote, SourceUrl,
@@ -99,7 +99,8 @@ async fn sync(mirror: &TestMirror, options: TrailOptions) -> Synced {
         let mut taken = vec![];
         while let Some(group) = receiver.recv().await {
             for fetched in group {
-                let range = fetched.content.append_to(&mut pack).unwrap();
+                let sha256 = fetched.object.sha256;
+                let range = fetched.content.append_to(&mut pack, sha256).unwrap();
                 taken.push((fetched.object, range));
             }
         }
@@ -525,7 +526,7 @@ async fn fetch_all(mirror: &TestMirror, remote: &Remote) -> (Vec<(String, Vec<u8
             std::io::Read::read_to_end(&mut fetched.content.reader().unwrap(), &mut bytes).unwrap();
             let is_in_memory = matches!(fetched.content, Content::Memory(_));
             assert_eq!(is_in_memory, bytes.len() <= 1024 * 1024);
-            assert_eq!(kennel_cache::Sha256::of(&bytes), fetched.object.sha256);
+            assert_eq!(Sha256::of(&bytes), fetched.object.sha256);
             taken.push((fetched.object.key, bytes));
         }
         taken.sort();
@@ -663,7 +664,7 @@ async fn a_kill_between_pack_and_commit_leaves_nothing_and_the_next_sync_fetches
     {
         let writer = open(&mirror);
         let mut pack = writer.stage().pack_writer().unwrap();
-        pack.append(b"bbb").unwrap();
+        pack.append(b"bbb", Sha256::of(b"bbb")).unwrap();
         pack.finish().unwrap();
     }
     let packs = || {

@@ -111,7 +111,7 @@ impl<'i> Ingest<'i> {
         let key = object.key.clone();
         if self.known.remove(&key) == Some((object.sha256, object.size_bytes)) {
             if self.course.damaged.remove(&key).is_some() {
-                let range = content.append_to(self.pack()?)?;
+                let range = content.append_to(self.pack()?, object.sha256)?;
                 self.batch.repaired.push((key, range));
             } else {
                 self.batch.refreshed.push(object);
@@ -119,7 +119,7 @@ impl<'i> Ingest<'i> {
             return Ok(());
         }
         let range = match self.source.keep_raw {
-            true => Some(content.append_to(self.pack()?)?),
+            true => Some(content.append_to(self.pack()?, object.sha256)?),
             false => None,
         };
         let ingested = match &content {

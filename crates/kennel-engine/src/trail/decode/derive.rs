@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::{
     EventCategory, TrailTable,
     record::Fields,
-    scan::{Kind, Value},
     text::{entry, plain},
+    value::{Kind, Value},
 };
 use crate::{ingest::parse_instant, trail::schema::Slot};
 
@@ -210,7 +210,7 @@ impl<'t> Record<'t, '_> {
     pub(crate) fn mfa_authenticated(&self, stack: &mut Vec<u8>) -> Option<bool> {
         let text = self.text(Slot::MfaAuthenticated).or_else(|| {
             let data = self.fields.value(Slot::AdditionalEventData);
-            if data.kind != Kind::Object || !self.is(Slot::EventName, "ConsoleLogin") {
+            if data.kind() != Kind::Object || !self.is(Slot::EventName, "ConsoleLogin") {
                 return None;
             }
             self.entry(data, "MFAUsed", stack)

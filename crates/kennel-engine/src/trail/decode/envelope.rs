@@ -4,8 +4,9 @@ use super::{
     DecodeError, DecodeLimits, DecodeOutcome, EventCategory, RecordProblem, TrailTable,
     derive::Record,
     record::Fields,
-    scan::{Kind, ScanError, Scanner, Value},
+    scan::{ScanError, Scanner},
     text::plain,
+    value::{Kind, Value},
     window::Window,
 };
 use crate::trail::{held::HeldRecords, schema::Slot};
@@ -429,7 +430,7 @@ impl Taker<'_> {
     /// An object that is no record: a wrapper of one, or what else it is.
     fn unwrap_record(&mut self, json: &str, may_wrap: bool) -> Result<EventCategory, DecodeError> {
         let value = |name| self.fields.unknown_at_top(json, name);
-        let of_kind = |name, kind| value(name).filter(|value: &Value| value.kind == kind);
+        let of_kind = |name, kind| value(name).filter(|value: &Value| value.kind() == kind);
         let inner = if may_wrap {
             of_kind(LOOKED_UP, Kind::String).or_else(|| of_kind("detail", Kind::Object))
         } else {
@@ -437,7 +438,7 @@ impl Taker<'_> {
         };
         if let Some(inner) = inner {
             // The text of a string, or an object as written.
-            let text = match inner.kind {
+            let text = match inner.kind() {
                 Kind::String => plain(json, &inner).unwrap_or_default(),
                 _ => inner.raw(json).into(),
             };

@@ -59,6 +59,7 @@ pub(crate) fn expand_at_once(
     if length == 0 || length > most_bytes || !object.starts_with(&MEMBER) || may_go_on() {
         return false;
     }
+    // What the object before left is overwritten: clearing it would take as long as copying it.
     text.resize(length, 0);
     // What follows the member would have to end with its length to go unnoticed.
     decompressor.gzip_decompress(object, text) == Ok(length)

@@ -13,6 +13,7 @@ mod gzip;
 mod record;
 mod scan;
 mod text;
+mod value;
 mod window;
 
 #[cfg(test)]
@@ -27,8 +28,8 @@ use window::{Buffers, Window};
 
 pub(crate) use derive::Record;
 pub(crate) use record::{Fields, Resource, SlotSet, Unknown};
-pub(crate) use scan::{Kind, Value};
-pub(crate) use text::{compact, for_each_entry, json, plain};
+pub(crate) use text::{compact, for_each_entry, json_bytes, plain, plain_bytes};
+pub(crate) use value::{Kind, Value};
 
 /// What an object's key says.
 #[derive(Debug, Clone, Copy)]

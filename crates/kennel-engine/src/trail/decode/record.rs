@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    scan::{Kind, ScanError, Scanner, Value},
+    scan::{ScanError, Scanner},
     text::plain,
+    value::{Kind, Value},
 };
 use crate::trail::schema::{KnownField, RECORD, Shape, Slot};
 
@@ -289,7 +290,7 @@ impl Fields {
     /// Forgets a struct and all that lies below it.
     fn clear(&mut self, field: &KnownField) {
         let range = field.slot.index()..=last_slot(field);
-        if self.slots[field.slot.index()].kind == Kind::Absent {
+        if self.slots[field.slot.index()].kind() == Kind::Absent {
             return;
         }
         self.remove(range.clone());
@@ -326,7 +327,7 @@ fn next_field(
         Some(found) => Ok(found),
         None => {
             let key = scanner.key()?;
-            Ok((find(fields, scanner.inside(&key), key.is_escaped), key))
+            Ok((find(fields, scanner.inside(&key), key.is_escaped()), key))
         }
     }
 }

@@ -4,52 +4,8 @@
 //! through, and so are lone surrogates; both are flagged, so that what leaves here as JSON is valid.
 //! Depth costs one byte a level on the heap, never the call stack.
 
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Kind {
-    /// There is none.
-    #[default]
-    Absent,
-    /// `null`.
-    Null,
-    /// `true` or `false`.
-    Boolean,
-    /// A number.
-    Number,
-    /// A string; its span includes the quotes.
-    String,
-    /// An object.
-    Object,
-    /// A list.
-    Array,
-}
-
-/// Where a value lies in its record, as bytes from the record's beginning.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Value {
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-    pub(crate) kind: Kind,
-    /// A string has an escape.
-    pub(crate) is_escaped: bool,
-    /// The text is not compact, valid JSON as it stands: blanks outside strings, control characters in
-    /// them, or lone surrogates.
-    pub(crate) is_loose: bool,
-}
-
-impl Value {
-    /// Its JSON text, as written.
-    #[inline]
-    pub(crate) fn raw<'t>(&self, record: &'t str) -> &'t str {
-        &record[self.start as usize..self.end as usize]
-    }
-
-    /// Whether there is a value other than null.
-    #[inline]
-    pub(crate) fn is_some(&self) -> bool {
-        !matches!(self.kind, Kind::Absent | Kind::Null)
-    }
-}
+use super::value::{Kind, Value};
+use crate::trail::words::is_same;
 
 /// Why a scan stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +121,7 @@ impl<'b, 's> Scanner<'b, 's> {
         let is_it = rest[length + 1] == b'"'
             && rest[length + 2] == b':'
             && rest[0] == b'"'
-            && &rest[1..=length] == name.as_bytes();
+            && is_same(&rest[1..=length], name.as_bytes());
         if !is_it {
             return None;
         }
@@ -221,23 +177,14 @@ impl<'b, 's> Scanner<'b, 's> {
         is_escaped: bool,
         is_loose: bool,
     ) -> Value {
-        // A record longer than 4 GiB cannot be held in memory by the window that it lies in.
-        let offset = |at: usize| u32::try_from(at - self.base).unwrap_or(u32::MAX);
-        Value {
-            start: offset(start),
-            end: offset(self.at),
-            kind,
-            is_escaped,
-            is_loose,
-        }
+        let span = start - self.base..self.at - self.base;
+        Value::new(span, kind, is_escaped, is_loose)
     }
 
     /// The bytes inside the quotes of a string that this scanner found.
     #[inline]
     pub(crate) fn inside(&self, string: &Value) -> &'b [u8] {
-        let start = self.base + string.start as usize + 1;
-        let end = self.base + string.end as usize - 1;
-        &self.bytes[start..end]
+        &self.bytes[self.base..][string.inside()]
     }
 
     /// A literal or a number.
@@ -308,8 +255,21 @@ impl<'b, 's> Scanner<'b, 's> {
     /// A string; stands at its opening quote, then after the closing one.
     #[inline]
     fn string(&mut self) -> Result<StringFlags, ScanError> {
-        let mut flags = StringFlags::default();
         self.at += 1;
+        if self.is_skimming {
+            self.at = next_mark(self.bytes, self.at);
+            // Nearly all strings.
+            if self.bytes.get(self.at) == Some(&b'"') {
+                self.at += 1;
+                return Ok(StringFlags::default());
+            }
+        }
+        self.special_string()
+    }
+
+    /// The rest of a string, from before its first special byte on.
+    fn special_string(&mut self) -> Result<StringFlags, ScanError> {
+        let mut flags = StringFlags::default();
         loop {
             self.at = match self.is_skimming {
                 true => next_mark(self.bytes, self.at),
@@ -526,16 +486,21 @@ pub(super) fn hex4(digits: &[u8]) -> Option<u32> {
 /// The position of the next quote or backslash at or after `at`, or the text's length.
 #[inline]
 fn next_mark(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    // Half of all strings are shorter than this.
-    if let Some(chunk) = rest.first_chunk::<8>() {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    // Most strings are shorter than this.
+    for _ in 0..3 {
+        let Some(chunk) = rest.first_chunk::<8>() else {
+            break;
+        };
         let word = u64::from_le_bytes(*chunk);
         let hits =
             (zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64))) & HIGHS;
         if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + hits.trailing_zeros() as usize / 8;
         }
+        rest = &rest[8..];
     }
+    let at = bytes.len() - rest.len();
     memchr::memchr2(b'"', b'\\', rest).map_or(bytes.len(), |offset| at + offset)
 }
 

@@ -2,17 +2,20 @@
 
 use std::borrow::Cow;
 
-use super::scan::{Kind, Scanner, Value, hex4};
+use super::{
+    scan::{Scanner, hex4},
+    value::{Kind, Value},
+};
 
 /// The text of a value: a string unescaped, a boolean or a number as written, an object or a list as
 /// compact JSON. `None` for null and for what is absent.
 #[inline]
 pub(crate) fn plain<'t>(record: &'t str, value: &Value) -> Option<Cow<'t, str>> {
-    match value.kind {
+    match value.kind() {
         Kind::Absent | Kind::Null => None,
         Kind::String => {
-            let inner = &record[value.start as usize + 1..value.end as usize - 1];
-            Some(match value.is_escaped {
+            let inner = &record[value.inside()];
+            Some(match value.is_escaped() {
                 true => Cow::Owned(unescaped(inner)),
                 false => Cow::Borrowed(inner),
             })
@@ -28,17 +31,39 @@ fn unescaped(inner: &str) -> String {
     text
 }
 
+/// The bytes of [`plain`]. Where a value lies is known, so that nobody looks for the ends of characters there.
+#[inline]
+pub(crate) fn plain_bytes<'t>(record: &'t str, value: &Value) -> Option<Cow<'t, [u8]>> {
+    match value.kind() {
+        Kind::String if !value.is_escaped() => {
+            Some(Cow::Borrowed(&record.as_bytes()[value.inside()]))
+        }
+        _ => plain(record, value).map(bytes_of),
+    }
+}
+
 /// Compact JSON of a value; a string keeps its quotes. `None` for null and for what is absent.
 #[inline]
-pub(crate) fn json<'t>(record: &'t str, value: &Value) -> Option<Cow<'t, str>> {
-    value.is_some().then(|| compact(record, value))
+pub(crate) fn json_bytes<'t>(record: &'t str, value: &Value) -> Option<Cow<'t, [u8]>> {
+    match (value.is_some(), value.is_loose()) {
+        (false, _) => None,
+        (true, false) => Some(Cow::Borrowed(&record.as_bytes()[value.span()])),
+        (true, true) => Some(bytes_of(compact(record, value))),
+    }
+}
+
+fn bytes_of(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
 }
 
 /// Valid, compact JSON of any value: keys, numbers and escapes as written.
 #[inline]
 pub(crate) fn compact<'t>(record: &'t str, value: &Value) -> Cow<'t, str> {
     let raw = value.raw(record);
-    if value.is_loose {
+    if value.is_loose() {
         let mut text = String::with_capacity(raw.len());
         tighten(raw, &mut text);
         Cow::Owned(text)
@@ -157,11 +182,12 @@ pub(crate) fn for_each_entry(
     stack: &mut Vec<u8>,
     mut each: impl FnMut(&Value, &Value),
 ) {
-    if object.kind != Kind::Object {
+    if object.kind() != Kind::Object {
         return;
     }
-    let mut scanner = Scanner::new(&record.as_bytes()[..object.end as usize], 0, stack);
-    scanner.at = object.start as usize + 1;
+    let span = object.span();
+    let mut scanner = Scanner::new(&record.as_bytes()[..span.end], 0, stack);
+    scanner.at = span.start + 1;
     // The object was scanned before: this cannot fail, and if it did, there would be no more entries.
     if scanner.token() == Ok(b'}') {
         return;

@@ -59,11 +59,9 @@ impl<'a> Window<'a> {
         limits: &DecodeLimits,
         buffers: &mut Buffers,
     ) -> Result<Self, GzipError> {
-        let mut text = std::mem::take(&mut buffers.text);
-        text.clear();
         let mut window = Self {
             plain: None,
-            text,
+            text: std::mem::take(&mut buffers.text),
             feed: None,
             idle: None,
             max_held_bytes: limits.max_held_bytes,

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::empty;
+use crate::trail::words::{is_same, last_word, short_word};
 
 /// Texts in the order in which they first came.
 pub(crate) struct Dictionary {
@@ -146,41 +147,6 @@ impl Dictionary {
 fn halves(pair: &[u8; 16]) -> [u64; 2] {
     let pair = u128::from_le_bytes(*pair);
     [pair as u64, (pair >> 64) as u64]
-}
-
-/// The last eight bytes of a text that has them.
-fn last_word(text: &[u8]) -> u64 {
-    text.last_chunk().copied().map_or(0, u64::from_le_bytes)
-}
-
-/// A text of less than eight bytes; with its length, it can be told from it.
-fn short_word(text: &[u8]) -> u64 {
-    match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        (Some(first), Some(last)) => {
-            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
-        }
-        _ => text
-            .iter()
-            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    }
-}
-
-/// Whether two texts are equal. Most are short: calling for each a function that is made for long ones is half of the work.
-#[inline]
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    const LONG: usize = 64;
-    if a.len() != b.len() {
-        return false;
-    }
-    if a.len() >= LONG {
-        return a == b;
-    }
-    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    a_words.iter().zip(b_words).all(|(a, b)| a == b)
-        && match a_words.is_empty() {
-            true => short_word(a_rest) == short_word(b_rest),
-            false => last_word(a) == last_word(b),
-        }
 }
 
 fn entry(hash: u32, number: u32) -> u64 {

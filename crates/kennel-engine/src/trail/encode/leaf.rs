@@ -244,11 +244,11 @@ impl TextLeaf {
 
     /// Appends the text of a row; its number in this row group, if it has one.
     #[inline]
-    pub(super) fn push(&mut self, row: u16, text: &str) -> Option<u32> {
+    pub(super) fn push(&mut self, row: u16, text: &[u8]) -> Option<u32> {
         if let Present::Rows(rows) = &mut self.present {
             rows.push(row);
         }
-        self.append(text.as_bytes())
+        self.append(text)
     }
 
     /// Appends a text that [`Self::push`] gave a number in this row group.
@@ -258,7 +258,8 @@ impl TextLeaf {
             rows.push(row);
         }
         if !self.is_full {
-            self.append_number(number);
+            let length = self.dictionary.as_ref().map_or(0, |d| d.length(number));
+            self.append_number(number, length);
         } else if let Some(dictionary) = self.dictionary.take() {
             // The page before was the last one with numbers.
             self.append_plain(dictionary.text(number));
@@ -281,7 +282,7 @@ impl TextLeaf {
         match &mut self.dictionary {
             Some(dictionary) if !self.is_full => {
                 let number = dictionary.number(text);
-                self.append_number(number);
+                self.append_number(number, text.len());
                 Some(number)
             }
             _ => {
@@ -291,16 +292,17 @@ impl TextLeaf {
         }
     }
 
+    /// Appends a text of so many bytes by its number.
     #[inline]
-    fn append_number(&mut self, number: u32) {
-        let Some(dictionary) = &self.dictionary else {
-            return;
-        };
+    fn append_number(&mut self, number: u32, length: usize) {
         self.numbers.push(number);
-        self.text_bytes += dictionary.length(number);
+        self.text_bytes += length;
         if !self.settings.has_bounds && self.bloom.is_none() {
             return;
         }
+        let Some(dictionary) = &self.dictionary else {
+            return;
+        };
         if number as usize >= self.seen.len() {
             self.seen.push(0);
             if let Some(bloom) = &mut self.bloom {

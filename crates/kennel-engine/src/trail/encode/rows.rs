@@ -15,12 +15,12 @@ use super::{
 };
 use crate::trail::{
     TrailWriteOptions,
-    decode::{Kind, Record, SlotSet, for_each_entry, json, plain},
+    decode::{Kind, Record, SlotSet, for_each_entry, json_bytes, plain, plain_bytes},
     schema::{KnownField, PARTITION_COLUMNS, RECORD, Shape, Slot, TYPED_COLUMNS, TypedKind},
 };
 
 /// Most rows that are appended together: few enough for all that is known of them to stay near the processor.
-pub(crate) const BLOCK_ROWS: usize = 32;
+pub(crate) const BLOCK_ROWS: usize = 128;
 
 /// The columns of the rows of one row group. Used again for the next.
 pub(crate) struct EventColumns {
@@ -292,7 +292,7 @@ impl EventColumns {
                 Target::Text(text) => self.append_texts(block, slot, text),
                 Target::Json(text) => {
                     for (row, NewRow { record, .. }) in (self.row..).zip(block) {
-                        if let Some(value) = json(record.json, record.fields.at(slot)) {
+                        if let Some(value) = json_bytes(record.json, record.fields.at(slot)) {
                             self.texts[text].push(row, &value);
                         }
                     }
@@ -331,7 +331,7 @@ impl EventColumns {
         let leaf = &mut self.texts[text];
         let follower = self.followers[slot];
         for (at, NewRow { record, .. }) in block.iter().enumerate() {
-            let Some(value) = plain(record.json, record.fields.at(slot)) else {
+            let Some(value) = plain_bytes(record.json, record.fields.at(slot)) else {
                 continue;
             };
             let number = leaf.push(self.row + at as u16, &value);
@@ -345,7 +345,7 @@ impl EventColumns {
         let map = record.fields.value(Slot::FederationAttributes);
         let depth = self.structs[self.leaf_parent(keys)].depth;
         let mut count = 0;
-        if map.kind == Kind::Object {
+        if map.kind() == Kind::Object {
             for_each_entry(record.json, map, stack, |key, value| {
                 let key = plain(record.json, key).unwrap_or_default();
                 self.texts[keys].push_entry(Ok(&key));
@@ -386,7 +386,7 @@ impl EventColumns {
         self.scratch.push('{');
         write_unknown(record.json, unknown, RECORD, None, &mut self.scratch);
         self.scratch.push('}');
-        self.texts[self.rest].push(row, &self.scratch);
+        self.texts[self.rest].push(row, self.scratch.as_bytes());
     }
 
     /// What the object's key says: the same for all its rows.
@@ -409,7 +409,7 @@ impl EventColumns {
                             5 => facts.day,
                             _ => Some(facts.object_key),
                         };
-                        let number = value.map(|value| leaf.push(row, value));
+                        let number = value.map(|value| leaf.push(row, value.as_bytes()));
                         self.of_origin.note(place, number);
                     }
                     ABSENT => {}
@@ -432,7 +432,7 @@ impl EventColumns {
                 match derived.get(from) {
                     UNKNOWN => {
                         let value = derive(record, facts);
-                        let number = value.map(|value| leaf.push(row, &value));
+                        let number = value.map(|value| leaf.push(row, value.as_bytes()));
                         derived.note(from, number);
                     }
                     ABSENT => {}
