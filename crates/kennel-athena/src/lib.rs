@@ -63,10 +63,12 @@ pub fn parse(sql: &str) -> Result<Statement, ParseError> {
     while parser.consume_token(&Token::SemiColon) {}
     if parser.peek_token_ref().token != Token::EOF {
         let found = parser.peek_token();
-        return Err(ParseError::at(
-            found.span,
-            format!("expected the end of the query, found `{}`", found.token),
-        ));
+        let message = match found.token.to_string().to_uppercase().as_str() {
+            // sqlparser reads it after the name of a table only.
+            "MATCH_RECOGNIZE" => rewrite::NO_PATTERNS.to_owned(),
+            _ => format!("expected the end of the query, found `{}`", found.token),
+        };
+        return Err(ParseError::at(found.span, message));
     }
     rewrite::rewrite(&mut statement)?;
     Ok(statement)

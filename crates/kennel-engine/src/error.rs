@@ -231,7 +231,7 @@ impl From<(ParseError, &str)> for EngineError {
         });
         let place = place.map(|place| told::realigned(place, &error.message, sql));
         Self::Sql {
-            message: error.to_string(),
+            message: told::syntax(&error.message),
             sql: sql.into(),
             place,
             suggestion: None,

@@ -12,7 +12,7 @@ use kennel_mirror::MirrorError;
 
 use crate::{
     exit::Exit,
-    lake,
+    habits, lake,
     output::FormatLimit,
     text::{nearest, visible},
 };
@@ -80,7 +80,12 @@ impl CliError {
     /// An error of a running query.
     pub(crate) fn from_execution(error: DataFusionError) -> Self {
         let root = error.find_root().to_string();
-        Self::new("the query failed").caused_by(root)
+        let root = root.strip_prefix("Execution error: ").unwrap_or(&root);
+        let told = Self::new("the query failed").caused_by(root.to_owned());
+        match habits::of_execution(root) {
+            Some(hint) => told.hint(hint),
+            None => told,
+        }
     }
 
     /// Adds an error and its chain as causes.
@@ -295,6 +300,10 @@ impl From<EngineError> for CliError {
             } => {
                 let remark = suggestion.map(|name| format!("did you mean `{name}`?"));
                 let lake = lake::hints(&sql, &message);
+                let habit = match remark {
+                    Some(_) => None,
+                    None => habits::hint(&sql, &message, place),
+                };
                 let told = Self::new(message);
                 let told = match (place, remark) {
                     (Some(place), remark) => told.excerpt(&sql, place, remark.as_deref()),
@@ -305,7 +314,8 @@ impl From<EngineError> for CliError {
                     true => told,
                     false => told.hint(format!("it is {}", expected.join(" or "))),
                 };
-                lake.into_iter().fold(told, |told, hint| told.hint(hint))
+                let hints = habit.into_iter().chain(lake);
+                hints.fold(told, |told, hint| told.hint(hint))
             }
             EngineError::Param {
                 ref message,

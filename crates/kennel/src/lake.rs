@@ -20,17 +20,26 @@ pub(crate) fn hints(sql: &str, message: &str) -> Vec<String> {
         hints.push("an event data store is the table of CloudTrail Lake; here the events are in cloudtrail.cloudtrail_logs, and typed in cloudtrail.events".to_owned());
     }
     let as_row = message.contains("needs a row");
-    if let Some(field) = MAPS
+    if let Some((field, key)) = MAPS
         .iter()
-        .find(|field| is_taken_as_map(&text, field, as_row))
+        .find_map(|field| Some((*field, key_of_map(sql, &text, field, as_row)?)))
     {
-        let (whole, key) = match *field {
-            "eventdata" => ("requestparameters", "key"),
-            field => (field, "key"),
+        let whole = if field == "eventdata" {
+            "requestparameters"
+        } else {
+            field
         };
-        hints.push(format!("`{field}` is a map in CloudTrail Lake and JSON text here: json_extract_scalar({whole}, '$.{key}')"));
+        let elsewhere = if as_row {
+            "is JSON text"
+        } else {
+            "is a map in CloudTrail Lake and JSON text here"
+        };
+        hints.push(format!(
+            "`{field}` {elsewhere}: json_extract_scalar({whole}, '$.{key}')"
+        ));
     }
     let compares_time = text.contains("eventtime")
+        && !text.contains("from_iso8601_timestamp(")
         && (message.contains("timestamp") || message.contains("date"))
         && message.contains("varchar");
     if compares_time {
@@ -60,20 +69,29 @@ fn is_uuid(name: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && name.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
 }
 
-/// `element_at(requestParameters, 'x')`, `requestParameters['x']`, and `requestParameters.x` where that failed.
-fn is_taken_as_map(text: &str, field: &str, as_row: bool) -> bool {
+/// The key that is asked for by `element_at(requestParameters, 'x')`, `requestParameters['x']`, or, where that failed,
+/// `requestParameters.x`. `text` is `sql` in lower case.
+fn key_of_map<'a>(sql: &'a str, text: &str, field: &str, as_row: bool) -> Option<&'a str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(field).any(|(at, _)| {
-        let before = text[..at]
-            .trim_end_matches(|c: char| is_word(c) || c == '.')
-            .trim_end();
-        let after = text[at + field.len()..].trim_start();
-        let is_argument = before
-            .strip_suffix('(')
-            .is_some_and(|before| before.trim_end().ends_with("element_at"));
-        after.starts_with('[')
-            || as_row && after.starts_with('.')
-            || is_argument && after.starts_with(',')
+    let is_path = |c: char| is_word(c) || c == '.';
+    text.match_indices(field).find_map(|(at, _)| {
+        let before = text[..at].trim_end_matches(is_path).trim_end();
+        // Letters whose lower case is longer would shift what follows.
+        let after = sql.get(at + field.len()..)?.trim_start();
+        let before = before.strip_suffix('(').map(str::trim_end);
+        let is_argument = before.is_some_and(|before| before.ends_with("element_at"));
+        let quoted = if is_argument {
+            after.strip_prefix(',')
+        } else {
+            after.strip_prefix('[')
+        };
+        if let Some(quoted) = quoted {
+            let key = quoted.trim_start().strip_prefix('\'');
+            return Some(key.and_then(|key| key.split('\'').next()).unwrap_or("key"));
+        }
+        let path = after.strip_prefix('.').filter(|_| as_row)?;
+        let path = path.find(|c| !is_path(c)).map_or(path, |end| &path[..end]);
+        Some(path.trim_end_matches('.'))
     })
 }
 
@@ -105,7 +123,14 @@ mod tests {
         let row = "SELECT requestparameters.bucketname FROM cloudtrail_logs";
         assert!(hints(row, "").is_empty());
         let message = "`.bucketname` needs a row, not varchar";
-        assert!(hints(row, message)[0].contains("json_extract_scalar("));
+        assert!(
+            hints(row, message)[0]
+                .contains("json_extract_scalar(requestparameters, '$.bucketname')")
+        );
+        let row = "SELECT c.responseElements.assumedRoleUser.arn, 1 FROM cloudtrail_logs c";
+        assert!(hints(row, message)[0].ends_with("'$.assumedRoleUser.arn')"));
+        let map = "SELECT element_at(requestParameters, 'bucketName') FROM cloudtrail_logs";
+        assert!(hints(map, "")[0].ends_with("'$.bucketName')"));
         let message = "these types do not go together: varchar and timestamp";
         assert!(
             hints(

@@ -11,6 +11,7 @@ mod docs;
 mod error;
 mod exit;
 mod export;
+mod habits;
 mod lake;
 mod mirroring;
 mod output;

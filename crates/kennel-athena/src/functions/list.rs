@@ -104,7 +104,7 @@ fn known() -> BTreeSet<String> {
     known
 }
 
-/// What to say about a function that DataFusion has and Athena has not; `None` for all others.
+/// What to say about a function that DataFusion or another engine has and Athena has not; `None` for all others.
 pub(crate) fn foreign(name: &str) -> Option<String> {
     let is_listed = || {
         let mut families = FAMILIES.iter();
@@ -112,10 +112,10 @@ pub(crate) fn foreign(name: &str) -> Option<String> {
     };
     // Questions have `array_has`: of a constant array DataFusion makes an `IN`, by which files are left out.
     let is_ours = name.starts_with("__") || name == "array_has" || REWRITTEN.contains(&name);
-    if is_ours || is_listed() || !known().contains(name) {
+    let instead = INSTEAD.iter().find(|(foreign, _)| *foreign == name);
+    if is_ours || is_listed() || instead.is_none() && !known().contains(name) {
         return None;
     }
-    let instead = INSTEAD.iter().find(|(known, _)| *known == name);
     Some(match instead {
         Some((_, instead)) => format!("`{name}` is no function of Athena; {instead} does that"),
         None => format!("`{name}` is no function of Athena"),
@@ -124,6 +124,8 @@ pub(crate) fn foreign(name: &str) -> Option<String> {
 
 /// What does in Athena what others do elsewhere.
 const INSTEAD: &[(&str, &str)] = &[
+    ("add_months", "date_add('month', n, x)"),
+    ("adddate", "date_add('day', n, x)"),
     ("approx_median", "approx_percentile(x, 0.5)"),
     ("array_append", "a || x"),
     ("array_cat", "concat(a, b)"),
@@ -134,36 +136,105 @@ const INSTEAD: &[(&str, &str)] = &[
     ("array_length", "cardinality(a)"),
     ("array_prepend", "x || a"),
     ("array_reverse", "reverse(a)"),
+    ("array_size", "cardinality(a)"),
     ("array_slice", "slice(a, start, length)"),
     ("array_sum", "reduce(a, 0, (s, x) -> s + x, s -> s)"),
     ("array_to_string", "array_join(a, separator)"),
     ("arrow_typeof", "typeof(x)"),
+    ("charindex", "strpos(text, part)"),
+    ("collect_list", "array_agg(x)"),
+    ("collect_set", "array_agg(DISTINCT x)"),
+    ("countif", "count_if(x)"),
+    ("curdate", "current_date"),
     ("date_bin", "date_trunc(unit, x)"),
     ("date_part", "extract(unit FROM x)"),
+    ("date_sub", "date_add('day', -n, x)"),
+    ("dateadd", "date_add('day', n, x)"),
+    ("datediff", "date_diff('day', x, y)"),
     ("datepart", "extract(unit FROM x)"),
     ("datetrunc", "date_trunc(unit, x)"),
+    ("dayname", "date_format(x, '%W')"),
+    ("dayofmonth", "day_of_month(x)"),
+    ("dayofweek", "day_of_week(x)"),
+    ("dayofyear", "day_of_year(x)"),
+    ("decode", "CASE x WHEN y THEN z END"),
+    ("endswith", "text LIKE '%end'"),
+    ("explode", "CROSS JOIN UNNEST(x) AS t (y)"),
+    ("from_utc_timestamp", "at_timezone(x, zone)"),
+    ("gen_random_uuid", "uuid()"),
+    ("get_json_object", "json_extract_scalar(x, '$.key')"),
+    ("getdate", "now()"),
+    ("getutcdate", "now()"),
+    (
+        "group_concat",
+        "listagg(x, separator) WITHIN GROUP (ORDER BY y)",
+    ),
+    ("hex", "to_hex(x)"),
+    ("iff", "if(condition, x, y)"),
     ("ifnull", "coalesce(x, y)"),
+    ("iif", "if(condition, x, y)"),
+    ("inet_aton", "CAST(x AS ipaddress)"),
     ("instr", "strpos(text, part)"),
+    ("isnull", "coalesce(x, y)"),
+    ("isnumeric", "TRY_CAST(x AS double) IS NOT NULL"),
+    (
+        "json_array_elements",
+        "CROSS JOIN UNNEST(CAST(x AS array(json))) AS t (y)",
+    ),
+    ("json_extract_path_text", "json_extract_scalar(x, '$.key')"),
+    ("json_extract_string", "json_extract_scalar(x, '$.key')"),
+    ("last_day", "last_day_of_month(x)"),
+    ("lcase", "lower(text)"),
     ("left", "substr(text, 1, n)"),
+    ("len", "length(text)"),
     ("list_append", "a || x"),
+    ("locate", "strpos(text, part)"),
     ("make_array", "ARRAY[x, y]"),
     ("make_date", "CAST(text AS date)"),
     ("median", "approx_percentile(x, 0.5)"),
+    ("monthname", "date_format(x, '%M')"),
+    ("months_between", "date_diff('month', x, y)"),
+    ("newid", "uuid()"),
     ("nvl", "coalesce(x, y)"),
     ("nvl2", "if(x IS NOT NULL, y, z)"),
+    ("parse_json", "json_parse(x)"),
+    ("parse_url", "url_extract_host(x)"),
+    ("percentile", "approx_percentile(x, p)"),
+    ("percentile_cont", "approx_percentile(x, p)"),
+    ("regexp_contains", "regexp_like(text, pattern)"),
+    ("regexp_instr", "regexp_position(text, pattern)"),
     ("regexp_match", "regexp_extract(text, pattern)"),
+    ("regexp_substr", "regexp_extract(text, pattern)"),
     ("right", "substr(text, -n)"),
     ("sha224", "sha256(x)"),
+    ("size", "cardinality(x)"),
+    ("startswith", "starts_with(text, start)"),
+    ("str_to_date", "date_parse(text, '%Y-%m-%d')"),
+    ("strftime", "date_format(x, '%Y-%m-%d')"),
     (
         "string_agg",
         "listagg(x, separator) WITHIN GROUP (ORDER BY y)",
     ),
+    ("string_split", "split(text, separator)"),
     ("string_to_array", "split(text, separator)"),
     ("struct", "ROW(x, y)"),
+    ("substring_index", "split_part(text, separator, n)"),
+    ("sysdate", "now()"),
+    ("timestamp_diff", "date_diff(unit, x, y)"),
+    ("timestampadd", "date_add(unit, n, x)"),
+    ("timestampdiff", "date_diff(unit, x, y)"),
+    ("to_json", "CAST(x AS json)"),
+    ("to_number", "CAST(x AS decimal(18, 2))"),
     ("to_timestamp_millis", "from_unixtime(x / 1000e0)"),
     ("to_timestamp_seconds", "from_unixtime(x)"),
+    ("to_varchar", "CAST(x AS varchar)"),
     ("today", "current_date"),
     ("trunc", "truncate(x)"),
+    ("ucase", "upper(text)"),
+    ("unhex", "from_hex(x)"),
+    ("unix_timestamp", "to_unixtime(x)"),
+    ("weekofyear", "week_of_year(x)"),
+    ("zeroifnull", "coalesce(x, 0)"),
 ];
 
 /// The names under which this crate registers functions that users write.

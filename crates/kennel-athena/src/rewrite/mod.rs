@@ -7,6 +7,7 @@ mod build;
 mod chars;
 mod columns;
 mod expressions;
+mod foreign;
 mod from;
 mod functions;
 mod groups;
@@ -44,6 +45,7 @@ use crate::ParseError;
 pub use build::{call, plain_cast};
 pub(crate) use names::{DUPLICATE_MARK, mark_alias};
 pub(crate) use scalars::REWRITTEN;
+pub(crate) use selects::NO_PATTERNS;
 pub(crate) use sets::{NUMBER, is_numbered};
 
 /// Rewrites a statement in place.
@@ -226,7 +228,8 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ParseError> {
-        match tables::function(factor).and_then(|()| selects::sample(factor)) {
+        let checked = foreign::factor(factor).and_then(|()| tables::function(factor));
+        match checked.and_then(|()| selects::sample(factor)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -238,6 +241,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ParseError> {
+        if let Err(error) = foreign::expression(expr) {
+            return ControlFlow::Break(error);
+        }
         projected::quantified(expr);
         unnested::rewrite(expr);
         literals::least(expr);

@@ -294,6 +294,10 @@ fn other_dialects(select: &Select) -> Result<(), ParseError> {
         let message = "LATERAL VIEW is Hive's; CROSS JOIN UNNEST(…) AS t (x) does that";
         return refused(Some(&view.lateral_view), message);
     }
+    if select.into.is_some() {
+        let message = "SELECT … INTO is no Athena SQL; CREATE TABLE x AS SELECT does that";
+        return refused(None, message);
+    }
     if select.top.is_some() {
         return refused(None, "TOP is no Athena SQL; LIMIT does that");
     }
@@ -310,12 +314,14 @@ fn other_dialects(select: &Select) -> Result<(), ParseError> {
     Ok(())
 }
 
+/// What to say of patterns over rows.
+pub(crate) const NO_PATTERNS: &str =
+    "MATCH_RECOGNIZE is not supported; lag and lead over the same order find most patterns";
+
 /// `t TABLESAMPLE BERNOULLI (p)` as the rows of `t` that a random choice keeps.
 pub(super) fn sample(factor: &mut TableFactor) -> Result<(), ParseError> {
     if let TableFactor::MatchRecognize { .. } = factor {
-        let message =
-            "MATCH_RECOGNIZE is not supported; lag and lead over the same order find most patterns";
-        return Err(ParseError::at(factor.span(), message));
+        return Err(ParseError::at(factor.span(), NO_PATTERNS));
     }
     let span = factor.span();
     let (sample, alias, own) = match factor {

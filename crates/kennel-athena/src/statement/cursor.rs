@@ -178,9 +178,16 @@ impl<'a> Cursor<'a> {
         Ok(name)
     }
 
-    /// Reads a name of one to three parts.
+    /// Reads a name of one to three parts. In backticks the parts may stand together, as in Hive: `` `schema.table` ``.
     pub(super) fn table_name(&mut self) -> Result<TableName, StatementError> {
-        let mut parts = vec![self.name("the name of a table")?];
+        let is_one = matches!(self.peek(0), Some(Token::Word(word)) if word.quote_style == Some('`'))
+            && self.peek(1) != Some(&Token::Period);
+        let name = self.name("the name of a table")?;
+        let together = name.split('.').map(str::to_owned).collect::<Vec<_>>();
+        if is_one && together.len() <= 3 && together.iter().all(|part| !part.is_empty()) {
+            return Ok(TableName::from_parts(together).expect("at most three parts"));
+        }
+        let mut parts = vec![name];
         while parts.len() < 3 && self.accept_sign(&Token::Period) {
             parts.push(self.name("a name after the dot")?);
         }

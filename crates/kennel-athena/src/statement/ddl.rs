@@ -297,7 +297,9 @@ mod tests {
     }
 
     fn tables() -> impl Strategy<Value = HiveTable> {
-        let name = (option::of(lower_name()), lower_name())
+        // A table's own name has no dot: one in backticks parts it from its schema.
+        let table_name = lower_name().prop_filter("no dot", |name| !name.contains('.'));
+        let name = (option::of(lower_name()), table_name)
             .prop_map(|(schema, table)| TableName::new(schema.as_deref(), &table));
         let text = || option::of(any::<String>());
         (

@@ -579,6 +579,9 @@ fn hint(first: &str) -> Option<&'static str> {
             "UNLOAD (SELECT …) TO a local folder, or run the query and choose where its result goes"
         }
         "USE" => "write the schema before the table: schema.table",
+        "USING" => {
+            "functions of Lambda and models of SageMaker answer in AWS only: leave the clause and the calls out"
+        }
         "SET" | "RESET" | "PRAGMA" => "settings are not changed in SQL",
         "BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "ABORT" => {
             "a statement reads one state of all tables; it needs no transaction"

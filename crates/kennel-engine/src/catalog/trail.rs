@@ -114,7 +114,7 @@ pub(super) fn open(
         shared,
         &format!("{SCHEMA}.{name}"),
         kind,
-        None,
+        Whose::All,
         view,
         hidden,
     )?;
@@ -132,12 +132,23 @@ pub(super) fn open(
     ))))
 }
 
-/// All columns of the records of one kind, of one source or of all, as far as flags and time let them through.
+/// Whose records a scan reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whose<'a> {
+    /// Those of every source.
+    All,
+    /// Those of one.
+    Of(&'a SourceName),
+    /// None: the answer says so.
+    Nobodys,
+}
+
+/// All columns of the records of one kind, as far as flags and time let them through.
 pub(super) fn scan(
     shared: &Arc<Shared>,
     name: &str,
     kind: TrailKind,
-    source: Option<&SourceName>,
+    whose: Whose<'_>,
     view: View,
     hidden: Hidden,
 ) -> DataFusionResult<LogicalPlanBuilder> {
@@ -145,7 +156,11 @@ pub(super) fn scan(
         Some(cache) => cache.trail_files(kind).map_err(external)?,
         None => vec![],
     };
-    files.retain(|file| source.is_none_or(|source| file.source == *source));
+    files.retain(|file| match whose {
+        Whose::All => true,
+        Whose::Of(source) => file.source == *source,
+        Whose::Nobodys => false,
+    });
     let mut table_schema = TableSchema::builder(schema_of(&files));
     if hidden != Hidden::No {
         let origin = ORIGIN_COLUMNS.map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));

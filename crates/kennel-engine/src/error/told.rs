@@ -8,6 +8,8 @@ use crate::time_travel::without_marks;
 
 /// What DataFusion says of operands that do not fit; their types stand in its notes.
 const INCOMPATIBLE: &str = "expressions have incompatible types";
+/// Most fields of a row that are told where none is near.
+const MOST_FIELDS: usize = 16;
 /// Types that a misspelt one may mean.
 const TYPES: [&str; 16] = [
     "array",
@@ -38,6 +40,8 @@ struct Told {
     name: Option<String>,
     /// Names that it lists as right.
     listed: Vec<String>,
+    /// Those of them that are all fields of a row.
+    fields: Vec<String>,
 }
 
 /// Reads an error of planning. `names` are those a suggestion may come from.
@@ -71,9 +75,14 @@ pub(super) fn sql_error(error: &DataFusionError, sql: &str, names: &[String]) ->
     let is_table = told.message.starts_with("table ");
     let fitting = names.iter().filter(|name| name.contains('.') == is_table);
     let fitting = fitting.chain(&told.listed).cloned().collect::<Vec<_>>();
-    let suggestion = name.and_then(|name| nearest(&name, &fitting));
+    let fitting = fitting.into_iter().filter(|name| !name.starts_with("__"));
+    let suggestion = name.and_then(|name| nearest(&name, &fitting.collect::<Vec<_>>()));
+    let message = match suggestion.is_none() && (1..=MOST_FIELDS).contains(&told.fields.len()) {
+        true => format!("{}; there are {}", told.message, told.fields.join(", ")),
+        false => told.message,
+    };
     EngineError::Sql {
-        message: told.message,
+        message,
         sql: sql.into(),
         place,
         suggestion,
@@ -127,10 +136,15 @@ fn read(message: &str) -> Told {
         let listed = listed
             .map_or("", |(_, listed)| listed)
             .trim_end_matches('.');
+        let listed = listed.split(", ").map(str::to_owned);
+        let listed = listed.collect::<Vec<_>>();
+        // The planner says so of a row, DataFusion of tables: those have too many columns to be told.
+        let is_row = rest.contains("'. Fields are: ");
         return Told {
             message: format!("column '{name}' not found"),
             name: Some(name),
-            listed: listed.split(", ").map(str::to_owned).collect(),
+            fields: if is_row { listed.clone() } else { vec![] },
+            listed,
             ..Told::default()
         };
     }
@@ -152,6 +166,20 @@ fn read(message: &str) -> Told {
 /// What DataFusion says of types in words of its own, said in those of SQL.
 fn reworded(message: &str) -> Option<String> {
     const CONDITION: &str = "Cannot create filter with non-boolean predicate ";
+    const MISPLACED: &str = "Physical plan does not support logical expression AggregateFunction";
+    if message.starts_with(MISPLACED) {
+        return Some(
+            "an aggregate function cannot stand here; GROUP BY takes what each row has".into(),
+        );
+    }
+    if message == "COUNT DISTINCT with multiple arguments" {
+        return Some(
+            "count(DISTINCT …) takes one argument; count(DISTINCT (x, y)) counts pairs".into(),
+        );
+    }
+    if let Some(form) = syntax_form(message) {
+        return Some(format!("{form} is not supported"));
+    }
     if let Some((_, rest)) = message.split_once("failed to match any signature") {
         let (_, call) = rest.split_once("argument types '")?;
         let (name, given) = call.split_once('\'')?.0.split_once('(')?;
@@ -168,6 +196,37 @@ fn reworded(message: &str) -> Option<String> {
     }
     let given = message.strip_prefix("NOT cannot be used with ")?;
     Some(format!("NOT takes a boolean, not {}", sql_type(given)))
+}
+
+/// The form of syntax that DataFusion prints as the tree of the parser: `Unsupported ast node in sqltorel: RLike { … }`.
+fn syntax_form(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("Unsupported ast node ")?;
+    let tree = rest.split_once(": ").map_or(rest, |(_, tree)| tree);
+    let name = tree.split(|c: char| !c.is_alphanumeric()).next()?;
+    let mut words = String::new();
+    for character in name.chars() {
+        if character.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(character.to_uppercase());
+    }
+    (!words.is_empty()).then_some(words)
+}
+
+/// What sqlparser says of a text that is no query, in the words of the other messages.
+pub(super) fn syntax(message: &str) -> String {
+    let Some(rest) = message.strip_prefix("Expected") else {
+        return match message.strip_prefix("No infix parser for token ") {
+            Some(_) => "this cannot stand here".to_owned(),
+            None => message.to_owned(),
+        };
+    };
+    let expected = rest.trim_start_matches(':').trim_start();
+    match expected.split_once(", found: ") {
+        Some((expected, "EOF")) => format!("expected {expected}, found the end of the query"),
+        Some((expected, found)) => format!("expected {expected}, found `{found}`"),
+        None => format!("expected {expected}"),
+    }
 }
 
 fn uncapitalised(text: &str) -> String {
@@ -404,6 +463,46 @@ mod tests {
             said("NOT cannot be used with Utf8"),
             "NOT takes a boolean, not varchar"
         );
+    }
+
+    #[test]
+    fn trees_of_the_parser_and_misplaced_aggregates_are_told_in_words() {
+        let said = |message| read(message).message;
+        assert_eq!(
+            said(
+                "Unsupported ast node in sqltorel: MatchRecognize { table: Derived { lateral: false } }"
+            ),
+            "MATCH RECOGNIZE is not supported"
+        );
+        assert_eq!(
+            said(
+                "Physical plan does not support logical expression AggregateFunction(AggregateFunction { func: … })"
+            ),
+            "an aggregate function cannot stand here; GROUP BY takes what each row has"
+        );
+    }
+
+    #[test]
+    fn what_a_parser_expects_is_told_as_elsewhere() {
+        let cases = [
+            ("Expected: ), found: FROM", "expected ), found `FROM`"),
+            (
+                "Expected an expression, found: FROM",
+                "expected an expression, found `FROM`",
+            ),
+            (
+                "Expected: identifier, found: EOF",
+                "expected identifier, found the end of the query",
+            ),
+            ("No infix parser for token Sharp", "this cannot stand here"),
+            (
+                "the query is nested too deeply",
+                "the query is nested too deeply",
+            ),
+        ];
+        for (said, told) in cases {
+            assert_eq!(syntax(said), told);
+        }
     }
 
     #[test]

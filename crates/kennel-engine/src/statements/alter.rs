@@ -250,7 +250,7 @@ impl Engine {
         let Some(located) = locate(&self.shared, location) else {
             return Err(refused(
                 format!("no configured source mirrors `{location}`"),
-                "add a [[source]] with that bucket to kennel.toml and run `kennel sync`",
+                super::readable::NO_SOURCE,
             ));
         };
         user::partitioning(&self.shared, &table, &located, &schema, &name)

@@ -3,6 +3,7 @@
 
 mod alter;
 mod prepared;
+mod readable;
 mod show;
 mod unload;
 mod write;
@@ -11,28 +12,19 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use datafusion::{arrow::datatypes::Fields, logical_expr::LogicalPlan};
-use kennel_athena::statement::{HiveTable, Piece, RowFormat, Statement, StoredAs, TableName};
+use kennel_athena::statement::{HiveTable, Piece, Statement, TableName};
 use kennel_cache::{Cache, Put, SourceKind, UserCatalog, UserTable};
 
 use crate::{
     Engine, EngineError, Outcome, ParamValues,
     catalog::{
         DEFAULT_SCHEMA, is_built_in, is_built_in_schema, locate,
-        user::{self, Definition},
+        user::{self, Definition, Located},
     },
 };
 
 pub(crate) use prepared::Prepared;
 pub use unload::{Unload, UnloadFormat};
-
-/// A part of the classes of SerDes that read what the sources deliver.
-const KNOWN_SERDES: [&str; 5] = [
-    "cloudtrailserde",
-    "jsonserde",
-    "lazysimpleserde",
-    "opencsvserde",
-    "parquethiveserde",
-];
 
 fn done(message: String, notes: Vec<String>) -> Outcome {
     Outcome::Done {
@@ -138,10 +130,10 @@ impl Engine {
         let Some(located) = locate(&self.shared, location) else {
             return Err(refused(
                 format!("no configured source mirrors `{location}`"),
-                "add a [[source]] with that bucket to kennel.toml and run `kennel sync`",
+                readable::NO_SOURCE,
             ));
         };
-        readable(table, located.kind, &located.prefix)?;
+        readable::check(table, located.kind, &located.prefix)?;
         let mut notes = vec![format!(
             "{schema}.{name} reads the mirror of source `{}`: {}",
             located.source,
@@ -157,9 +149,9 @@ impl Engine {
             notes.push(format!("{schema}.{name} is built in, with all columns that the reports have; your definition was not needed"));
             return Ok(done(format!("table {schema}.{name} is there"), notes));
         }
-        // Says what is wrong with the projection.
-        user::partitioning(&self.shared, table, &located, &schema, &name)
-            .map_err(|error| self.told(error))?;
+        if !self.has_rows(table, &located, &schema, &name)? {
+            notes.push("nothing that is mirrored lies there: it has no rows".into());
+        }
         let mut table = table.clone();
         table.name = TableName::new(Some(&schema), &name);
         let kept = UserTable {
@@ -196,6 +188,23 @@ impl Engine {
             notes.push("it replaces the definition that was there".into());
         }
         Ok(done(format!("created table {schema}.{name}"), notes))
+    }
+
+    /// Whether something of what is mirrored can be part of a table; says what is wrong with its projection.
+    fn has_rows(
+        &self,
+        table: &HiveTable,
+        located: &Located,
+        schema: &str,
+        name: &str,
+    ) -> Result<bool, EngineError> {
+        let partitioning = user::partitioning(&self.shared, table, located, schema, name);
+        let partitioning = partitioning.map_err(|error| self.told(error))?;
+        match located.kind {
+            SourceKind::CloudTrail => user::trail::has_rows(&self.shared, located, &partitioning)
+                .map_err(|e| self.told(e)),
+            SourceKind::K9 => Ok(true),
+        }
     }
 
     /// Whether a built-in table has all columns that a definition names.
@@ -523,40 +532,6 @@ impl Engine {
         }
         Ok(done(format!("repaired {table}"), notes))
     }
-}
-
-/// Refuses a table whose SerDe cannot read what the source delivers: its rows would not be what Athena gives.
-fn readable(table: &HiveTable, kind: SourceKind, prefix: &str) -> Result<(), EngineError> {
-    if kind == SourceKind::CloudTrail && user::trail::is_digest(prefix) {
-        return Err(refused(
-            "a location of CloudTrail digests holds no events".into(),
-            "LOCATION '…/CloudTrail/' holds them; `kennel verify digests` checks the digests",
-        ));
-    }
-    let class = match (&table.row_format, &table.stored_as) {
-        (Some(RowFormat::Serde { class, .. }), _) => class.to_ascii_lowercase(),
-        (_, Some(StoredAs::Format(format))) => {
-            use kennel_athena::statement::FileFormat::{JsonFile, Parquet, TextFile};
-            match format {
-                JsonFile | Parquet | TextFile => return Ok(()),
-                other => other.keyword().to_ascii_lowercase(),
-            }
-        }
-        _ => return Ok(()),
-    };
-    if KNOWN_SERDES.iter().any(|known| class.contains(known)) {
-        return Ok(());
-    }
-    let holds = match kind {
-        SourceKind::CloudTrail => {
-            "CloudTrail's JSON: 'org.apache.hive.hcatalog.data.JsonSerDe' reads it"
-        }
-        SourceKind::K9 => "Parquet: STORED AS PARQUET reads it",
-    };
-    Err(refused(
-        format!("`{class}` cannot read what lies there"),
-        &format!("the source delivers {holds}"),
-    ))
 }
 
 /// Schema and name of a table.

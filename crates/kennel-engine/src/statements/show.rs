@@ -224,11 +224,7 @@ impl Engine {
         if let Some(term) = partition.iter().find(|term| !names.contains(&term.column)) {
             return Err(unknown(&term.column, &names));
         }
-        let mut rows: Vec<Described> = columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| described(column, index >= first_partition))
-            .collect();
+        let mut rows: Vec<Described> = columns.iter().map(described).collect();
         if let Some((name, path)) = column.split_first() {
             let Some(index) = names.iter().position(|known| known == name) else {
                 return Err(unknown(name, &names));
@@ -257,33 +253,20 @@ impl Engine {
                     rows[index][2].clone(),
                 ]],
             };
-        } else if is_detailed {
-            rows.extend(self.details(table, first_partition, &columns).await?);
+        } else {
+            rows.extend(partition_information(&columns[first_partition..]));
+            if is_detailed {
+                rows.extend(self.details(table).await?);
+            }
         }
         let rows = rows.into_iter().map(|row| row.to_vec()).collect();
         self.rows(&["col_name", "data_type", "comment"], rows).await
     }
 
     /// What `DESCRIBE FORMATTED` says beside the columns.
-    async fn details(
-        &self,
-        table: &TableName,
-        first_partition: usize,
-        columns: &[Column],
-    ) -> Result<Vec<Described>, EngineError> {
+    async fn details(&self, table: &TableName) -> Result<Vec<Described>, EngineError> {
         let (schema, name) = self.resolved(table).await?;
-        let line = |name: &str, value: &str| [name.to_owned(), value.to_owned(), String::new()];
-        let mut rows = Vec::new();
-        if first_partition < columns.len() {
-            rows.extend([line("", ""), line("# Partition Information", "")]);
-            rows.push(["# col_name".into(), "data_type".into(), "comment".into()]);
-            rows.extend(
-                columns[first_partition..]
-                    .iter()
-                    .map(|column| described(column, false)),
-            );
-        }
-        rows.extend([line("", ""), line("# Detailed Table Information", "")]);
+        let mut rows = vec![line("", ""), line("# Detailed Table Information", "")];
         rows.push(line("Database:", &schema));
         let definition = self.definition(&schema, &name)?;
         let kind = match &definition {
@@ -445,13 +428,24 @@ fn columns(schema: &SchemaRef) -> Vec<Column> {
     schema.fields().iter().map(column).collect()
 }
 
-fn described(column: &Column, is_partition: bool) -> Described {
-    let comment = match (&column.comment, is_partition) {
-        (Some(comment), _) => comment.clone(),
-        (None, true) => "partition column".into(),
-        (None, false) => String::new(),
-    };
+fn described(column: &Column) -> Described {
+    let comment = column.comment.clone().unwrap_or_default();
     [column.name.clone(), hive_type(&column.data_type), comment]
+}
+
+fn line(name: &str, value: &str) -> Described {
+    [name.to_owned(), value.to_owned(), String::new()]
+}
+
+/// What Hive says of partition columns after all columns.
+fn partition_information(columns: &[Column]) -> Vec<Described> {
+    if columns.is_empty() {
+        return vec![];
+    }
+    let heading = ["# col_name", "data_type", "comment"].map(str::to_owned);
+    let mut rows = vec![line("", ""), line("# Partition Information", ""), heading];
+    rows.extend(columns.iter().map(described));
+    rows
 }
 
 /// The names of a type's fields, and the type of the one that is meant.

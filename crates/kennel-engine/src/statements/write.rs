@@ -27,15 +27,20 @@ use crate::{
 };
 
 /// Properties of a CTAS that say how files lie on S3: here they say nothing.
-const STORAGE_PROPERTIES: [&str; 9] = [
+const STORAGE_PROPERTIES: [&str; 14] = [
     "bucketed_by",
     "bucket_count",
     "compression_level",
     "field_delimiter",
     "is_external",
+    "optimize_rewrite_data_file_threshold",
+    "optimize_rewrite_delete_file_threshold",
     "orc_compression",
     "parquet_compression",
+    "partitioning",
+    "vacuum_max_snapshot_age_seconds",
     "vacuum_max_snapshots_to_keep",
+    "vacuum_min_snapshots_to_keep",
     "write_compression",
 ];
 
@@ -233,15 +238,14 @@ impl Form {
                 ("partitioned_by", Property::List(columns)) => {
                     form.partitioned_by = columns.iter().map(|name| name.to_lowercase()).collect();
                 }
-                ("external_location", Property::Text(location)) => form.notes.push(format!(
-                    "its rows lie in the cache, not in {location}: nothing is written to S3"
-                )),
+                ("external_location" | "location", Property::Text(location)) => {
+                    form.notes.push(format!(
+                        "its rows lie in the cache, not in {location}: nothing is written to S3"
+                    ))
+                }
                 ("table_type", Property::Text(kind)) if kind.eq_ignore_ascii_case("HIVE") => {}
-                ("table_type" | "partitioning" | "location", _) => {
-                    return Err(EngineError::Unsupported {
-                        what: format!("CREATE TABLE … AS with `{name}`"),
-                        hint: "tables of Hive can be made, tables of Iceberg cannot: leave table_type, location and partitioning out".into(),
-                    });
+                ("table_type", Property::Text(kind)) if kind.eq_ignore_ascii_case("ICEBERG") => {
+                    form.notes.push("it takes rows by INSERT INTO, and is no table of Iceberg: UPDATE, DELETE, MERGE and earlier versions are not there".into());
                 }
                 (name, _) if STORAGE_PROPERTIES.contains(&name) => {}
                 (name, _) => {
@@ -249,6 +253,7 @@ impl Form {
                         "format",
                         "partitioned_by",
                         "external_location",
+                        "location",
                         "table_type",
                     ]);
                     let known = known.map(|name| (*name).to_owned()).collect::<Vec<_>>();

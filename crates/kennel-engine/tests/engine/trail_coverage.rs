@@ -35,6 +35,21 @@ fn cache_of(admits: impl Fn(&TrailEvent) -> bool) -> TestCache {
 }
 
 #[tokio::test]
+async fn a_table_over_a_place_that_is_not_mirrored_says_so() {
+    let cache = TestCache::of_the_trail();
+    let engine = cache.engine_with(crate::slt::both_sources());
+    let create = "CREATE EXTERNAL TABLE nobodys (eventname string) PARTITIONED BY (`timestamp` string) LOCATION 's3://safeco-cloudtrail-archive/AWSLogs/999999999999/CloudTrail/'";
+    query(&engine, create).await.unwrap();
+    let result = query(&engine, "SELECT count(*) FROM nobodys")
+        .await
+        .unwrap();
+    assert_eq!(
+        result.caveats,
+        ["Absent: the cache holds no records for `default.nobodys`"]
+    );
+}
+
+#[tokio::test]
 async fn every_answer_says_what_there_was_to_be_found() {
     let cache = TestCache::of_the_trail();
     let all = query(&cache.engine(), "SELECT count(*) FROM cloudtrail.events")

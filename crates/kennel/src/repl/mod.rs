@@ -18,7 +18,7 @@ mod meter;
 mod names;
 mod obey;
 mod plan;
-mod scan;
+pub(crate) mod scan;
 mod screen;
 mod script;
 mod session;

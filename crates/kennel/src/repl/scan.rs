@@ -3,7 +3,7 @@
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// White space.
     Blank,
     /// `-- …` or `/* … */`.
@@ -26,28 +26,28 @@ pub(super) enum Kind {
 
 /// A token: where it begins and ends, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
     /// Whether a quote or comment has its end.
-    pub(super) is_closed: bool,
+    pub(crate) is_closed: bool,
 }
 
 impl Token {
     /// Its text.
-    pub(super) fn text<'a>(&self, line: &'a str) -> &'a str {
+    pub(crate) fn text<'a>(&self, line: &'a str) -> &'a str {
         line.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Whether it says something: neither blank nor a comment.
-    pub(super) fn is_significant(&self) -> bool {
+    pub(crate) fn is_significant(&self) -> bool {
         !matches!(self.kind, Kind::Blank | Kind::Comment)
     }
 }
 
 /// Takes a text apart; the tokens follow each other without a gap.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut start = 0;
     while let Some(rest) = text.get(start..).filter(|rest| !rest.is_empty()) {
@@ -119,7 +119,7 @@ fn is_word_start(c: char) -> bool {
 }
 
 /// What a name consists of.
-pub(super) fn is_word_part(c: char) -> bool {
+pub(crate) fn is_word_part(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 

@@ -101,7 +101,7 @@ fn databases_tables_and_views_are_created_and_dropped() {
     assert_eq!(
         parse("DROP TABLE IF EXISTS `k9.t`"),
         Ok(Statement::DropTable {
-            name: TableName::new(None, "k9.t"),
+            name: name("k9.t"),
             if_exists: true
         })
     );

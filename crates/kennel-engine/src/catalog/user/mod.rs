@@ -46,7 +46,7 @@ pub(crate) fn locate(shared: &Shared, location: &str) -> Option<Located> {
         scheme
     };
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    if bucket.contains(['<', '>', '$', '{', '}']) {
+    if bucket.contains(['<', '>', '[', ']', '$', '{', '}']) {
         // Whose files lie below such a folder?
         let kind = match rest.contains("AWSLogs/") || rest.contains("/CloudTrail") {
             true => SourceKind::CloudTrail,

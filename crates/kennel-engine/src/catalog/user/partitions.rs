@@ -237,11 +237,11 @@ impl Partitioning {
         let added = self
             .added
             .iter()
-            .find(|(prefix, _)| key.starts_with(prefix.trim_start_matches('/')));
+            .find(|(prefix, _)| below(key, prefix).is_some());
         if let Some((_, values)) = added {
             return Some(values.clone());
         }
-        let below = key.strip_prefix(self.prefix.trim_start_matches('/'))?;
+        let below = below(key, &self.prefix)?;
         if self.columns.is_empty() {
             return Some(vec![]);
         }
@@ -293,6 +293,35 @@ impl Partitioning {
     }
 }
 
+/// A folder `<ACCOUNT>` or `[ACCOUNT]`, as published definitions have it: any.
+pub(super) fn is_placeholder(folder: &str) -> bool {
+    let inner = |open, close| folder.strip_prefix(open)?.strip_suffix(close);
+    [inner('<', '>'), inner('[', ']')]
+        .into_iter()
+        .flatten()
+        .any(|inner: &str| !inner.is_empty())
+}
+
+/// What of a key follows a prefix, folder by folder.
+fn below<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
+    let folders = prefix.trim_start_matches('/').split_inclusive('/');
+    folders.into_iter().try_fold(key, |rest, folder| {
+        match is_placeholder(folder.trim_end_matches('/')) {
+            true => rest.split_once('/').map(|(_, rest)| rest),
+            false => rest.strip_prefix(folder),
+        }
+    })
+}
+
+/// A part of a template without columns.
+fn regex_of(text: &str) -> String {
+    let folders = text.split('/').map(|folder| match is_placeholder(folder) {
+        true => "[^/]+".to_owned(),
+        false => regex::escape(folder),
+    });
+    folders.collect::<Vec<_>>().join("/")
+}
+
 fn projection(
     table: &HiveTable,
     columns: &[String],
@@ -336,7 +365,7 @@ fn projection(
                 "the template names `${{{name}}}`, which is no partition column"
             ));
         };
-        pattern.push_str(&regex::escape(before));
+        pattern.push_str(&regex_of(before));
         match groups.iter().position(|known| *known == name) {
             // regex has no back references: the same value twice is checked by the first.
             Some(_) => pattern.push_str(&column.regex()),
@@ -347,7 +376,7 @@ fn projection(
         }
         rest = after;
     }
-    pattern.push_str(&regex::escape(rest));
+    pattern.push_str(&regex_of(rest));
     if let Some(missing) = columns.iter().find(|column| !groups.contains(column)) {
         return Err(format!(
             "the template lacks the partition column `${{{missing}}}`"

@@ -22,9 +22,16 @@ use datafusion::{
 use kennel_athena::statement::HiveTable;
 use kennel_cache::{CacheError, TrailFolder, TrailPlace, TrailTable as TrailKind, View};
 
-use super::{Located, Partitioning, conform::conformed, partitions::Values};
+use super::{
+    Located, Partitioning,
+    conform::conformed,
+    partitions::{Values, is_placeholder},
+};
 use crate::{
-    catalog::{Hidden, Shared, external, places, trail},
+    catalog::{
+        Hidden, Shared, external, places,
+        trail::{self, Whose},
+    },
     trail::schema::{EXTRA_COLUMN, PARTITION_COLUMNS, RECORD, event_schema},
 };
 
@@ -39,23 +46,19 @@ pub(super) fn open(
     hidden: Hidden,
 ) -> DataFusionResult<Arc<dyn TableProvider>> {
     let folder = folder_of(&located.prefix);
+    let places = places_of(shared, located)?;
     let kind = match folder {
         TrailFolder::Insight => TrailKind::Insights,
         TrailFolder::NetworkActivity => TrailKind::NetworkActivity,
         TrailFolder::Aggregated => TrailKind::Aggregated,
         TrailFolder::CloudTrail | TrailFolder::Digest => TrailKind::Events,
     };
-    let mut places = match shared.cache() {
-        Some(cache) => match cache.trail_places(&located.source) {
-            // Configured, and never synced: the answer says so.
-            Err(CacheError::UnknownSource { .. }) => vec![],
-            places => places.map_err(external)?,
-        },
-        None => vec![],
-    };
-    places.retain(|place| place.prefix.folder == folder);
     let of_places = PlaceValues::new(&places, partitioning, declared);
-    let plan = trail::scan(shared, name, kind, Some(&located.source), view, hidden)?;
+    let whose = match of_places.known.is_empty() {
+        true => Whose::Nobodys,
+        false => Whose::Of(&located.source),
+    };
+    let plan = trail::scan(shared, name, kind, whose, view, hidden)?;
     let plan = match of_places.filter() {
         Some(filter) => plan.filter(filter)?,
         None => plan,
@@ -74,6 +77,48 @@ pub(super) fn open(
     columns.extend(trail::hidden_columns(hidden));
     let plan = plan.project(columns)?.build()?;
     Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+/// The folders of a delivery that are mirrored, of the kind that the location is of.
+fn places_of(shared: &Shared, located: &Located) -> DataFusionResult<Vec<TrailPlace>> {
+    let mut places = match shared.cache() {
+        Some(cache) => match cache.trail_places(&located.source) {
+            // Configured, and never synced: the answer says so.
+            Err(CacheError::UnknownSource { .. }) => vec![],
+            places => places.map_err(external)?,
+        },
+        None => vec![],
+    };
+    let folder = folder_of(&located.prefix);
+    places.retain(|place| place.prefix.folder == folder);
+    Ok(places)
+}
+
+/// Whether something of what is mirrored is part of a table over this location.
+pub(crate) fn has_rows(
+    shared: &Shared,
+    located: &Located,
+    partitioning: &Partitioning,
+) -> DataFusionResult<bool> {
+    let places = places_of(shared, located)?;
+    let mut keys = places.iter().map(|place| place.prefix.day(place.day));
+    Ok(keys.any(|key| partitioning.values(&key, &[]).is_some()))
+}
+
+/// The folder below an account that is another service's: `AWSLogs/111122223333/vpcflowlogs/`.
+pub(crate) fn other_service(prefix: &str) -> Option<&str> {
+    let mut folders = prefix
+        .split('/')
+        .skip_while(|folder| *folder != "AWSLogs")
+        .skip(1);
+    let is_account =
+        |folder: &str| folder.len() == 12 && folder.bytes().all(|b| b.is_ascii_digit());
+    folders
+        .by_ref()
+        .find(|folder| is_account(folder) || is_placeholder(folder))?;
+    let service = folders.next().filter(|service| !service.is_empty())?;
+    let is_ours = service.starts_with("CloudTrail") || is_placeholder(service);
+    (!is_ours).then_some(service)
 }
 
 /// The folder that a prefix is in; that of events where it is above all of them.
@@ -206,11 +251,7 @@ impl PlaceValues {
 
     /// Leaves out what is not part of the table.
     fn filter(&self) -> Option<Expr> {
-        match (self.is_all, self.known.is_empty()) {
-            (true, _) => None,
-            (false, true) => Some(lit(false)),
-            (false, false) => Some(self.call().is_not_null()),
-        }
+        (!self.is_all && !self.known.is_empty()).then(|| self.call().is_not_null())
     }
 
     /// The partition columns.

@@ -44,9 +44,15 @@ fn properties_of_tables_are_known_or_refused() {
         .notes
         .is_empty()
     );
+    let iceberg = [
+        ("table_type", text("ICEBERG")),
+        ("location", text("s3://b/x/")),
+        ("partitioning", Property::List(vec!["month(d)".into()])),
+    ];
+    assert_eq!(form(&iceberg).unwrap().notes.len(), 2);
     for pairs in [
         &[("format", text("CSV"))],
-        &[("table_type", text("ICEBERG"))],
+        &[("table_type", text("DELTA"))],
         &[("colour", text("red"))],
     ] {
         assert!(form(pairs).is_err(), "{pairs:?}");
