@@ -6,10 +6,12 @@
 use datafusion::sql::sqlparser::{
     ast::{DataType, Expr, Value},
     parser::{Parser, ParserError},
-    tokenizer::Token,
+    tokenizer::{Token, TokenWithSpan},
 };
 
 use crate::{
+    ParseError,
+    functions::path_variables,
     rewrite::{call, plain_cast},
     types,
 };
@@ -24,6 +26,28 @@ pub(crate) fn is_known(name: &str) -> bool {
         "json_array",
     ];
     NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Refuses `JSON_TABLE`, whichever form it has.
+///
+/// # Errors
+/// The place of the first one.
+pub(crate) fn refuse_tables(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
+    let words = tokens
+        .iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_)));
+    let is_table = |token: &Token| {
+        matches!(token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("json_table"))
+    };
+    let mut pairs = words.clone().zip(words.skip(1));
+    match pairs.find(|(word, next)| is_table(&word.token) && next.token == Token::LParen) {
+        None => Ok(()),
+        Some((word, _)) => Err(ParseError::at(
+            word.span,
+            "JSON_TABLE is not supported; CROSS JOIN UNNEST(CAST(json_parse(x) AS array(json))) makes rows of a JSON array",
+        )),
+    }
 }
 
 type Read<T> = Result<T, ParserError>;
@@ -67,50 +91,94 @@ fn one_of<'a>(parser: &mut Parser<'_>, phrases: &[(&'a str, &[&str])]) -> Option
         .map(|(meaning, _)| *meaning)
 }
 
-/// `FORMAT JSON [ENCODING UTF8]`
-fn format(parser: &mut Parser<'_>) -> Read<bool> {
+/// What `FORMAT JSON [ENCODING …]` says: outer `None` where it is not there.
+fn format(parser: &mut Parser<'_>) -> Read<Option<Option<&'static str>>> {
     if !words(parser, &["FORMAT", "JSON"]) {
-        return Ok(false);
+        return Ok(None);
     }
-    if words(parser, &["ENCODING"]) && !words(parser, &["UTF8"]) {
-        return parser.expected_ref(
-            "UTF8, the one encoding that is supported",
-            parser.peek_token_ref(),
-        );
+    if !words(parser, &["ENCODING"]) {
+        return Ok(Some(None));
     }
-    Ok(true)
+    let encodings: [(&str, &[&str]); 3] = [
+        ("UTF8", &["UTF8"]),
+        ("UTF16", &["UTF16"]),
+        ("UTF32", &["UTF32"]),
+    ];
+    match one_of(parser, &encodings) {
+        Some(encoding) => Ok(Some(Some(encoding))),
+        None => parser.expected_ref("UTF8, UTF16 or UTF32", parser.peek_token_ref()),
+    }
+}
+
+/// A value that may say that it is JSON, and whether it does.
+fn formatted(parser: &mut Parser<'_>) -> Read<(Expr, bool)> {
+    let value = parser.parse_expr()?;
+    Ok(match format(parser)? {
+        None => (value, false),
+        Some(None) => (value, true),
+        Some(Some(encoding)) => (call("__json_decoded", vec![value, text(encoding)]), true),
+    })
+}
+
+/// An error at a token.
+fn wrong<T>(message: &str, at: &TokenWithSpan) -> Read<T> {
+    let place = at.span.start;
+    Err(ParserError::ParserError(format!("{message}{place}")))
 }
 
 /// Input and path, then `PASSING value AS name, …`: two vectors of arguments.
 fn input(parser: &mut Parser<'_>) -> Read<(Vec<Expr>, Vec<Expr>)> {
-    let input = parser.parse_expr()?;
-    format(parser)?;
+    let (input, _) = formatted(parser)?;
     parser.expect_token(&Token::Comma)?;
-    let path = parser.parse_expr()?;
+    let token = parser.next_token();
+    let Token::SingleQuotedString(path) = &token.token else {
+        return parser.expected("a JSON path as a text in quotes", token);
+    };
+    let variables = match path_variables(path) {
+        Ok(variables) => variables,
+        Err(error) => return wrong(&format!("invalid JSON path '{path}': {error}"), &token),
+    };
     if words(parser, &["AS"]) {
         parser.parse_identifier()?;
     }
-    let mut passed = Vec::new();
+    let (passed, names) = passing(parser, &variables)?;
+    if let Some(name) = variables.iter().find(|name| !names.contains(name)) {
+        let message = format!(
+            "no value passed for parameter {name}. Try quoting \"{name}\" in the PASSING clause to match case"
+        );
+        return wrong(&message, &token);
+    }
+    Ok((vec![input, text(path)], passed))
+}
+
+/// `PASSING value AS name, …`: names and values as arguments, and the names again.
+fn passing(parser: &mut Parser<'_>, variables: &[String]) -> Read<(Vec<Expr>, Vec<String>)> {
+    let (mut passed, mut names) = (Vec::new(), Vec::new());
     if words(parser, &["PASSING"]) {
         loop {
-            let value = parser.parse_expr()?;
-            let prefix = if format(parser)? { "json:" } else { "" };
+            let (value, is_json) = formatted(parser)?;
+            let prefix = if is_json { "json:" } else { "" };
             if !words(parser, &["AS"]) {
                 return parser.expected_ref("AS", parser.peek_token_ref());
             }
             let name = parser.parse_identifier()?;
-            // Names without quotes are capital letters.
+            // Names without quotes are capital letters. Those in quotes are that of the path, whose
+            // letters the folding of names has left alone.
+            let mut variables = variables.iter();
             let name = match name.quote_style {
-                Some(_) => name.value,
+                Some(_) => variables
+                    .find(|known| known.to_lowercase() == name.value)
+                    .map_or(name.value, Clone::clone),
                 None => name.value.to_uppercase(),
             };
             passed.extend([text(&format!("{prefix}{name}")), value]);
+            names.push(name);
             if !parser.consume_token(&Token::Comma) {
                 break;
             }
         }
     }
-    Ok((vec![input, path], passed))
+    Ok((passed, names))
 }
 
 fn exists(parser: &mut Parser<'_>) -> Read<Expr> {
@@ -129,18 +197,22 @@ fn exists(parser: &mut Parser<'_>) -> Read<Expr> {
     Ok(call("__json_exists", args))
 }
 
+/// `RETURNING type`
 fn returning(parser: &mut Parser<'_>) -> Read<Option<DataType>> {
     if !words(parser, &["RETURNING"]) {
         return Ok(None);
     }
-    let data_type = types::parse(parser)?;
-    format(parser)?;
-    Ok(Some(data_type))
+    types::parse(parser).map(Some)
 }
 
 fn value(parser: &mut Parser<'_>) -> Read<Expr> {
     let (mut args, passed) = input(parser)?;
     let returned = returning(parser)?;
+    if let Some(other) = returned.as_ref().filter(|returned| !is_scalar(returned)) {
+        let name = other.to_string().to_ascii_lowercase();
+        let message = format!("Invalid return type of function JSON_VALUE: {name}");
+        return wrong(&message, parser.get_current_token());
+    }
     let typed = match &returned {
         // Their lengths are a matter of the cast around.
         None | Some(DataType::Varchar(_) | DataType::Char(_) | DataType::Character(_)) => {
@@ -181,9 +253,23 @@ fn value(parser: &mut Parser<'_>) -> Read<Expr> {
     })
 }
 
+/// Texts, numbers, booleans, times: what `JSON_VALUE` can return.
+fn is_scalar(data_type: &DataType) -> bool {
+    !matches!(
+        data_type,
+        DataType::Custom(..)
+            | DataType::JSON
+            | DataType::Array(_)
+            | DataType::Map(..)
+            | DataType::Struct(..)
+            | DataType::Varbinary(_)
+            | DataType::Uuid
+    )
+}
+
 fn query(parser: &mut Parser<'_>) -> Read<Expr> {
     let (mut args, passed) = input(parser)?;
-    let returned = returning(parser)?;
+    let output = output(parser)?;
     let wrapper = one_of(
         parser,
         &[
@@ -205,6 +291,10 @@ fn query(parser: &mut Parser<'_>) -> Read<Expr> {
         &[("keep", &["KEEP", "QUOTES"]), ("omit", &["OMIT", "QUOTES"])],
     );
     if quotes.is_some() {
+        if wrapper.is_some_and(|wrapper| wrapper != "without") {
+            let here = parser.get_current_token();
+            return wrong("QUOTES cannot be kept or omitted in an array wrapper", here);
+        }
         words(parser, &["ON", "SCALAR", "STRING"]);
     }
     let behavior = |parser: &mut Parser<'_>, case: &str| {
@@ -228,30 +318,53 @@ fn query(parser: &mut Parser<'_>) -> Read<Expr> {
         text(on_error),
     ]);
     args.extend(passed);
-    output(parser, call("__json_query", args), returned)
+    Ok(output.of(call("__json_query", args)))
 }
 
-/// JSON text of the type asked for.
-fn output(parser: &Parser<'_>, called: Expr, returned: Option<DataType>) -> Read<Expr> {
-    match returned {
-        None | Some(DataType::Varchar(None)) => Ok(called),
-        Some(data_type @ (DataType::Varchar(_) | DataType::Char(_) | DataType::Character(_))) => {
-            Ok(plain_cast(called, data_type))
+/// What JSON text is made of.
+enum Output {
+    Plain,
+    Text(DataType),
+    Bytes(&'static str),
+}
+
+impl Output {
+    fn of(self, called: Expr) -> Expr {
+        match self {
+            Self::Plain => called,
+            Self::Text(data_type) => plain_cast(called, data_type),
+            Self::Bytes("UTF8") => call("to_utf8", vec![called]),
+            Self::Bytes(encoding) => call("__json_encoded", vec![called, text(encoding)]),
         }
-        Some(DataType::Varbinary(_)) => Ok(call("to_utf8", vec![called])),
-        Some(other) => {
-            let found = parser.peek_token_ref();
-            parser.expected_ref(
-                &format!("a type that JSON can be written as, not {other}"),
-                found,
-            )
+    }
+}
+
+/// `RETURNING type FORMAT JSON ENCODING …`
+fn output(parser: &mut Parser<'_>) -> Read<Output> {
+    let returned = returning(parser)?;
+    let here = parser.get_current_token().clone();
+    let encoding = format(parser)?.flatten();
+    match (returned, encoding) {
+        (None | Some(DataType::Varchar(None)), None) => Ok(Output::Plain),
+        (
+            Some(data_type @ (DataType::Varchar(_) | DataType::Char(_) | DataType::Character(_))),
+            None,
+        ) => Ok(Output::Text(data_type)),
+        (Some(DataType::Varbinary(_)), encoding) => Ok(Output::Bytes(encoding.unwrap_or("UTF8"))),
+        (other, encoding) => {
+            let name = other.map_or_else(|| "varchar".into(), |other| other.to_string());
+            let encoding = encoding.map_or_else(String::new, |name| format!(" ENCODING {name}"));
+            let name = name.to_ascii_lowercase();
+            let message =
+                format!("Cannot output JSON value as {name} using formatting JSON{encoding}");
+            wrong(&message, &here)
         }
     }
 }
 
 /// The value of a member or element, and whether it is JSON already.
 fn part(parser: &mut Parser<'_>) -> Read<(Expr, &'static str)> {
-    let value = parser.parse_expr()?;
+    let (value, formatted) = formatted(parser)?;
     let makes_json = match &value {
         Expr::Function(function) => {
             let name = function.name.to_string();
@@ -259,7 +372,6 @@ fn part(parser: &mut Parser<'_>) -> Read<(Expr, &'static str)> {
         }
         _ => false,
     };
-    let formatted = format(parser)?;
     Ok((value, if formatted || makes_json { "json" } else { "" }))
 }
 
@@ -298,10 +410,18 @@ fn object(parser: &mut Parser<'_>) -> Read<Expr> {
             ("", &["WITHOUT", "UNIQUE"]),
         ],
     );
-    let returned = returning(parser)?;
+    // Key, value, format: three for each member.
+    let has_format = members.chunks(3).any(|member| member[2] == text("json"));
+    if unique == Some("unique") && has_format {
+        return wrong(
+            "WITH UNIQUE KEYS behavior is not supported for JSON_OBJECT function when input expression has FORMAT",
+            parser.get_current_token(),
+        );
+    }
+    let output = output(parser)?;
     let mut args = vec![text(on_null), text(unique.unwrap_or(""))];
     args.extend(members);
-    output(parser, call("__json_object", args), returned)
+    Ok(output.of(call("__json_object", args)))
 }
 
 fn array(parser: &mut Parser<'_>) -> Read<Expr> {
@@ -314,10 +434,10 @@ fn array(parser: &mut Parser<'_>) -> Read<Expr> {
         }
     }
     let on_null = on_null(parser).unwrap_or("absent");
-    let returned = returning(parser)?;
+    let output = output(parser)?;
     let mut args = vec![text(on_null)];
     args.extend(items);
-    output(parser, call("__json_array", args), returned)
+    Ok(output.of(call("__json_array", args)))
 }
 
 /// Does a clause follow rather than a member?

@@ -56,6 +56,7 @@ use datafusion::{
 pub fn parse(sql: &str) -> Result<Statement, ParseError> {
     let dialect = AthenaDialect::default();
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location()?;
+    json_syntax::refuse_tables(&tokens)?;
     let (tokens, travels) = tokens::prepare(tokens);
     let dialect = dialect.with_time_travel(travels);
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);

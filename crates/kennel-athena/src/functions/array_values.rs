@@ -29,7 +29,6 @@ use super::{
 use crate::types::{is_text, map_type, opaque_name};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    const ARRAYS: &str = "array(double), array(double)";
     [
         Nested::new(
             "array_join",
@@ -40,10 +39,10 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Nested::new("array_max", "array_max(array(E))", element, |call| extreme(call, true)),
         Nested::new("array_min", "array_min(array(E))", element, |call| extreme(call, false)),
         Nested::new("array_sort", "array_sort(array(E)[, function(E, E, bigint)])", same, sort),
-        Nested::new("dot_product", ARRAYS, vectors, |call| {
+        Nested::new("dot_product", "dot_product(array(double), array(double))", vectors, |call| {
             of_vectors(call, dot)
         }),
-        Nested::new("euclidean_distance", ARRAYS, vectors, |call| {
+        Nested::new("euclidean_distance", "euclidean_distance(array(double), array(double))", vectors, |call| {
             of_vectors(call, |a, b| {
                 let squares = a.iter().zip(b).map(|(x, y)| (x - y) * (x - y));
                 squares.sum::<f64>().sqrt()

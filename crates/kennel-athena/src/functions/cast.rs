@@ -174,10 +174,8 @@ fn is_castable(from: &DataType, to: &DataType) -> bool {
     }
     let is_number = |given: &DataType| given.is_numeric() || *given == DataType::Boolean;
     match (from, to) {
-        (from, to) if *from == types::JSON => !is_moment(to) && !is_internet(to) && !is_binary(to),
-        (from, to) if *to == types::JSON => {
-            !matches!(from, DataType::Interval(_) | DataType::Duration(_))
-        }
+        (from, to) if *from == types::JSON => json::is_read(to),
+        (from, to) if *to == types::JSON => json::is_written(from),
         (from, DataType::Interval(_)) => matches!(from, DataType::Interval(_)),
         (DataType::List(a), DataType::List(b)) => is_castable(a.data_type(), b.data_type()),
         // The bytes of a sketch; it is held in a row, but is none.
@@ -218,7 +216,7 @@ fn run(call: &Call, safe: bool) -> Result<ArrayRef> {
     };
     let wanted = usize::try_from(length.unsigned_abs()).unwrap_or(usize::MAX);
     // Only text is cut; another value that does not fit cannot be cast.
-    let cuts = length < 0 || is_text(given.data_type()) || *given.data_type() == types::JSON;
+    let cuts = length < 0 || is_text(given.data_type());
     let texts = array.as_string::<i32>();
     let mut result = StringBuilder::with_capacity(call.rows, 0);
     for text in texts {

@@ -395,12 +395,12 @@ const NOTES: &[(&str, &str)] = &[
     ("classify", "there are no models"),
     ("current_time", "without time zone"),
     (
-        "from_geojson_geometry",
-        "st_geometryfromtext reads well-known text",
-    ),
-    (
         "from_iso8601_timestamp",
         "the zone of a constant stays; columns give UTC",
+    ),
+    (
+        "geometry_invalid_reason",
+        "the reasons of polygons are worded otherwise",
     ),
     (
         "parse_datetime",
@@ -413,10 +413,6 @@ const NOTES: &[(&str, &str)] = &[
     (
         "regexp_like",
         "look-around and back references are slower than the rest",
-    ),
-    (
-        "st_union",
-        "of polygons, points, and lines with polygons; lines alone cannot be combined",
     ),
     ("version", "the version of the engine here"),
     (

@@ -74,11 +74,18 @@ pub(super) fn get(call: &Call, strict: bool) -> Result<ArrayRef> {
         );
         let place = (begin..end).find(|&at| compare(at, row).is_eq());
         if strict && place.is_none() {
-            let key = super::cast::convert(&wanted, &DataType::Utf8, true)?;
-            return exec_err!(
-                "Key not present in map: {}",
-                key.as_string::<i32>().value(row)
-            );
+            let key = wanted.slice(row, 1);
+            let key = super::cast::convert(&key, &DataType::Utf8, true)
+                .map(|text| text.as_string::<i32>().value(0).to_owned());
+            let key = match key {
+                Ok(text) => text,
+                // What has parts is shown as JSON.
+                Err(_) => {
+                    let shown = super::json::to_json(&wanted.slice(row, 1))?;
+                    shown.into_iter().flatten().collect()
+                }
+            };
+            return exec_err!("Key not present in map: {key}");
         }
         taken.push(place.map(|place| place as u64));
     }

@@ -43,6 +43,7 @@ mod url;
 mod uuid;
 
 pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
+pub(crate) use json::path_variables;
 pub(crate) use text::plain_pattern;
 
 use std::sync::Arc;

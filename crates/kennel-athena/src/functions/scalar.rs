@@ -37,6 +37,10 @@ pub(super) enum Kind {
     Text,
     /// JSON (`LargeUtf8`), or text that holds JSON (`Utf8`).
     Json,
+    /// The same, or bytes that hold JSON (`Binary`).
+    Read,
+    /// Bytes that hold JSON in an encoding (`Binary`).
+    Encoded,
     /// Any integer: `Int64`.
     Integer,
     /// Any number: `Float64`.
@@ -69,6 +73,8 @@ impl Kind {
             Self::Text if types::is_text(given) || *given == DataType::Null => DataType::Utf8,
             Self::Json if *given == types::JSON => types::JSON,
             Self::Json if types::is_text(given) || *given == DataType::Null => DataType::Utf8,
+            Self::Read if types::is_binary(given) => DataType::Binary,
+            Self::Read => return Self::Json.accept(given),
             Self::Integer if given.is_integer() || *given == DataType::Null => DataType::Int64,
             Self::Double if is_number || *given == DataType::Null => DataType::Float64,
             Self::Number => match given {
@@ -91,8 +97,10 @@ impl Kind {
                 fine if Fine::of(fine).is_some() => given.clone(),
                 _ => return Self::Moment.accept(given),
             },
-            Self::Binary | Self::TextOrBinary if types::is_binary(given) => DataType::Binary,
-            Self::Binary if *given == DataType::Null => DataType::Binary,
+            Self::Binary | Self::Encoded | Self::TextOrBinary if types::is_binary(given) => {
+                DataType::Binary
+            }
+            Self::Binary | Self::Encoded if *given == DataType::Null => DataType::Binary,
             Self::TextOrBinary => return Self::Text.accept(given),
             Self::Address if *given == types::ADDRESS || *given == DataType::Null => types::ADDRESS,
             Self::Array => match given {
@@ -116,6 +124,8 @@ impl Kind {
         match self {
             Self::Text => "varchar",
             Self::Json => "json or varchar",
+            Self::Read => "varchar, varbinary or json",
+            Self::Encoded => "varbinary",
             Self::Integer => "bigint",
             Self::Double | Self::Number => "a number",
             Self::Moment => "date or timestamp",
@@ -128,6 +138,19 @@ impl Kind {
             Self::Any => "anything",
         }
     }
+}
+
+/// What is said of an input of the JSON functions that have clauses, whose other arguments nobody wrote.
+fn refusal(kind: Kind, given: &DataType) -> Option<String> {
+    let how = match kind {
+        Kind::Read => "JSON",
+        Kind::Encoded => "JSON ENCODING",
+        _ => return None,
+    };
+    let given = type_name(given);
+    Some(format!(
+        "Cannot read input of type {given} as JSON using formatting {how}"
+    ))
 }
 
 /// The arguments of one call over one batch.
@@ -329,6 +352,11 @@ impl ScalarUDFImpl for Function {
             .collect();
         if let (true, Some(types)) = (fits, accepted) {
             return Ok(types);
+        }
+        if let (Some(kind), Some(first)) = (spec.params.first(), given.first())
+            && let Some(refusal) = refusal(*kind, first)
+        {
+            return plan_err!("{refusal}");
         }
         let given: Vec<_> = given.iter().map(type_name).collect();
         let wanted: Vec<_> = spec.params.iter().map(|kind| kind.word()).collect();

@@ -18,11 +18,8 @@ use super::{
 use crate::{ParseError, functions::list::foreign};
 
 /// Trino's names for functions that are registered under another one, with the same meaning.
-const RENAMED: [(&str, &str); 9] = [
+const RENAMED: [(&str, &str); 6] = [
     ("arbitrary", "any_value"),
-    ("bitwise_and_agg", "bit_and"),
-    ("bitwise_or_agg", "bit_or"),
-    ("bitwise_xor_agg", "bit_xor"),
     ("every", "bool_and"),
     ("map", "__map"),
     ("row", "struct"),
@@ -67,6 +64,7 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         return Err(ParseError::at(span, message));
     }
     check_lambdas(function, &name, span)?;
+    check_count(function, &name, span)?;
     if let Some((_, ours)) = RENAMED.iter().find(|(trino, _)| *trino == name) {
         rename(function, ours);
         return Ok(());
@@ -168,6 +166,17 @@ fn check_lambdas(function: &Function, name: &str, span: Span) -> Result<(), Pars
 
 /// How many arguments a call may have in Trino.
 const MOST_ARGUMENTS: usize = 127;
+
+/// Aggregates whose arguments are not counted where they are planned.
+fn check_count(function: &Function, name: &str, span: Span) -> Result<(), ParseError> {
+    let message = match (name, argument_count(function)) {
+        ("count", 2..) => "`count` takes one value, or `*`",
+        ("array_agg", 0 | 2..) => "`array_agg` takes one value",
+        ("approx_distinct", 0 | 3..) => "`approx_distinct` takes a value, and the standard error",
+        _ => return Ok(()),
+    };
+    Err(ParseError::at(span, message))
+}
 
 fn argument_count(function: &Function) -> usize {
     match &function.args {

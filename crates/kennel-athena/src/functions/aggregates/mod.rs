@@ -8,11 +8,13 @@ mod checksum;
 mod extremes;
 mod gathered;
 mod geometries;
+mod intervals;
 mod maps;
 mod moments;
 mod percentile;
 mod sketches;
 mod sums;
+mod worded;
 
 use std::sync::Arc;
 
@@ -27,5 +29,8 @@ pub(super) fn functions() -> Vec<Arc<AggregateUDF>> {
         .chain(sketches::ALL)
         .chain([percentile::PERCENTILE, checksum::CHECKSUM]);
     let gathered = gathered.map(gathered::Gathered::build);
-    gathered.chain(sums::functions()).collect()
+    gathered
+        .chain(sums::functions())
+        .chain(worded::functions())
+        .collect()
 }

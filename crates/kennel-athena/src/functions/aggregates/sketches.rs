@@ -23,7 +23,7 @@ use crate::{
         },
         unify::normal,
     },
-    types,
+    types::{self, fine::Fine},
 };
 
 const fn sketching(
@@ -52,6 +52,7 @@ pub(super) const ALL: [Gathered; 6] = [
         "approx_set",
         "approx_set(x[, double])",
         |given| match given {
+            [value, ..] if !is_hashed(value) => Ok(None),
             [value] => of(vec![hashable(value)], "hyperloglog"),
             [value, error] if is_number(error) => {
                 of(vec![hashable(value), DataType::Float64], "hyperloglog")
@@ -89,7 +90,7 @@ pub(super) const ALL: [Gathered; 6] = [
         "make_set_digest",
         "make_set_digest(x)",
         |given| match given {
-            [value] => of(vec![hashable(value)], "setdigest"),
+            [value] if is_hashed(value) => of(vec![hashable(value)], "setdigest"),
             _ => Ok(None),
         },
         |args| {
@@ -139,6 +140,15 @@ pub(super) const ALL: [Gathered; 6] = [
 
 fn is_number(given: &DataType) -> bool {
     given.is_numeric() || *given == DataType::Null
+}
+
+/// Arrays, maps and rows have no hash here.
+fn is_hashed(given: &DataType) -> bool {
+    match given {
+        DataType::List(_) | DataType::Map(..) => false,
+        DataType::Struct(_) => Fine::of(given).is_some(),
+        _ => true,
+    }
 }
 
 fn hashable(given: &DataType) -> DataType {

@@ -24,27 +24,32 @@ use datafusion::{
     },
 };
 
-use super::moments::{DECIMAL_AVERAGE, REAL_AVERAGE, REAL_SUM};
+use super::{
+    gathered::Gathered,
+    intervals,
+    moments::{DECIMAL_AVERAGE, REAL_AVERAGE, REAL_SUM},
+};
 
 /// The type in which sums travel between partial aggregates.
 const WIDE: DataType = DataType::Decimal128(38, 0);
 
 pub(super) fn functions() -> Vec<Arc<AggregateUDF>> {
-    let of = |name, plain, real: Arc<AggregateUDF>, special: Special| {
+    let of = |name, plain, [real, interval]: [Gathered; 2], special: Special| {
         Arc::new(AggregateUDF::new_from_impl(Typed {
             name,
             plain,
-            real,
+            real: real.build(),
+            interval: interval.build(),
             special,
             signature: Signature::user_defined(Volatility::Immutable),
         }))
     };
     vec![
-        of("sum", sum_udaf(), REAL_SUM.build(), Special::Sum),
+        of("sum", sum_udaf(), [REAL_SUM, intervals::SUM], Special::Sum),
         of(
             "avg",
             avg_udaf(),
-            REAL_AVERAGE.build(),
+            [REAL_AVERAGE, intervals::AVERAGE],
             Special::Average(DECIMAL_AVERAGE.build()),
         ),
     ]
@@ -65,8 +70,14 @@ struct Typed {
     plain: Arc<AggregateUDF>,
     /// The function of single-precision numbers.
     real: Arc<AggregateUDF>,
+    /// The function of intervals.
+    interval: Arc<AggregateUDF>,
     special: Special,
     signature: Signature,
+}
+
+fn is_interval(given: &DataType) -> bool {
+    matches!(given, DataType::Interval(_) | DataType::Duration(_))
 }
 
 impl Typed {
@@ -87,6 +98,7 @@ impl Typed {
     fn choose(&self, fields: &[FieldRef]) -> &AggregateUDF {
         match &self.special {
             _ if matches!(fields, [field] if *field.data_type() == DataType::Float32) => &self.real,
+            _ if matches!(fields, [field] if is_interval(field.data_type())) => &self.interval,
             Special::Average(decimals) if matches!(fields, [field] if field.data_type().is_decimal()) => {
                 decimals
             }
@@ -106,11 +118,14 @@ impl AggregateUDFImpl for Typed {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         if let [given] = given {
-            if given.is_integer() && self.name == "sum" {
+            if *given == DataType::Null && self.name == "avg" {
+                return Ok(vec![DataType::Float64]);
+            }
+            if (given.is_integer() || *given == DataType::Null) && self.name == "sum" {
                 return Ok(vec![DataType::Int64]);
             }
-            if *given == DataType::Float32 {
-                return Ok(vec![DataType::Float32]);
+            if *given == DataType::Float32 || is_interval(given) {
+                return Ok(vec![given.clone()]);
             }
             if let DataType::Decimal128(precision, scale) = given {
                 let precision = if self.name == "sum" { 38 } else { *precision };
@@ -131,6 +146,9 @@ impl AggregateUDFImpl for Typed {
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
         match (&self.special, given) {
             (_, [DataType::Float32]) => Ok(DataType::Float32),
+            (_, [given]) if is_interval(given) => {
+                self.interval.return_type(std::slice::from_ref(given))
+            }
             (Special::Average(_), [decimal @ DataType::Decimal128(..)]) => Ok(decimal.clone()),
             _ => self.plain.return_type(given),
         }

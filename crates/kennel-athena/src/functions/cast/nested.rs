@@ -12,6 +12,7 @@ use datafusion::{
 };
 
 use super::{convert, type_name};
+use crate::functions::nested::Keys;
 
 pub(super) fn list(array: &ArrayRef, element: &Arc<Field>, safe: bool) -> Result<ArrayRef> {
     let list = array.as_list::<i32>();
@@ -30,6 +31,9 @@ pub(super) fn map(array: &ArrayRef, entries: &Arc<Field>, safe: bool) -> Result<
         return internal_err!("a map without entries");
     };
     let keys = convert(map.keys(), entry[0].data_type(), false)?;
+    if keys.data_type() != map.keys().data_type() {
+        check_keys(map, &keys)?;
+    }
     let values = convert(map.values(), entry[1].data_type(), safe)?;
     let columns = StructArray::try_new(entry.clone(), vec![keys, values], None)?;
     Ok(Arc::new(MapArray::try_new(
@@ -39,6 +43,19 @@ pub(super) fn map(array: &ArrayRef, entries: &Arc<Field>, safe: bool) -> Result<
         map.nulls().cloned(),
         false,
     )?))
+}
+
+/// Two keys of a map may be one of another type.
+fn check_keys(map: &MapArray, keys: &ArrayRef) -> Result<()> {
+    let found = Keys::new(keys.data_type())?;
+    let rows = found.of(keys)?;
+    for ends in map.value_offsets().windows(2) {
+        let mut seen = std::collections::HashSet::new();
+        if !(ends[0] as usize..ends[1] as usize).all(|at| seen.insert(rows.row(at))) {
+            return exec_err!("duplicate keys");
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn row(array: &ArrayRef, given: usize, to: &DataType, safe: bool) -> Result<ArrayRef> {

@@ -56,17 +56,7 @@ pub(super) fn from_text(array: &ArrayRef, to: &DataType, safe: bool) -> Result<A
             let read: StringArray = each(given, to, safe, java_double)?.into_iter().collect();
             arrow_cast(&(Arc::new(read) as ArrayRef), to, safe)
         }
-        to if to.is_integer() => {
-            // Arrow would take blanks off.
-            if !given.iter().flatten().any(has_blanks) {
-                return arrow_cast(&texts, to, safe);
-            }
-            let kept = each(given, to, safe, |text| {
-                Some(text).filter(|text| !has_blanks(text))
-            })?;
-            let kept: StringArray = kept.into_iter().collect();
-            arrow_cast(&(Arc::new(kept) as ArrayRef), to, safe)
-        }
+        to if to.is_integer() => integers(given, &texts, to, safe),
         to if to.is_decimal() => {
             let written = each(given, to, safe, numbers::without_exponent)?;
             let written: StringArray = written.into_iter().collect();
@@ -79,6 +69,32 @@ pub(super) fn from_text(array: &ArrayRef, to: &DataType, safe: bool) -> Result<A
             )
         }
         _ => arrow_cast(&texts, to, safe),
+    }
+}
+
+/// Integers; a text that is none is named.
+fn integers(given: &StringArray, texts: &ArrayRef, to: &DataType, safe: bool) -> Result<ArrayRef> {
+    // Arrow would take blanks off.
+    let kept: ArrayRef = match given.iter().flatten().any(has_blanks) {
+        false => Arc::clone(texts),
+        true => {
+            let kept = given
+                .iter()
+                .map(|text| text.filter(|text| !has_blanks(text)));
+            Arc::new(kept.collect::<StringArray>())
+        }
+    };
+    let read = arrow_cast(&kept, to, true)?;
+    let is_wrong = |row: &usize| !safe && read.is_null(*row) && given.is_valid(*row);
+    match (0..given.len()).find(is_wrong) {
+        None => Ok(read),
+        Some(row) => {
+            let name = match to {
+                DataType::Int32 => "INT".into(),
+                to => type_name(to).to_uppercase(),
+            };
+            exec_err!("Cannot cast '{}' to {name}", given.value(row))
+        }
     }
 }
 

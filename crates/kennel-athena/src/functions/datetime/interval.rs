@@ -119,7 +119,7 @@ fn scaled_type(given: &[DataType]) -> Result<DataType> {
 }
 
 /// Milliseconds as whole days and the rest, so that equal intervals are equal.
-fn of_millis(millis: i64) -> Option<IntervalMonthDayNano> {
+pub(in crate::functions) fn of_millis(millis: i64) -> Option<IntervalMonthDayNano> {
     let days = i32::try_from(millis / DAY).ok()?;
     Some(IntervalMonthDayNano::new(0, days, millis % DAY * 1_000_000))
 }

@@ -18,7 +18,9 @@ use geo::{
     line_intersection::{LineIntersection, line_intersection},
 };
 
-use super::{Kind, Shapes, geometry_type, is_empty, only, solid, to_lists, to_shapes, typed};
+use super::{
+    Kind, Shapes, class_of, geometry_type, is_empty, only, solid, to_lists, to_shapes, typed,
+};
 use crate::functions::{
     nested::{Nested, Typed},
     scalar::Call,
@@ -89,16 +91,13 @@ fn facts() -> Vec<Arc<ScalarUDF>> {
             Ok(Some(is_simple(&solid(shape))))
         }),
         of_shape!("st_isvalid", DataType::Boolean, to_booleans, |shape| {
-            Ok(Some(solid(shape).is_valid()))
+            Ok(Some(invalid_reason(&shape).is_none()))
         }),
         of_shape!(
             "geometry_invalid_reason",
             DataType::Utf8,
             to_texts,
-            |shape| {
-                let wrong = solid(shape).check_validation().err();
-                Ok(wrong.map(|wrong| wrong.to_string()))
-            }
+            |shape| Ok(invalid_reason(&shape))
         ),
     ]
     .map(Nested::build)
@@ -172,10 +171,10 @@ fn measures() -> Vec<Arc<ScalarUDF>> {
                 let shapes = Shapes::new(call, 0);
                 let is_flat = *call.args[0].data_type() == geometry_type();
                 call.to_doubles(|row| {
-                    let shape = solid(shapes.get(row)?);
+                    let shape = shapes.get(row)?;
                     match is_flat {
-                        true => Ok(Some(shape.unsigned_area())),
-                        false => super::sphere::area(&shape).map(Some),
+                        true => Ok(Some(solid(shape).unsigned_area())),
+                        false => super::sphere::area(&shape),
                     }
                 })
             },
@@ -215,14 +214,7 @@ fn along_lines() -> Vec<Arc<ScalarUDF>> {
             |given| typed(given, &[Kind::Geometry, Kind::Geometry], DOUBLE),
             |call| {
                 let (lines, points) = (Shapes::new(call, 0), Shapes::new(call, 1));
-                call.to_doubles(|row| match (lines.get(row)?, points.get(row)?) {
-                    (Geometry::LineString(line), Geometry::Point(point)) => {
-                        let is_there = !line.0.is_empty() && !point.x().is_nan();
-                        Ok(line.line_locate_point(&point).filter(|_| is_there))
-                    }
-                    (Geometry::LineString(_), other) => only("line_locate_point", "POINT", &other),
-                    (other, _) => only("line_locate_point", "LINE_STRING", &other),
-                })
+                call.to_doubles(|row| located(lines.get(row)?, points.get(row)?))
             },
         ),
         Nested::new(
@@ -250,12 +242,9 @@ fn along_lines() -> Vec<Arc<ScalarUDF>> {
             |call| {
                 let (lines, fractions) = (Shapes::new(call, 0), call.doubles(1));
                 to_lists(call, |row| {
-                    let step = fractions.value(row);
-                    if step.is_nan() || step <= 0.001 {
-                        return exec_err!("the fraction must be above 0.001");
-                    }
-                    let steps = (1..=(1.0 / step) as u32).map(|n| f64::from(n) * step);
-                    along(&lines.get(row)?, &steps.collect::<Vec<_>>()).map(Some)
+                    let (line, step) = (lines.get(row)?, fractions.value(row));
+                    let found = along(&line, &steps(step)?)?;
+                    Ok((!is_empty(&line)).then_some(found))
                 })
             },
         ),
@@ -308,10 +297,8 @@ fn dimension(shape: Geometry) -> Result<Option<i64>> {
 /// Number of points; the last one of a ring, which is its first, does not count.
 fn points(shape: &Geometry) -> i64 {
     let of_polygon = |polygon: &geo::Polygon| {
-        let rings = std::iter::once(polygon.exterior()).chain(polygon.interiors());
-        rings
-            .map(|ring| ring.0.len().saturating_sub(1) as i64)
-            .sum::<i64>()
+        let sizes = rings(polygon).map(|ring| ring.0.len().saturating_sub(1) as i64);
+        sizes.sum::<i64>()
     };
     match shape {
         Geometry::Point(point) if point.x().is_nan() => 0,
@@ -345,7 +332,9 @@ fn is_ring(shape: Geometry) -> Result<Option<bool>> {
 fn is_simple(shape: &Geometry) -> bool {
     match shape {
         Geometry::LineString(line) => is_simple_line(line),
-        Geometry::MultiLineString(lines) => lines.0.iter().all(is_simple_line),
+        Geometry::MultiLineString(lines) => {
+            lines.0.iter().all(is_simple_line) && are_apart(&lines.0)
+        }
         Geometry::MultiPoint(points) => {
             let mut points: Vec<_> = points.iter().map(|p| (p.x(), p.y())).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
@@ -354,6 +343,66 @@ fn is_simple(shape: &Geometry) -> bool {
         Geometry::GeometryCollection(all) => all.0.iter().all(is_simple),
         other => other.is_valid(),
     }
+}
+
+/// Do lines meet at no more than their ends?
+fn are_apart(lines: &[LineString]) -> bool {
+    let is_end = |line: &LineString, at: geo::Coord| {
+        !line.is_closed() && (line.0.first() == Some(&at) || line.0.last() == Some(&at))
+    };
+    let apart = |a: &LineString, b: &LineString| {
+        let mut pairs = a.lines().flat_map(|x| b.lines().map(move |y| (x, y)));
+        pairs.all(|(x, y)| match line_intersection(x, y) {
+            None => true,
+            Some(LineIntersection::SinglePoint { intersection, .. }) => {
+                is_end(a, intersection) && is_end(b, intersection)
+            }
+            Some(LineIntersection::Collinear { .. }) => false,
+        })
+    };
+    (0..lines.len()).all(|a| (a + 1..lines.len()).all(|b| apart(&lines[a], &lines[b])))
+}
+
+/// Why a geometry is not valid: Trino's reasons, as far as their places can be told, or those of the
+/// library that is used here.
+fn invalid_reason(shape: &Geometry) -> Option<String> {
+    // Java writes whole numbers with a point.
+    let at = |at: geo::Coord| format!("({:?} {:?})", at.x, at.y);
+    match shape {
+        shape if is_empty(shape) => None,
+        Geometry::MultiPoint(points) => {
+            let mut places = points.0.iter().enumerate();
+            let repeated = places.find(|(place, p)| points.0[..*place].contains(p));
+            repeated.map(|(_, p)| format!("Repeated points at or near {0} and {0}", at(p.0)))
+        }
+        Geometry::GeometryCollection(all) => all.0.iter().find_map(invalid_reason),
+        other => {
+            let lines: Vec<&LineString> = match other {
+                Geometry::LineString(line) => vec![line],
+                Geometry::MultiLineString(lines) => lines.0.iter().collect(),
+                Geometry::Polygon(polygon) => rings(polygon).collect(),
+                Geometry::MultiPolygon(all) => all.0.iter().flat_map(rings).collect(),
+                _ => vec![],
+            };
+            let mut pairs = lines.iter().flat_map(|line| line.0.windows(2));
+            if let Some(pair) = pairs.find(|pair| pair[0] == pair[1]) {
+                return Some(format!("Degenerate segments at or near {}", at(pair[0])));
+            }
+            match other {
+                Geometry::LineString(_) | Geometry::MultiLineString(_) => {
+                    (!is_simple(other)).then(|| "Self-tangency or crossing".into())
+                }
+                other => other
+                    .check_validation()
+                    .err()
+                    .map(|wrong| wrong.to_string()),
+            }
+        }
+    }
+}
+
+fn rings(polygon: &geo::Polygon) -> impl Iterator<Item = &LineString> {
+    std::iter::once(polygon.exterior()).chain(polygon.interiors())
 }
 
 fn is_simple_line(line: &LineString) -> bool {
@@ -400,6 +449,60 @@ fn distance(call: &Call) -> Result<ArrayRef> {
     })
 }
 
+/// Most points along one line.
+const MOST_POINTS: f64 = 100_000.0;
+
+/// Each of these parts of a length; of no part, the beginning alone.
+fn steps(step: f64) -> Result<Vec<f64>> {
+    if step <= 0.0 || step.is_nan() {
+        return Ok(vec![step]);
+    }
+    let count = (1.0 / step).floor();
+    if count > MOST_POINTS {
+        return exec_err!("a fraction of {step} makes too many points");
+    }
+    // One step beyond the end is an error, as it is for one point.
+    let count = count.max(1.0) as u32;
+    Ok((1..=count).map(|n| f64::from(n) * step).collect())
+}
+
+/// Which part of a line's length lies before the place that is nearest to a point.
+fn located(line: Geometry, point: Geometry) -> Result<Option<f64>> {
+    let lines = match line {
+        Geometry::LineString(line) => vec![line],
+        Geometry::MultiLineString(lines) => lines.0,
+        other => {
+            return exec_err!(
+                "First argument to line_locate_point must be a LineString or a MultiLineString. Got: {}",
+                class_of(&other)
+            );
+        }
+    };
+    let point = match point {
+        Geometry::Point(point) => point,
+        other => {
+            return exec_err!(
+                "Second argument to line_locate_point must be a Point. Got: {}",
+                class_of(&other)
+            );
+        }
+    };
+    if point.x().is_nan() {
+        return Ok(None);
+    }
+    let (mut passed, mut best) = (0.0, None);
+    for line in lines.iter().filter(|line| !line.0.is_empty()) {
+        let length = Euclidean.length(line);
+        let distance = Euclidean.distance(line, &point);
+        let part = line.line_locate_point(&point).unwrap_or(0.0);
+        if best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, passed + part * length));
+        }
+        passed += length;
+    }
+    Ok(best.map(|(_, at)| if passed > 0.0 { at / passed } else { 0.0 }))
+}
+
 /// The points that lie at parts of a line's length.
 fn along(shape: &Geometry, fractions: &[f64]) -> Result<Vec<Geometry>> {
     let Geometry::LineString(line) = shape else {
@@ -409,7 +512,7 @@ fn along(shape: &Geometry, fractions: &[f64]) -> Result<Vec<Geometry>> {
         .iter()
         .any(|fraction| !(0.0..=1.0).contains(fraction))
     {
-        return exec_err!("line_interpolate_point: fraction must be between 0 and 1");
+        return exec_err!("fraction must be between 0 and 1");
     }
     let found = fractions
         .iter()

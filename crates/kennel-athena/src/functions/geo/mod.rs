@@ -5,12 +5,18 @@
 //!
 //! Source: Trino manual, "Geospatial functions".
 
+mod around;
 mod binary;
+mod geojson;
+mod hadoop;
 mod measure;
+mod nearest;
+mod overlay;
 mod parts;
 mod polyline;
 mod relations;
 mod shapes;
+mod simplify;
 mod sphere;
 mod text;
 mod tiles;
@@ -41,6 +47,7 @@ use crate::types::{self, is_text};
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     [
         measure::functions(),
+        nearest::functions(),
         parts::functions(),
         polyline::functions(),
         relations::functions(),
@@ -159,14 +166,14 @@ fn to_lists(
     list(opaque::wrap(texts, &geometry_type())?, sizes, Some(valid))
 }
 
-/// The geometries of a row's list; an error for null among them.
-fn listed(call: &Call, index: usize, row: usize) -> Result<Vec<Geometry>> {
+/// The geometries of a row's list, which may be null.
+fn listed(call: &Call, index: usize, row: usize) -> Result<Vec<Option<Geometry>>> {
     let lists = list_arg(call, index);
     let shapes = Shapes::of(lists.values());
     places(lists, row)
         .map(|at| match lists.values().is_null(at) {
-            true => exec_err!("Invalid input: null at index {at}"),
-            false => shapes.get(at),
+            true => Ok(None),
+            false => shapes.get(at).map(Some),
         })
         .collect()
 }
@@ -203,6 +210,19 @@ fn kind_of(geometry: &Geometry) -> &'static str {
         Geometry::MultiPolygon(_) => "MULTI_POLYGON",
         Geometry::GeometryCollection(_) => "GEOMETRY_COLLECTION",
         Geometry::Polygon(_) | Geometry::Rect(_) | Geometry::Triangle(_) => "POLYGON",
+    }
+}
+
+/// The name of a kind in messages of Trino that do not shout.
+fn class_of(geometry: &Geometry) -> &'static str {
+    match geometry {
+        Geometry::Point(_) => "Point",
+        Geometry::LineString(_) | Geometry::Line(_) => "LineString",
+        Geometry::MultiPoint(_) => "MultiPoint",
+        Geometry::MultiLineString(_) => "MultiLineString",
+        Geometry::MultiPolygon(_) => "MultiPolygon",
+        Geometry::GeometryCollection(_) => "GeometryCollection",
+        Geometry::Polygon(_) | Geometry::Rect(_) | Geometry::Triangle(_) => "Polygon",
     }
 }
 

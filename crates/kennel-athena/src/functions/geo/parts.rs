@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{array::ArrayRef, datatypes::DataType},
-    common::exec_err,
     error::Result,
     logical_expr::ScalarUDF,
 };
-use geo::{
-    CoordsIter, Geometry, LineString, MultiLineString, MultiPoint, Point, Polygon, Simplify,
-};
+use geo::{CoordsIter, Geometry, LineString, MultiLineString, MultiPoint, Point, Polygon};
 
-use super::{Kind, Shapes, geometry_type, is_empty, only, to_lists, to_shapes, typed};
+use super::{
+    Kind, Shapes, geometry_type, is_empty, only, simplify, text::turned, to_lists, to_shapes, typed,
+};
 use crate::functions::{
     nested::{Nested, Typed},
     scalar::Call,
@@ -129,8 +128,8 @@ fn facts() -> Vec<Arc<ScalarUDF>> {
 fn parts() -> Vec<Arc<ScalarUDF>> {
     [
         to_many!("st_points", |shape: Geometry| {
-            let points = (!is_empty(&shape)).then(|| shape.coords_iter().map(Point));
-            Ok(points.map(|points| points.map(Into::into).collect()))
+            let points = (!is_empty(&shape)).then(|| corners(shape));
+            Ok(points.map(|points| points.into_iter().map(Into::into).collect()))
         }),
         to_many!("st_geometries", |shape: Geometry| {
             Ok(if is_empty(&shape) {
@@ -169,7 +168,7 @@ fn parts() -> Vec<Arc<ScalarUDF>> {
             |call| {
                 let (shapes, tolerances) = (Shapes::new(call, 0), call.doubles(1));
                 to_shapes(call, |row| {
-                    simplified(shapes.get(row)?, tolerances.value(row)).map(Some)
+                    simplify::simplified(shapes.get(row)?, tolerances.value(row)).map(Some)
                 })
             },
         ),
@@ -187,6 +186,27 @@ fn type_of(shape: &Geometry) -> &'static str {
         "MULTI_POLYGON" => "ST_MultiPolygon",
         "GEOMETRY_COLLECTION" => "ST_GeomCollection",
         _ => "ST_Polygon",
+    }
+}
+
+/// All points; outer rings go with the clock, and holes against it.
+fn corners(shape: Geometry) -> Vec<Point> {
+    let of_polygon = |polygon: Polygon| {
+        let (outer, holes) = polygon.into_inner();
+        let outer = std::iter::once(turned(&outer, false));
+        let rings = outer.chain(holes.into_iter().map(|ring| turned(&ring, true)));
+        rings.flat_map(|ring| ring.0).map(Point).collect::<Vec<_>>()
+    };
+    match shape {
+        Geometry::Polygon(polygon) => of_polygon(polygon),
+        Geometry::MultiPolygon(polygons) => polygons.0.into_iter().flat_map(of_polygon).collect(),
+        Geometry::GeometryCollection(all) => all
+            .0
+            .into_iter()
+            .filter(|part| !is_empty(part))
+            .flat_map(corners)
+            .collect(),
+        other => other.coords_iter().map(Point).collect(),
     }
 }
 
@@ -237,7 +257,7 @@ fn boundary(shape: Geometry) -> Result<Option<Geometry>> {
         MultiPoint(coords.map(|coord| Point(*coord)).collect())
     };
     Ok(Some(match shape {
-        Geometry::Point(_) | Geometry::MultiPoint(_) => super::text::empty_point(),
+        Geometry::Point(_) | Geometry::MultiPoint(_) => MultiPoint(vec![]).into(),
         Geometry::LineString(line) => ends(&[line]).into(),
         Geometry::MultiLineString(lines) => ends(&lines.0).into(),
         Geometry::Polygon(polygon) => MultiLineString(rings(&polygon)).into(),
@@ -259,18 +279,5 @@ fn nth(
             .checked_sub(1)
             .and_then(|place| usize::try_from(place).ok());
         each(shapes.get(row)?, place.unwrap_or(usize::MAX))
-    })
-}
-
-fn simplified(shape: Geometry, tolerance: f64) -> Result<Geometry> {
-    if tolerance.is_nan() || tolerance < 0.0 {
-        return exec_err!("distanceTolerance is negative");
-    }
-    Ok(match shape {
-        Geometry::LineString(line) => line.simplify(tolerance).into(),
-        Geometry::MultiLineString(lines) => lines.simplify(tolerance).into(),
-        Geometry::Polygon(polygon) => polygon.simplify(tolerance).into(),
-        Geometry::MultiPolygon(polygons) => polygons.simplify(tolerance).into(),
-        other => other,
     })
 }

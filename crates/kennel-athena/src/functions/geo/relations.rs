@@ -12,14 +12,16 @@ use datafusion::{
     logical_expr::ScalarUDF,
 };
 use geo::{
-    BooleanOps, Buffer, ConvexHull, CoordsIter, Geometry, GeometryCollection, Intersects,
-    MultiLineString, MultiPoint, MultiPolygon, Point, Relate, Validation,
+    Buffer, ConvexHull, CoordsIter, Geometry, GeometryCollection, MultiPolygon, Point, Relate,
+    Validation,
+    buffer::{BufferStyle, LineCap, LineJoin},
     relate::IntersectionMatrix,
 };
 
 use super::{
-    Kind, Shapes, geometry_type, is_empty, kind_of, listed, parts::geometries, solid, text,
-    to_shapes, typed,
+    Kind, Shapes, geometry_type, is_empty, listed,
+    overlay::{self, Operation},
+    solid, text, to_shapes, typed,
 };
 use crate::functions::{nested::Nested, opaque, scalar::Call};
 
@@ -105,7 +107,11 @@ fn operations() -> Vec<Arc<ScalarUDF>> {
             "geometry_union",
             "geometry_union(array(geometry))",
             |given| typed(given, &[Kind::Geometries], geometry_type()),
-            |call| to_shapes(call, |row| united(listed(call, 0, row)?)),
+            |call| {
+                to_shapes(call, |row| {
+                    united(listed(call, 0, row)?.into_iter().flatten().collect())
+                })
+            },
         ),
         Nested::new(
             "st_convexhull",
@@ -131,49 +137,6 @@ fn matrix(a: Geometry, b: Geometry) -> Result<IntersectionMatrix> {
     Ok(solid(a).relate(&solid(b)))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Operation {
-    Union,
-    Intersection,
-    Difference,
-    SymmetricDifference,
-}
-
-/// All polygons of a geometry; `None` where it has other parts.
-fn polygons(shape: &Geometry) -> Option<MultiPolygon> {
-    let parts = geometries(shape.clone())
-        .into_iter()
-        .map(|part| match part {
-            Geometry::Polygon(polygon) => Some(vec![polygon]),
-            nested @ (Geometry::MultiPolygon(_) | Geometry::GeometryCollection(_)) => {
-                polygons(&nested).map(|polygons| polygons.0)
-            }
-            _ => None,
-        });
-    let all = parts.collect::<Option<Vec<_>>>()?;
-    Some(MultiPolygon(all.concat()))
-}
-
-fn lines(shape: &Geometry) -> Option<MultiLineString> {
-    let parts = geometries(shape.clone())
-        .into_iter()
-        .map(|part| match part {
-            Geometry::LineString(line) => Some(line),
-            _ => None,
-        });
-    parts.collect::<Option<Vec<_>>>().map(MultiLineString)
-}
-
-fn points(shape: &Geometry) -> Option<Vec<Point>> {
-    let parts = geometries(shape.clone())
-        .into_iter()
-        .map(|part| match part {
-            Geometry::Point(point) => Some(point),
-            _ => None,
-        });
-    parts.collect()
-}
-
 /// A geometry of as few wrappings as may be.
 fn unwrapped(polygons: MultiPolygon) -> Geometry {
     match <[geo::Polygon; 1]>::try_from(polygons.0) {
@@ -182,109 +145,25 @@ fn unwrapped(polygons: MultiPolygon) -> Geometry {
     }
 }
 
-fn of_points(points: Vec<Point>) -> Geometry {
-    match points.as_slice() {
-        [] => text::empty_point(),
-        [only] => (*only).into(),
-        _ => MultiPoint(points).into(),
-    }
-}
-
-fn of_lines(lines: MultiLineString) -> Geometry {
-    match <[geo::LineString; 1]>::try_from(lines.0) {
-        Ok([only]) => only.into(),
-        Err(many) => MultiLineString(many).into(),
-    }
-}
-
+/// What becomes of two geometries that are valid.
 fn combined(a: Geometry, b: Geometry, operation: Operation) -> Result<Geometry> {
-    use Operation::{Difference, Intersection, SymmetricDifference, Union};
-    if is_empty(&a) || is_empty(&b) {
-        return Ok(match operation {
-            Intersection if is_empty(&a) => a,
-            Intersection => b,
-            Difference => a,
-            _ if is_empty(&a) => b,
-            _ => a,
-        });
-    }
     check(&a)?;
     check(&b)?;
-    if let (Some(p), Some(q)) = (polygons(&a), polygons(&b)) {
-        return Ok(unwrapped(match operation {
-            Union => p.union(&q),
-            Intersection => p.intersection(&q),
-            Difference => p.difference(&q),
-            SymmetricDifference => p.xor(&q),
-        }));
-    }
-    let keep = |points: Vec<Point>, other: &Geometry, inside: bool| {
-        points
-            .into_iter()
-            .filter(move |point| other.intersects(point) == inside)
-            .collect::<Vec<_>>()
-    };
-    match (points(&a), points(&b), operation) {
-        (Some(p), _, Intersection) => return Ok(of_points(keep(p, &b, true))),
-        (_, Some(q), Intersection) => return Ok(of_points(keep(q, &a, true))),
-        (Some(p), _, Difference) => return Ok(of_points(keep(p, &b, false))),
-        (None, Some(_), Difference) => return Ok(a),
-        (Some(p), Some(q), Union) => {
-            let mut all = p;
-            let new = keep(q, &of_points(all.clone()), false);
-            all.extend(new);
-            return Ok(of_points(all));
-        }
-        (Some(p), Some(q), SymmetricDifference) => {
-            let mut all = keep(p, &b, false);
-            all.extend(keep(q, &a, false));
-            return Ok(of_points(all));
-        }
-        (Some(p), None, Union | SymmetricDifference) => {
-            return Ok(together(keep(p, &b, false), b));
-        }
-        (None, Some(q), Union | SymmetricDifference) => {
-            return Ok(together(keep(q, &a, false), a));
-        }
-        (None, None, _) => {}
-    }
-    match (lines(&a), polygons(&b), polygons(&a), lines(&b), operation) {
-        (Some(line), Some(polygon), _, _, Intersection)
-        | (_, _, Some(polygon), Some(line), Intersection) => {
-            Ok(of_lines(polygon.clip(&line, false)))
-        }
-        (Some(line), Some(polygon), _, _, Difference) => Ok(of_lines(polygon.clip(&line, true))),
-        (_, _, Some(_), Some(_), Difference) => Ok(a),
-        (Some(line), Some(polygon), _, _, _) | (_, _, Some(polygon), Some(line), _) => {
-            let outside = of_lines(polygon.clip(&line, true));
-            let all = [outside, unwrapped(polygon)]
-                .into_iter()
-                .filter(|part| !is_empty(part));
-            Ok(Geometry::GeometryCollection(GeometryCollection(
-                all.collect(),
-            )))
-        }
-        _ => exec_err!(
-            "{} and {} cannot be combined here; polygons, points, and lines with polygons can",
-            kind_of(&a),
-            kind_of(&b)
-        ),
-    }
+    Ok(overlay::combined(a, b, operation))
 }
 
-/// Some points beside what they are not part of.
-fn together(points: Vec<Point>, other: Geometry) -> Geometry {
-    if points.is_empty() {
-        return other;
-    }
-    Geometry::GeometryCollection(GeometryCollection(vec![of_points(points), other]))
-}
-
+/// Each polygon must be valid; several may overlap.
 fn check(shape: &Geometry) -> Result<()> {
-    match shape.check_validation() {
-        Ok(()) => Ok(()),
-        Err(wrong) => exec_err!("the geometry is not valid: {wrong}"),
-    }
+    let valid = match shape {
+        shape if is_empty(shape) => return Ok(()),
+        Geometry::Polygon(polygon) => polygon.check_validation(),
+        Geometry::MultiPolygon(polygons) => {
+            polygons.0.iter().try_for_each(Validation::check_validation)
+        }
+        Geometry::GeometryCollection(all) => return all.0.iter().try_for_each(check),
+        _ => return Ok(()),
+    };
+    valid.or_else(|wrong| exec_err!("the geometry is not valid: {wrong}"))
 }
 
 /// The union of all; `None` of none.
@@ -311,7 +190,11 @@ fn hull(shape: Geometry) -> Geometry {
         [] => text::empty_point(),
         [only] => Point(*only).into(),
         // There and back is no polygon.
-        [a, b, c] if a == c => geo::LineString(vec![*a, *b]).into(),
+        [a, b, c] if a == c => {
+            let mut ends = vec![*a, *b];
+            ends.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)));
+            geo::LineString(ends).into()
+        }
         [ring @ .., _] => {
             // It begins where the geometry does, as far as that is a corner.
             let first = shape
@@ -323,6 +206,9 @@ fn hull(shape: Geometry) -> Geometry {
         }
     }
 }
+
+/// The turn at each corner of a curve: a circle has 96, as in Trino.
+const CURVE: f64 = std::f64::consts::TAU / 96.0;
 
 fn buffer(call: &Call) -> Result<ArrayRef> {
     let (shapes, distances) = (Shapes::new(call, 0), call.doubles(1));
@@ -340,12 +226,18 @@ fn buffer(call: &Call) -> Result<ArrayRef> {
         if distance == 0.0 {
             return Ok(Some(shape));
         }
+        if distance.is_infinite() {
+            return Ok(Some(MultiPolygon::<f64>(vec![]).into()));
+        }
         check(&shape)?;
         // Curves of larger ratios have more corners than memory holds.
         if distance > 1e12 {
             return exec_err!("distance {distance} is too large");
         }
-        Ok(Some(unwrapped(solid(shape).buffer(distance))))
+        let style = BufferStyle::new(distance)
+            .line_cap(LineCap::Round(CURVE))
+            .line_join(LineJoin::Round(CURVE));
+        Ok(Some(unwrapped(solid(shape).buffer_with_style(style))))
     })
 }
 
@@ -386,38 +278,11 @@ mod tests {
         text::read(wkt).unwrap()
     }
 
-    fn combine(a: &str, b: &str, operation: Operation) -> String {
-        text::write(&combined(read(a), read(b), operation).unwrap())
-    }
-
     #[test]
-    fn kinds_are_combined() {
-        let square = "POLYGON ((0 0, 4 0, 4 4, 0 4, 0 0))";
-        let line = "LINESTRING (-2 2, 6 2)";
-        assert_eq!(
-            combine("POINT (1 1)", square, Operation::Intersection),
-            "POINT (1 1)"
-        );
-        assert_eq!(
-            combine("POINT (9 1)", square, Operation::Intersection),
-            "POINT EMPTY"
-        );
-        assert_eq!(
-            combine(line, square, Operation::Intersection),
-            "LINESTRING (0 2, 4 2)"
-        );
-        assert_eq!(
-            combine(
-                "POINT (1 1)",
-                "MULTIPOINT ((1 1), (2 2))",
-                Operation::SymmetricDifference
-            ),
-            "POINT (2 2)"
-        );
-        assert_eq!(combine("POINT EMPTY", square, Operation::Union), square);
-        assert!(combined(read(line), read(line), Operation::Union).is_err());
+    fn what_crosses_itself_is_refused() {
+        let square = read("POLYGON ((0 0, 4 0, 4 4, 0 4, 0 0))");
         let bow = read("POLYGON ((0 0, 2 2, 2 0, 0 2, 0 0))");
-        assert!(combined(bow, read(square), Operation::Union).is_err());
+        assert!(combined(bow, square, Operation::Union).is_err());
     }
 
     proptest! {

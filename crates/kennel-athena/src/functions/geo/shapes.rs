@@ -10,7 +10,9 @@ use datafusion::{
 };
 use geo::{Coord, Geometry, LineString, MultiPoint, Point};
 
-use super::{Kind, Shapes, binary, geometry_type, listed, only, text, to_shapes, typed};
+use super::{
+    Kind, Shapes, binary, class_of, geometry_type, hadoop, listed, only, text, to_shapes, typed,
+};
 use crate::functions::{nested::Nested, opaque, scalar::Call};
 
 const TEXT: &[Kind] = &[Kind::Text];
@@ -73,10 +75,11 @@ fn from_others() -> Vec<Arc<ScalarUDF>> {
             |given| typed(given, &[Kind::Geometries], geometry_type()),
             |call| {
                 to_shapes(call, |row| {
-                    let coords = coords("ST_LineString", listed(call, 0, row)?)?;
-                    if coords.windows(2).any(|pair| pair[0] == pair[1]) {
+                    let coords = coords("ST_LineString", "null point", listed(call, 0, row)?)?;
+                    if let Some(at) = coords.windows(2).position(|pair| pair[0] == pair[1]) {
                         return exec_err!(
-                            "Invalid input to ST_LineString: consecutive duplicate points"
+                            "Invalid input to ST_LineString: consecutive duplicate points at index {}",
+                            at + 2
                         );
                     }
                     // One point makes no line.
@@ -91,7 +94,7 @@ fn from_others() -> Vec<Arc<ScalarUDF>> {
             |given| typed(given, &[Kind::Geometries], geometry_type()),
             |call| {
                 to_shapes(call, |row| {
-                    let coords = coords("ST_MultiPoint", listed(call, 0, row)?)?;
+                    let coords = coords("ST_MultiPoint", "null", listed(call, 0, row)?)?;
                     let points = MultiPoint(coords.into_iter().map(Point).collect());
                     Ok((!points.0.is_empty()).then(|| points.into()))
                 })
@@ -104,6 +107,15 @@ fn from_others() -> Vec<Arc<ScalarUDF>> {
             |call| {
                 let bytes = call.bytes(0);
                 to_shapes(call, |row| binary::read(bytes.value(row)).map(Some))
+            },
+        ),
+        Nested::new(
+            "geometry_from_hadoop_shape",
+            "geometry_from_hadoop_shape(varbinary)",
+            |given| typed(given, &[Kind::Bytes], geometry_type()),
+            |call| {
+                let bytes = call.bytes(0);
+                to_shapes(call, |row| hadoop::read(bytes.value(row)).map(Some))
             },
         ),
         Nested::new(
@@ -142,20 +154,19 @@ fn from_text(
     })
 }
 
-/// The coordinates of points.
-fn coords(function: &str, points: Vec<Geometry>) -> Result<Vec<Coord>> {
-    let each = points
-        .into_iter()
-        .enumerate()
-        .map(|(index, point)| match point {
-            Geometry::Point(point) if point.x().is_nan() => {
-                exec_err!(
-                    "Invalid input to {function}: empty point at index {}",
-                    index + 1
-                )
-            }
-            Geometry::Point(point) => Ok(point.0),
-            other => only(function, "POINT", &other),
-        });
+/// The coordinates of points; `null` is what a null among them is called.
+fn coords(function: &str, null: &str, points: Vec<Option<Geometry>>) -> Result<Vec<Coord>> {
+    let each = points.into_iter().enumerate().map(|(index, point)| {
+        let wrong = match point {
+            Some(Geometry::Point(point)) if !point.x().is_nan() => return Ok(point.0),
+            Some(Geometry::Point(_)) => "empty point".into(),
+            None => null.into(),
+            Some(other) => format!("geometry is not a point: {}", class_of(&other)),
+        };
+        exec_err!(
+            "Invalid input to {function}: {wrong} at index {}",
+            index + 1
+        )
+    });
     each.collect()
 }

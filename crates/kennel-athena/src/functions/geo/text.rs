@@ -87,8 +87,17 @@ impl<'a> Reader<'a> {
             "LINESTRING" => self.line()?.into(),
             "POLYGON" => self.polygon()?.into(),
             "MULTIPOINT" => MultiPoint(self.list(Self::point)?).into(),
-            "MULTILINESTRING" => MultiLineString(self.list(Self::line)?).into(),
-            "MULTIPOLYGON" => MultiPolygon(self.list(Self::polygon)?).into(),
+            // What is empty is no part.
+            "MULTILINESTRING" => {
+                let mut lines = self.list(Self::line)?;
+                lines.retain(|line| !line.0.is_empty());
+                MultiLineString(lines).into()
+            }
+            "MULTIPOLYGON" => {
+                let mut polygons = self.list(Self::polygon)?;
+                polygons.retain(|polygon| !polygon.exterior().0.is_empty());
+                MultiPolygon(polygons).into()
+            }
             "GEOMETRYCOLLECTION" if depth < DEEPEST => {
                 let all = self.list(|reader| reader.geometry(depth + 1))?;
                 Geometry::GeometryCollection(GeometryCollection(all))
@@ -117,17 +126,14 @@ impl<'a> Reader<'a> {
     }
 
     fn line(&mut self) -> Option<LineString> {
-        let coords = self.coords()?;
-        (coords.len() != 1).then_some(LineString(coords))
+        self.coords().map(LineString)
     }
 
     fn polygon(&mut self) -> Option<Polygon> {
-        let mut rings = self.list(Self::coords)?.into_iter().map(LineString);
-        let is_ring = |ring: &LineString| ring.0.is_empty() || ring.0.len() > 2;
+        let mut rings = self.list(Self::line)?.into_iter();
         let outer = rings.next().unwrap_or(LineString(vec![]));
-        let inner: Vec<_> = rings.collect();
-        let is_good = is_ring(&outer) && inner.iter().all(is_ring);
-        is_good.then(|| Polygon::new(outer, inner))
+        let holes = rings.filter(|ring| !ring.0.is_empty());
+        Some(Polygon::new(outer, holes.collect()))
     }
 
     /// A point of several, in brackets of its own or not.
@@ -182,10 +188,14 @@ fn rings(polygon: &Polygon) -> String {
     format!("({})", rings.join(", "))
 }
 
+/// Twice the area of a ring, below zero where it goes with the clock.
+pub(super) fn area(ring: &LineString) -> f64 {
+    ring.lines().map(|line| line.determinant()).sum()
+}
+
 /// The ring from the same point on, in this direction.
-fn turned(ring: &LineString, against_the_clock: bool) -> LineString {
-    let areas = ring.lines().map(|line| line.determinant());
-    let area: f64 = areas.sum();
+pub(super) fn turned(ring: &LineString, against_the_clock: bool) -> LineString {
+    let area = area(ring);
     let mut ring = ring.clone();
     if area != 0.0 && (area > 0.0) != against_the_clock {
         ring.0.reverse();
@@ -266,8 +276,6 @@ mod tests {
             "POINT (1 2",
             "POINT (1 2) x",
             "POINT (NaN 1)",
-            "LINESTRING (1 1)",
-            "POLYGON ((1 1, 2 2))",
             "CIRCLE (1 1)",
             "POINT (1e300 0)",
             "MULTIPOINT ((1 2)",

@@ -15,7 +15,7 @@ use datafusion::{
 };
 use geo::{BoundingRect, Coord, Geometry, Intersects, Rect};
 
-use super::{Kind, Shapes, geometry_type, measure::frame, solid, to_shapes, typed};
+use super::{Kind, Shapes, around, geometry_type, measure::frame, solid, to_shapes, typed};
 use crate::{
     functions::{
         nested::{Nested, list, rows},
@@ -27,19 +27,19 @@ use crate::{
 };
 
 const MOST_ZOOM: i64 = 23;
-const FARTHEST_LATITUDE: f64 = 85.051_128_78;
+pub(super) const FARTHEST_LATITUDE: f64 = 85.051_128_78;
 /// Largest number of tiles that cover a geometry.
-const MOST_TILES: i64 = 1_000_000;
+pub(super) const MOST_TILES: i64 = 1_000_000;
 
 pub(super) fn tile_type() -> DataType {
     types::opaque("bingtile", DataType::Utf8)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tile {
-    x: i64,
-    y: i64,
-    zoom: i64,
+pub(super) struct Tile {
+    pub(super) x: i64,
+    pub(super) y: i64,
+    pub(super) zoom: i64,
 }
 
 const PLACE: &[Kind] = &[Kind::Double, Kind::Double, Kind::Integer];
@@ -77,9 +77,25 @@ fn makers() -> Vec<Arc<ScalarUDF>> {
         ),
         Nested::new(
             "bing_tiles_around",
-            "bing_tiles_around(latitude, longitude, zoom_level)",
-            |given| typed(given, PLACE, list_of(tile_type())),
-            |call| to_lists(call, |row| Ok(at(call, row)?.around())),
+            "bing_tiles_around(latitude, longitude, zoom_level), bing_tiles_around(latitude, longitude, zoom_level, radius_in_km)",
+            |given| match typed(given, PLACE, list_of(tile_type()))? {
+                None => {
+                    let kinds = [PLACE, &[Kind::Double]].concat();
+                    typed(given, &kinds, list_of(tile_type()))
+                }
+                found => Ok(found),
+            },
+            |call| {
+                to_lists(call, |row| {
+                    let tile = at(call, row)?;
+                    if call.args.len() == PLACE.len() {
+                        return Ok(tile.around());
+                    }
+                    let [latitude, longitude, radius] =
+                        [0, 1, 3].map(|index| call.doubles(index).value(row));
+                    around::within(latitude, longitude, tile.zoom, radius)
+                })
+            },
         ),
     ]
     .map(Nested::build)
@@ -203,8 +219,8 @@ fn at(call: &Call, row: usize) -> Result<Tile> {
 
 fn check_zoom(zoom: i64) -> Result<()> {
     match zoom {
-        0..=MOST_ZOOM => Ok(()),
-        ..0 => exec_err!("Zoom level must be >= 0"),
+        1..=MOST_ZOOM => Ok(()),
+        ..1 => exec_err!("Zoom level must be > 0"),
         _ => exec_err!("Zoom level must be <= {MOST_ZOOM}"),
     }
 }
@@ -215,7 +231,7 @@ impl Tile {
         let all = 0..1 << zoom;
         if !all.contains(&x) || !all.contains(&y) {
             return exec_err!(
-                "XY coordinates for a Bing tile at zoom level {zoom} must be within [0, {})",
+                "XY coordinates for a Bing tile at zoom level {zoom} must be within [0, {}) range",
                 1 << zoom
             );
         }
@@ -223,6 +239,9 @@ impl Tile {
     }
 
     fn read(quadkey: &str) -> Result<Self> {
+        if quadkey.is_empty() {
+            return exec_err!("QuadKey must not be empty string");
+        }
         if quadkey.len() > MOST_ZOOM as usize {
             return exec_err!("QuadKey must be {MOST_ZOOM} characters or less");
         }
@@ -242,7 +261,7 @@ impl Tile {
         Ok(tile)
     }
 
-    fn quadkey(&self) -> String {
+    pub(super) fn quadkey(&self) -> String {
         let digit = |level: i64| (self.x >> level & 1) + (self.y >> level & 1) * 2;
         (0..self.zoom)
             .rev()
@@ -250,7 +269,7 @@ impl Tile {
             .collect()
     }
 
-    fn at(latitude: f64, longitude: f64, zoom: i64) -> Self {
+    pub(super) fn at(latitude: f64, longitude: f64, zoom: i64) -> Self {
         let size = (256_i64 << zoom) as f64;
         // Pixels first, then tiles, so that edges fall where they do in Trino.
         let tile = |axis: f64| (axis * size).clamp(0.0, size - 1.0) as i64 / 256;
@@ -271,7 +290,7 @@ impl Tile {
             .collect()
     }
 
-    fn corner(x: i64, y: i64, zoom: i64) -> Coord {
+    pub(super) fn corner(x: i64, y: i64, zoom: i64) -> Coord {
         let count = (1_i64 << zoom) as f64;
         let up = 0.5 - y as f64 / count;
         let angle = (-up * 2.0 * std::f64::consts::PI).exp().atan();
@@ -303,10 +322,19 @@ fn covering(shape: Geometry, zoom: i64) -> Result<Vec<Tile>> {
     if min.y < -FARTHEST_LATITUDE || max.y > FARTHEST_LATITUDE {
         return exec_err!("Latitude span for the geometry must be in [-85.05, 85.05] range");
     }
-    let (first, last) = (Tile::at(max.y, min.x, zoom), Tile::at(min.y, max.x, zoom));
-    if (last.x - first.x + 1) * (last.y - first.y + 1) > MOST_TILES {
+    let (first, mut last) = (Tile::at(max.y, min.x, zoom), Tile::at(min.y, max.x, zoom));
+    // A tile of which no more than the upper or left edge is touched does not count.
+    let edge = Tile::corner(last.x, last.y, zoom);
+    last.x -= i64::from(last.x > first.x && edge.x == max.x);
+    last.y -= i64::from(last.y > first.y && edge.y == min.y);
+    let count = (last.x - first.x + 1) * (last.y - first.y + 1);
+    if count > MOST_TILES {
         return exec_err!(
-            "The number of tiles covering input rectangle exceeds the limit of {MOST_TILES}"
+            "The number of tiles covering input rectangle exceeds the limit of 1M. Number of tiles: {count}. Rectangle: xMin={:.2}, yMin={:.2}, xMax={:.2}, yMax={:.2}. Zoom level: {zoom}.",
+            min.x,
+            min.y,
+            max.x,
+            max.y
         );
     }
     let all = (first.x..=last.x).flat_map(|x| (first.y..=last.y).map(move |y| (x, y)));
@@ -330,7 +358,7 @@ mod tests {
             Tile::try_new(21_845, 13_506, 15).unwrap().quadkey(),
             "123030123010121"
         );
-        assert_eq!(Tile::at(0.0, 0.0, 0).quadkey(), "");
+        assert!(check_zoom(0).is_err());
         assert!(Tile::try_new(2, 0, 1).is_err());
         assert!(Tile::read("014").is_err());
         assert!(Tile::read(&"0".repeat(24)).is_err());
@@ -341,7 +369,7 @@ mod tests {
         fn a_place_lies_in_its_tile(
             latitude in -85.0_f64..85.0,
             longitude in -180.0_f64..180.0,
-            zoom in 0_i64..=MOST_ZOOM,
+            zoom in 1_i64..=MOST_ZOOM,
         ) {
             let tile = Tile::at(latitude, longitude, zoom);
             prop_assert_eq!(Tile::read(&tile.quadkey()).unwrap(), tile);

@@ -18,7 +18,7 @@ use datafusion::{
         datatypes::{DataType, Field, Fields},
     },
     common::{exec_datafusion_err, exec_err, not_impl_err},
-    error::Result,
+    error::{DataFusionError, Result},
 };
 
 use super::{
@@ -44,12 +44,50 @@ pub(in crate::functions) fn from_json(
     safe: bool,
 ) -> Result<ArrayRef> {
     let values: Vec<_> = (0..rows).map(|row| json.get(row)).collect();
-    read(&values, target, safe)
+    let found = read(&values, target, safe);
+    if found.is_err() {
+        // Only now is looked which value it was.
+        for value in &values {
+            if let Err(cause) = read(&[*value], target, safe) {
+                return Err(failed(value.unwrap_or_default(), target, &cause));
+            }
+        }
+    }
+    found
 }
 
-fn wrong(text: &str, target: &DataType) -> datafusion::error::DataFusionError {
-    let shown: String = text.chars().take(60).collect();
-    exec_datafusion_err!("Cannot cast to {}. {shown}", type_name(target))
+/// About a value that cannot be cast.
+fn failed(text: &str, target: &DataType, cause: &DataFusionError) -> DataFusionError {
+    let (name, text) = (type_name(target), shown(text));
+    match target {
+        DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => {
+            let cause = cause.strip_backtrace();
+            let cause = cause.trim_start_matches("Execution error: ");
+            exec_datafusion_err!("Cannot cast to {name}. {cause}\n{text}")
+        }
+        _ => exec_datafusion_err!("Cannot cast '{text}' to {}", name.to_uppercase()),
+    }
+}
+
+/// The beginning of a text.
+fn shown(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+/// How a value begins, as messages show it.
+fn token(text: &str) -> String {
+    let mut reader = Reader::new(text);
+    match reader.start() {
+        Ok(Start::Array) => "[".into(),
+        Ok(Start::Object) => "{".into(),
+        Ok(Start::Text) => reader.skip().map(unquote).unwrap_or_default(),
+        _ => shown(text),
+    }
+}
+
+/// About a value of another kind.
+fn unexpected(kind: &str, text: &str) -> DataFusionError {
+    exec_datafusion_err!("Expected a json {kind}, but got {}", token(text))
 }
 
 /// `None` for what is JSON's null, or is absent.
@@ -65,7 +103,7 @@ fn read(values: &[Option<&str>], target: &DataType, safe: bool) -> Result<ArrayR
                     let mut out = String::new();
                     compact(&mut Reader::new(text), false, &mut out)
                         .map(|()| out)
-                        .map_err(|Malformed| wrong(text, target))
+                        .map_err(|Malformed| unexpected("value", text))
                 })
                 .transpose()
             });
@@ -73,8 +111,8 @@ fn read(values: &[Option<&str>], target: &DataType, safe: bool) -> Result<ArrayR
                 compacted.collect::<Result<_>>()?;
             Ok(Arc::new(array))
         }
-        DataType::List(element) => read_list(values, element, target, safe),
-        DataType::Map(entries, _) => read_map(values, entries, target, safe),
+        DataType::List(element) => read_list(values, element, safe),
+        DataType::Map(entries, _) => read_map(values, entries, safe),
         DataType::Struct(fields) => read_row(values, fields, target, safe),
         _ => read_scalar(values, target, safe),
     }
@@ -97,7 +135,8 @@ fn read_scalar(values: &[Option<&str>], target: &DataType, safe: bool) -> Result
             _ => None,
         };
         if scalar.is_none() && !safe {
-            return Err(wrong(text, target));
+            let (name, token) = (type_name(target), token(text));
+            return exec_err!("Unexpected token when cast to {name}: {token}");
         }
         texts.push(scalar);
     }
@@ -110,9 +149,12 @@ fn number(text: &str, start: Start, target: &DataType) -> String {
     let is_boolean = matches!(start, Start::True | Start::False);
     match target {
         target if target.is_numeric() && is_boolean => u8::from(start == Start::True).to_string(),
-        target if target.is_integer() && text.contains(['.', 'e', 'E']) => text
-            .parse::<f64>()
-            .map_or_else(|_| text.to_owned(), |number| format!("{}", number.round())),
+        target if target.is_integer() && text.contains(['.', 'e', 'E']) => {
+            text.parse::<f64>().map_or_else(
+                |_| text.to_owned(),
+                |number| (number.round() as i128).to_string(),
+            )
+        }
         // An integer beyond 64 bits is none.
         DataType::Boolean if start == Start::Number && !text.contains(['.', 'e', 'E']) => text
             .parse::<i64>()
@@ -129,12 +171,7 @@ fn number(text: &str, start: Start, target: &DataType) -> String {
 
 type Items<'a> = (Vec<Option<&'a str>>, Vec<usize>, Vec<bool>);
 
-fn read_list(
-    values: &[Option<&str>],
-    element: &Arc<Field>,
-    target: &DataType,
-    safe: bool,
-) -> Result<ArrayRef> {
+fn read_list(values: &[Option<&str>], element: &Arc<Field>, safe: bool) -> Result<ArrayRef> {
     let (mut items, mut lengths, mut valid): Items<'_> = (vec![], vec![], vec![]);
     for &value in values {
         let before = items.len();
@@ -142,7 +179,7 @@ fn read_list(
             None => false,
             Some(Ok(())) => true,
             Some(Err(Malformed)) if safe => false,
-            Some(Err(Malformed)) => return Err(wrong(value.unwrap_or(""), target)),
+            Some(Err(Malformed)) => return Err(unexpected("array", value.unwrap_or(""))),
         };
         if !is_list {
             items.truncate(before);
@@ -181,12 +218,7 @@ fn members(text: &str) -> Result<Vec<(&str, &str)>, Malformed> {
     Ok(members)
 }
 
-fn read_map(
-    values: &[Option<&str>],
-    entries: &Arc<Field>,
-    target: &DataType,
-    safe: bool,
-) -> Result<ArrayRef> {
+fn read_map(values: &[Option<&str>], entries: &Arc<Field>, safe: bool) -> Result<ArrayRef> {
     let DataType::Struct(entry) = entries.data_type() else {
         return not_impl_err!("a map without entries");
     };
@@ -196,7 +228,7 @@ fn read_map(
             None => None,
             Some(Ok(members)) => Some(members),
             Some(Err(Malformed)) if safe => None,
-            Some(Err(Malformed)) => return Err(wrong(value.unwrap_or(""), target)),
+            Some(Err(Malformed)) => return Err(unexpected("object", value.unwrap_or(""))),
         };
         valid.push(read.is_some());
         let members = read.unwrap_or_default();
@@ -211,14 +243,10 @@ fn read_map(
     if !is_text(keys.data_type()) {
         let texts = convert(&keys, &DataType::Utf8, false)?;
         let mut texts = texts.as_string::<i32>().iter();
-        for (row, length) in lengths.iter().enumerate() {
+        for length in &lengths {
             let mut known = HashSet::new();
             if !texts.by_ref().take(*length).all(|key| known.insert(key)) {
-                let text = values.get(row).copied().flatten().unwrap_or_default();
-                return exec_err!(
-                    "Cannot cast to {}. Duplicate keys are not allowed: {text}",
-                    type_name(target)
-                );
+                return exec_err!("Duplicate keys are not allowed");
             }
         }
     }
@@ -272,7 +300,14 @@ fn read_row(
                     Err(Malformed) => named(text, fields),
                 };
                 if row.is_none() && !safe {
-                    return Err(wrong(text, target));
+                    let count = fields.len();
+                    return match Reader::new(text).start() {
+                        Ok(Start::Array) => exec_err!("Expected a json array of {count} elements"),
+                        Ok(Start::Object) => {
+                            exec_err!("The names of members are not those of the fields")
+                        }
+                        _ => Err(unexpected("array or object", text)),
+                    };
                 }
                 row
             }

@@ -5,6 +5,7 @@
 //!
 //! Source: Trino manual, "JSON functions and operators", sections on the functions before `JSON_VALUE`.
 
+mod castable;
 mod convert;
 mod path;
 mod scan;
@@ -13,6 +14,7 @@ mod tree;
 
 use std::sync::Arc;
 
+pub(super) use castable::{is_read, is_written};
 pub(super) use convert::{from_json, to_json};
 use datafusion::{
     arrow::{
@@ -22,14 +24,20 @@ use datafusion::{
         },
         datatypes::{DataType, Float64Type, Int64Type},
     },
-    common::exec_err,
+    common::{exec_err, plan_err},
     error::Result,
     logical_expr::ScalarUDF,
 };
 use path::Path;
 use scan::{Malformed, Reader, Start, compact, unquote};
+pub(crate) use standard::path_variables;
+pub(super) use tree::Tree;
 
-use super::scalar::{Call, Json, Kind, Spec, bigint, boolean, json, varchar};
+use super::{
+    scalar::{Call, Json, Kind, Spec, bigint, boolean, json, varchar},
+    type_name,
+};
+use crate::types::is_text;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const JSON_PATH: &[Kind] = &[Kind::Json, Kind::Text];
@@ -50,7 +58,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new(
             "json_array_contains",
             &[Kind::Json, Kind::Any],
-            boolean,
+            contains_type,
             array_contains,
         ),
         Spec::new("is_json_scalar", JSON, boolean, is_scalar),
@@ -273,6 +281,25 @@ fn holds(text: &str, wanted: &Wanted<'_>) -> Result<Option<bool>, Malformed> {
     Ok(Some(false))
 }
 
+/// What is looked for is a scalar.
+fn contains_type(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [_, value]
+            if value.is_numeric()
+                || is_text(value)
+                || matches!(value, DataType::Boolean | DataType::Null) =>
+        {
+            boolean(given)
+        }
+        [json, value] => plan_err!(
+            "Unexpected parameters ({}, {}) for function json_array_contains. Expected: json_array_contains(json or varchar, boolean, a number or varchar)",
+            type_name(json),
+            type_name(value)
+        ),
+        _ => plan_err!("json_array_contains takes two arguments"),
+    }
+}
+
 fn array_contains(call: &Call) -> Result<ArrayRef> {
     let json = call.json(0);
     let values = &call.args[1];
@@ -308,7 +335,7 @@ fn is_scalar(call: &Call) -> Result<ArrayRef> {
                 .and_then(|start| reader.skip().map(|_| start));
             match start {
                 Ok(start) if reader.at_end() => Ok(start.is_scalar()),
-                _ => exec_err!("Cannot convert value to JSON: '{text}'"),
+                _ => exec_err!("Invalid JSON value: {text}"),
             }
         };
         result.append_option(json.get(row).map(is_scalar).transpose()?);

@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 512;
 
 /// Text that is no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(in crate::functions) struct Malformed;
 
 /// What begins where the reader stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::scan::{Malformed, Reader, Start, quote, unquote};
 
 /// A value. Numbers keep the digits that they were written with.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Tree {
+pub(in crate::functions) enum Tree {
     Null,
     Boolean(bool),
     Number(String),
@@ -15,7 +15,7 @@ pub(super) enum Tree {
 
 impl Tree {
     /// Reads a whole text. Of equal keys, the last value counts, at the place of the first.
-    pub(super) fn read(text: &str) -> Result<Self, Malformed> {
+    pub(in crate::functions) fn read(text: &str) -> Result<Self, Malformed> {
         let mut reader = Reader::new(text);
         let tree = Self::value(&mut reader)?;
         if reader.at_end() {
@@ -66,6 +66,17 @@ impl Tree {
                 Self::Object(members)
             }
         })
+    }
+
+    /// The value of an object's member.
+    pub(in crate::functions) fn member(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value),
+            _ => None,
+        }
     }
 
     /// Writes the value without blanks.

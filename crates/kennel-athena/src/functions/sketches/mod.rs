@@ -73,8 +73,6 @@ fn is_number(given: &DataType) -> bool {
     given.is_numeric() || *given == DataType::Null
 }
 
-const SETS: &str = "setdigest, setdigest";
-
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     [of_quantiles(), of_sets()].concat()
 }
@@ -146,7 +144,7 @@ fn of_sets() -> Vec<Arc<ScalarUDF>> {
     [
         Nested::new(
             "intersection_cardinality",
-            SETS,
+            "intersection_cardinality(setdigest, setdigest)",
             |given| sets(given, DataType::Int64),
             |call| {
                 let [a, b] = [bytes_of(call, 0), bytes_of(call, 1)];
@@ -161,7 +159,7 @@ fn of_sets() -> Vec<Arc<ScalarUDF>> {
         ),
         Nested::new(
             "jaccard_index",
-            SETS,
+            "jaccard_index(setdigest, setdigest)",
             |given| sets(given, DataType::Float64),
             |call| {
                 let [a, b] = [bytes_of(call, 0), bytes_of(call, 1)];

@@ -89,8 +89,15 @@ fn calculated(sign: char, left: &Tree, right: &Tree) -> Result<Tree, Failed> {
         };
     }
     let (Some(a), Some(b)) = (number(left), number(right)) else {
+        let operator = match sign {
+            '+' => "ADD",
+            '-' => "SUBTRACT",
+            '*' => "MULTIPLY",
+            '/' => "DIVIDE",
+            _ => "MODULUS",
+        };
         return Err(format!(
-            "invalid operand types to {sign} operator ({}, {})",
+            "invalid operand types to {operator} operator ({}, {})",
             left.type_name(),
             right.type_name()
         ));
@@ -106,7 +113,10 @@ fn calculated(sign: char, left: &Tree, right: &Tree) -> Result<Tree, Failed> {
 }
 
 fn expected(what: &str, item: &Tree) -> Failed {
-    let actual = item.type_name();
+    let actual = match item {
+        Tree::Text(_) => "TEXT".into(),
+        other => other.type_name().to_uppercase(),
+    };
     format!("invalid item type. Expected: {what}, actual: {actual}")
 }
 
@@ -141,11 +151,19 @@ fn compared(left: &Tree, right: &Tree) -> Option<Ordering> {
 }
 
 impl Evaluation<'_> {
-    fn structural<T>(&self, otherwise: T, message: impl FnOnce() -> String) -> Result<T, Failed> {
+    fn structural(&self, message: impl FnOnce() -> String) -> Result<(), Failed> {
+        match self.strict {
+            true => Err(format!("structural error: {}", message())),
+            false => Ok(()),
+        }
+    }
+
+    /// The item again, which in strict mode is of the wrong type.
+    fn strictly(&self, wanted: &str, item: Tree) -> Result<Tree, Failed> {
         if self.strict {
-            Err(format!("structural error: {}", message()))
+            Err(expected(wanted, &item))
         } else {
-            Ok(otherwise)
+            Ok(item)
         }
     }
 
@@ -163,12 +181,15 @@ impl Evaluation<'_> {
             },
             Node::Last => match scope.last {
                 Some(last) => vec![Tree::Number(last.to_string())],
-                None => return Err("`last` stands outside of a subscript".into()),
+                None => {
+                    return Err("accessing the last array index with no enclosing array".into());
+                }
             },
             Node::Negative(inner) => {
-                let zero = Tree::Number("0".into());
                 let items = self.lax_unwrapped(inner, scope)?;
-                let negative = items.iter().map(|item| calculated('-', &zero, item));
+                let negative = items
+                    .iter()
+                    .map(|item| of_number(item, i64::checked_neg, |value| -value));
                 negative.collect::<Result<_, _>>()?
             }
             Node::Binary(sign, left, right) => {
@@ -177,9 +198,9 @@ impl Evaluation<'_> {
                 match (left.as_slice(), right.as_slice()) {
                     ([left], [right]) => vec![calculated(*sign, left, right)?],
                     _ => {
-                        return Err(format!(
-                            "arithmetic binary expression `{sign}` requires singleton operands"
-                        ));
+                        return Err(
+                            "arithmetic binary expression requires singleton operands".into()
+                        );
                     }
                 }
             }
@@ -197,12 +218,7 @@ impl Evaluation<'_> {
                 for item in self.items(inner, scope)? {
                     match item {
                         Tree::Array(items) => found.extend(items),
-                        other => {
-                            let name = other.type_name();
-                            found.extend(self.structural(vec![other], || {
-                                format!("invalid item type. Expected: ARRAY, actual: {name}")
-                            })?);
-                        }
+                        other => found.push(self.strictly("ARRAY", other)?),
                     }
                 }
                 found
@@ -244,10 +260,7 @@ impl Evaluation<'_> {
         let mut found = Vec::new();
         for item in self.lax_unwrapped(inner, scope)? {
             let Tree::Object(members) = item else {
-                let name = item.type_name();
-                self.structural((), || {
-                    format!("invalid item type. Expected: OBJECT, actual: {name}")
-                })?;
+                self.strictly("OBJECT", item)?;
                 continue;
             };
             match key {
@@ -255,7 +268,7 @@ impl Evaluation<'_> {
                 Some(key) => match members.into_iter().find(|(known, _)| known == key) {
                     Some((_, value)) => found.push(value),
                     None => {
-                        self.structural((), || format!("missing member '{key}' in JSON object"))?;
+                        self.structural(|| format!("missing member '{key}' in JSON object"))?;
                     }
                 },
             }
@@ -283,12 +296,7 @@ impl Evaluation<'_> {
         for item in self.items(inner, scope)? {
             let items = match item {
                 Tree::Array(items) => items,
-                other => {
-                    let name = other.type_name();
-                    self.structural(vec![other], || {
-                        format!("invalid item type. Expected: ARRAY, actual: {name}")
-                    })?
-                }
+                other => vec![self.strictly("ARRAY", other)?],
             };
             let size = i64::try_from(items.len()).unwrap_or(i64::MAX);
             let scope = Scope {
@@ -302,7 +310,7 @@ impl Evaluation<'_> {
                     None => from,
                 };
                 if from < 0 || from > to || to >= size {
-                    self.structural((), || {
+                    self.structural(|| {
                         format!("invalid array subscript: [{from}, {to}] for array of size {size}")
                     })?;
                 }
@@ -323,19 +331,22 @@ impl Evaluation<'_> {
             _ => self.lax_unwrapped(inner, scope)?,
         };
         let mut results = Vec::new();
-        for item in items {
+        for (place, item) in items.into_iter().enumerate() {
             results.push(match name {
                 "type" => Tree::Text(item.type_name().into()),
                 "size" => match &item {
                     Tree::Array(items) => Tree::Number(items.len().to_string()),
-                    _ => self.structural(Tree::Number("1".into()), || expected("ARRAY", &item))?,
+                    _ => {
+                        self.strictly("ARRAY", item)?;
+                        Tree::Number("1".into())
+                    }
                 },
                 "double" => match &item {
                     Tree::Number(digits) | Tree::Text(digits) => match digits.trim().parse() {
                         Ok(value) => of_double(value)?,
-                        Err(_) => return Err(expected("NUMBER", &item)),
+                        Err(_) => return Err(expected("NUMBER or TEXT", &item)),
                     },
-                    _ => return Err(expected("NUMBER", &item)),
+                    _ => return Err(expected("NUMBER or TEXT", &item)),
                 },
                 "ceiling" => of_number(&item, Some, f64::ceil)?,
                 "floor" => of_number(&item, Some, f64::floor)?,
@@ -348,7 +359,7 @@ impl Evaluation<'_> {
                         Tree::Object(vec![
                             ("name".into(), Tree::Text(key.clone())),
                             ("value".into(), value.clone()),
-                            ("id".into(), Tree::Number("0".into())),
+                            ("id".into(), Tree::Number(place.to_string())),
                         ])
                     }));
                     continue;

@@ -4,6 +4,7 @@
 //!
 //! Source: Trino manual, "JSON functions and operators".
 
+mod encoding;
 mod evaluate;
 mod path;
 
@@ -27,21 +28,22 @@ use crate::{
     functions::{
         cast::convert,
         scalar::{Call, Json, Kind, Spec, boolean, varchar},
+        type_name,
     },
-    types::{JSON, is_binary},
+    types::{JSON, is_binary, is_text},
 };
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const ANY: &[Kind] = &[Kind::Any];
-    let value_type = |given: &[DataType]| match given {
-        [_, _, returned, ..] => Ok(returned.clone()),
-        _ => plan_err!("JSON_VALUE takes an input and a path"),
-    };
+    const READ: &[Kind] = &[Kind::Read, Kind::Any];
+    let [decoded, encoded] = encoding::functions();
     [
-        Spec::new("__json_exists", ANY, boolean, exists).variadic(),
-        Spec::new("__json_value", ANY, value_type, value).variadic(),
-        Spec::new("__json_query", ANY, varchar, query).variadic(),
-        Spec::new("__json_object", ANY, varchar, object)
+        decoded,
+        encoded,
+        Spec::new("__json_exists", READ, boolean, exists).variadic(),
+        Spec::new("__json_value", READ, value_type, value).variadic(),
+        Spec::new("__json_query", READ, varchar, query).variadic(),
+        Spec::new("__json_object", ANY, object_type, object)
             .variadic()
             .at_least(0),
         Spec::new("__json_array", ANY, varchar, array)
@@ -50,6 +52,50 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
     .map(Spec::build)
     .into()
+}
+
+/// The type asked for; defaults must be of its kind.
+fn value_type(given: &[DataType]) -> Result<DataType> {
+    let [_, _, returned, _, on_empty, _, on_error, ..] = given else {
+        return plan_err!("JSON_VALUE takes an input and a path");
+    };
+    let fits = |default: &DataType| {
+        *default == DataType::Null
+            || default == returned
+            || default.is_numeric() && returned.is_numeric()
+            || is_text(default) && is_text(returned)
+    };
+    match [on_empty, on_error]
+        .into_iter()
+        .find(|default| !fits(default))
+    {
+        None => Ok(returned.clone()),
+        Some(default) => plan_err!(
+            "The default of JSON_VALUE is of type {}, its result of type {}",
+            type_name(default),
+            type_name(returned)
+        ),
+    }
+}
+
+/// Keys are texts; they stand in every third place behind the two options.
+fn object_type(given: &[DataType]) -> Result<DataType> {
+    let mut keys = given.iter().skip(2).step_by(3);
+    match keys.find(|key| !is_text(key) && **key != DataType::Null) {
+        None => Ok(DataType::Utf8),
+        Some(other) => plan_err!(
+            "Cannot use a key of type {} in JSON_OBJECT; keys are varchar",
+            type_name(other)
+        ),
+    }
+}
+
+/// The names of the values that a path wants to be passed.
+///
+/// # Errors
+/// What is wrong with the path.
+pub(crate) fn path_variables(path: &str) -> Result<Vec<String>, String> {
+    Path::read(path).map(|path| path.variables)
 }
 
 /// A constant argument that the syntax wrote.
@@ -107,6 +153,7 @@ impl Input {
         let Some(Some(written)) = call.constant_text(1) else {
             return exec_err!("a JSON path must be a constant text");
         };
+        // The syntax has read it once, and knows that its variables are passed.
         let path = Path::read(written)
             .map_err(|error| exec_datafusion_err!("invalid JSON path '{written}': {error}"))?;
         let mut passed = Vec::new();
@@ -119,13 +166,6 @@ impl Input {
                 Some(name) => (name.to_owned(), trees(value, true)?),
                 None => (name, trees(value, false)?),
             });
-        }
-        for name in &path.variables {
-            if !passed.iter().any(|(known, _)| known == name) {
-                return exec_err!(
-                    "no value passed for parameter {name}. Try quoting \"{name}\" in the PASSING clause to match case"
-                );
-            }
         }
         Ok(Self {
             path,
