@@ -18,6 +18,7 @@ pub mod output;
 mod physical;
 mod planner;
 mod rewrite;
+mod stars;
 pub mod statement;
 pub mod time_travel;
 mod tokens;
@@ -109,9 +110,11 @@ pub fn session(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     let mut analysis = Analyzer::new().rules;
     analysis.insert(0, Arc::new(planner::Comparisons));
     analysis.insert(1, Arc::new(planner::PartwiseComparisons));
+    analysis.insert(2, Arc::new(planner::Keys));
     analysis.push(Arc::new(planner::Decorrelate));
     builder
         .with_analyzer_rules(analysis)
         .with_type_planner(Arc::new(types::AthenaTypes))
         .with_physical_optimizer_rule(Arc::new(physical::LambdaParameters))
+        .with_physical_optimizer_rule(Arc::new(physical::RecursionDepth))
 }

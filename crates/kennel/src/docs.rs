@@ -180,8 +180,12 @@ Where kennel differs from Athena:
 - **Types.** The length of a `varchar(n)` is known where the query says it, and not that of a table's column; `char(n)` is text that is
   filled up with blanks, which make no difference in comparisons. Timestamps and times have 0 to 12 digits; how many a value was written
   with is known where the query says so, in subqueries, too. A column of microseconds that is cast to milliseconds loses the rest without
-  being rounded. `TIME` cannot be cast to `timestamp`. `GROUP BY`, `DISTINCT` and keys of maps take two `time with time zone` of the same
-  instant and other offsets for different values.
+  being rounded. `TIME` cannot be cast to `timestamp`. `DISTINCT` shows a `time with time zone` in UTC, and keys of maps take two of the
+  same instant and other offsets for different values.
+- **Queries.** Some that Athena refuses are answered as they are meant: `GROUP BY` and `HAVING` by the name of an item, `SELECT DISTINCT` ordered
+  by an expression over its items, `GROUPING SETS` of expressions, `FILTER` in window functions, `SELECT * EXCEPT (…)`, `x::type`, `ILIKE`, and
+  `WITH RECURSIVE` without names of columns. A recursion by `UNION ALL` ends with an error after ten steps, as in Athena; one by `UNION` goes on until
+  nothing new is found, which only kennel does.
 - **Time zones.** A timestamp with time zone keeps a zone that is written in the query: `at_timezone(x, 'Europe/Berlin')`, a literal,
   a constant text. A zone that comes from a column is that of functions, casts and `EXTRACT` directly around `at_timezone`; elsewhere the
   same instant is shown in UTC. The session's zone is UTC.

@@ -5,7 +5,10 @@
 //!
 //! Source: Trino manual, "List of functions by topic".
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use datafusion::execution::SessionStateDefaults;
 
@@ -80,6 +83,33 @@ pub fn functions() -> Vec<FunctionInfo> {
         .collect();
     list.sort_by_key(|function| (function.family, function.name));
     list
+}
+
+/// The family of a function of Athena's, by its name in lower case.
+pub(crate) fn family_of(name: &str) -> Option<&'static str> {
+    static ALL: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
+        let named = |(family, names): &(&'static str, &'static str)| {
+            let family = *family;
+            names.split_whitespace().map(move |name| (name, family))
+        };
+        FAMILIES.iter().flat_map(named).collect()
+    });
+    ALL.get(name).copied()
+}
+
+/// Is this a function of many rows? Those of the family, and those of other families that gather, too.
+pub(crate) fn is_aggregate(name: &str) -> bool {
+    const OTHERS: [&str; 8] = [
+        "approx_set",
+        "convex_hull_agg",
+        "geometry_union_agg",
+        "make_set_digest",
+        "merge",
+        "merge_set_digest",
+        "qdigest_agg",
+        "tdigest_agg",
+    ];
+    family_of(name) == Some("Aggregate") || OTHERS.contains(&name)
 }
 
 /// The names of DataFusion's functions.

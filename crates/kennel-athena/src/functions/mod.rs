@@ -41,6 +41,7 @@ mod tried;
 mod unify;
 mod url;
 mod uuid;
+pub(crate) mod windows;
 
 pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
 pub(crate) use json::path_variables;
@@ -97,6 +98,7 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
             map_subscript(),
             ordinals(),
             arrays::subscript_or_null(),
+            windows::marker(),
         ],
     ]
     .into_iter()
@@ -168,6 +170,11 @@ pub(crate) fn operator(sign: &str) -> Option<Arc<ScalarUDF>> {
 /// The function for a time of day, or a timestamp that Arrow has no type for, plus or minus an interval.
 pub(crate) fn shift(sign: &str) -> Option<Arc<ScalarUDF>> {
     datetime::shift::operator(sign)
+}
+
+/// The key by which equal times of day are the same.
+pub(crate) fn same_time() -> Arc<ScalarUDF> {
+    datetime::same_time()
 }
 
 /// The function for an interval times a number, or divided by one.

@@ -6,7 +6,7 @@
 use datafusion::{
     arrow::datatypes::DataType,
     common::{
-        DFSchema,
+        DFSchema, ScalarValue,
         config::ConfigOptions,
         plan_err,
         tree_node::{TreeNode, TreeNodeRecursion},
@@ -17,7 +17,7 @@ use datafusion::{
 };
 
 use super::operators::{check, comparable};
-use crate::functions::type_name;
+use crate::functions::{common_type, type_name};
 
 /// Refuses what Athena refuses; changes nothing. To be asked before types are coerced.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ impl AnalyzerRule for Comparisons {
             if matches!(node, LogicalPlan::TableScan(_)) {
                 return Ok(TreeNodeRecursion::Continue);
             }
+            examine_node(node)?;
             let mut schema = DFSchema::empty();
             for input in node.inputs() {
                 schema.merge(input.schema());
@@ -45,6 +46,71 @@ impl AnalyzerRule for Comparisons {
 
     fn name(&self) -> &str {
         "comparisons"
+    }
+}
+
+/// Columns of a union need a type in common; columns that are joined, as those of `USING`, `INTERSECT` and `EXCEPT`
+/// are, must be comparable.
+fn examine_node(node: &LogicalPlan) -> Result<()> {
+    match node {
+        LogicalPlan::Union(union) => {
+            let Some((first, others)) = union.inputs.split_first() else {
+                return Ok(());
+            };
+            let types = |input: &LogicalPlan| -> Vec<DataType> {
+                let fields = input.schema().fields().iter();
+                fields.map(|field| field.data_type().clone()).collect()
+            };
+            let mut common = types(first);
+            for other in others {
+                let other = types(other);
+                for (place, (a, b)) in common.iter_mut().zip(&other).enumerate() {
+                    match common_type(&[a.clone(), b.clone()]) {
+                        Some(both) => *a = both,
+                        None => {
+                            return plan_err!(
+                                "column {} in UNION query has incompatible types: {}, {}",
+                                place + 1,
+                                type_name(a),
+                                type_name(b)
+                            );
+                        }
+                    }
+                }
+            }
+            Ok(())
+        }
+        LogicalPlan::Values(values) => values.values.iter().flatten().try_for_each(examine_value),
+        LogicalPlan::Join(join) => join.on.iter().try_for_each(|(left, right)| {
+            match (
+                left.get_type(join.left.schema()),
+                right.get_type(join.right.schema()),
+            ) {
+                (Ok(left), Ok(right)) => comparable(&left, "=", &right),
+                _ => Ok(()),
+            }
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// DataFusion would read a text as the number that is above it in its column.
+fn examine_value(value: &Expr) -> Result<()> {
+    let Expr::Cast(cast) = value else {
+        return Ok(());
+    };
+    let to = cast.field.data_type();
+    let is_no_number = |value: &ScalarValue| match value.try_as_str() {
+        Some(Some(text)) => text.trim().parse::<i128>().is_err(),
+        _ => false,
+    };
+    match cast.expr.as_ref() {
+        Expr::Literal(text, _) if is_no_number(text) && to.is_integer() => plan_err!(
+            "the rows of VALUES have incompatible types: {}, {}",
+            type_name(to),
+            type_name(&text.data_type())
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -66,7 +132,20 @@ fn examine(expr: &Expr, schema: &DFSchema) -> Result<()> {
             }
         }
         Expr::Case(case) => examine_case(case, schema),
+        Expr::AggregateFunction(aggregate) => examine_filter(&aggregate.params.filter, schema),
+        Expr::WindowFunction(window) => examine_filter(&window.params.filter, schema),
         _ => Ok(()),
+    }
+}
+
+/// DataFusion would take a number for a condition.
+fn examine_filter(filter: &Option<Box<Expr>>, schema: &DFSchema) -> Result<()> {
+    match filter.as_ref().map(|condition| condition.get_type(schema)) {
+        None | Some(Ok(DataType::Boolean | DataType::Null) | Err(_)) => Ok(()),
+        Some(Ok(other)) => plan_err!(
+            "the condition of FILTER must be a boolean, not {}",
+            type_name(&other)
+        ),
     }
 }
 

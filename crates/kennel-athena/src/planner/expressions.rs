@@ -102,10 +102,12 @@ impl ExprPlanner for AthenaExpressions {
         operators::plan(binary, schema)
     }
 
-    /// Ranks are bigints in Trino.
-    fn plan_window(&self, window: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+    /// Ranks are bigints in Trino; frames and arguments that DataFusion does not take are for functions of ours.
+    fn plan_window(&self, mut window: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
         const RANKS: [&str; 4] = ["row_number", "rank", "dense_rank", "ntile"];
-        if !RANKS.contains(&window.func_def.name()) {
+        let is_replaced = functions::windows::replace(&mut window)?;
+        let is_rank = RANKS.contains(&window.func_def.name());
+        if !is_replaced && !is_rank {
             return Ok(PlannerResult::Original(window));
         }
         let function = WindowFunction {
@@ -120,11 +122,11 @@ impl ExprPlanner for AthenaExpressions {
                 distinct: window.distinct,
             },
         };
-        let rank = Expr::WindowFunction(Box::new(function));
-        Ok(PlannerResult::Planned(Expr::Cast(Cast::new(
-            Box::new(rank),
-            DataType::Int64,
-        ))))
+        let function = Expr::WindowFunction(Box::new(function));
+        Ok(PlannerResult::Planned(match is_rank {
+            true => Expr::Cast(Cast::new(Box::new(function), DataType::Int64)),
+            false => function,
+        }))
     }
 
     /// `position(part IN text)`.

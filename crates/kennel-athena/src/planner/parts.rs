@@ -10,15 +10,16 @@ use datafusion::{
     },
     error::Result,
     logical_expr::{
-        Between, BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator,
-        expr::{InList, ScalarFunction},
+        Between, BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, WindowFrame,
+        WindowFrameUnits,
+        expr::{InList, ScalarFunction, WindowFunction},
         expr_rewriter::NamePreserver,
         not,
     },
     optimizer::AnalyzerRule,
 };
 
-use super::floats::is_number;
+use super::{floats::is_number, keys};
 use crate::{functions, types::fine::Fine};
 
 /// Writes such comparisons with this crate's functions. To be asked before types are coerced.
@@ -103,6 +104,14 @@ fn rewritten(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Some(negated_if(is_negated, Expr::ScalarFunction(call)))
         }
         Expr::Case(case) => of_one_type(case, schema),
+        Expr::WindowFunction(window) => windowed(window, schema),
+        Expr::AggregateFunction(aggregate) if aggregate.params.distinct => {
+            let mut same = aggregate.clone();
+            for arg in &mut same.params.args {
+                *arg = keys::same(arg.clone(), schema);
+            }
+            (same != *aggregate).then_some(Expr::AggregateFunction(same))
+        }
         // The least integer has no opposite; DataFusion's minus gives it back.
         Expr::Negative(inner) if !matches!(inner.as_ref(), Expr::Literal(..)) => {
             match inner.get_type(schema) {
@@ -122,6 +131,40 @@ fn rewritten(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Some(changed) => Transformed::yes(changed),
         None => Transformed::no(expr),
     })
+}
+
+/// Partitions by what is equal. DataFusion has no ranges of rows and of bytes, but groups of them, which are the same where
+/// nothing is added to a key.
+fn windowed(window: &WindowFunction, schema: &DFSchema) -> Option<Expr> {
+    let mut changed = window.clone();
+    for key in &mut changed.params.partition_by {
+        *key = keys::same(key.clone(), schema);
+    }
+    for key in &mut changed.params.order_by {
+        key.expr = keys::same(key.expr.clone(), schema);
+    }
+    let keys = window.params.order_by.iter();
+    let mut types = keys.filter_map(|key| key.expr.get_type(schema).ok());
+    let has_no_range = types.any(|given| {
+        matches!(
+            given,
+            DataType::Struct(_)
+                | DataType::Map(..)
+                | DataType::Binary
+                | DataType::LargeBinary
+                | DataType::FixedSizeBinary(_)
+                | DataType::Interval(_)
+        )
+    });
+    let frame = &mut changed.params.window_frame;
+    if has_no_range && frame.units == WindowFrameUnits::Range {
+        *frame = WindowFrame::new_bounds(
+            WindowFrameUnits::Groups,
+            frame.start_bound.clone(),
+            frame.end_bound.clone(),
+        );
+    }
+    (changed != *window).then(|| Expr::WindowFunction(Box::new(changed)))
 }
 
 fn between(between: &Between, schema: &DFSchema) -> Option<Expr> {

@@ -347,12 +347,25 @@ fn columns(
     let qualifier = alias.map_or(unnamed, |alias| {
         TableReference::bare(context.normalize_ident(alias.name.clone()))
     });
-    let mut seen = BTreeSet::new();
-    let named = items.into_iter().enumerate().map(|(index, (expr, own))| {
-        let mut name = names.get(index).cloned().unwrap_or(own);
-        if !seen.insert(name.clone()) {
-            name = format!("{name}{DUPLICATE_MARK}{index}");
-        }
+    let items: Vec<_> = items
+        .into_iter()
+        .enumerate()
+        .map(|(index, (expr, own))| (expr, names.get(index).cloned().unwrap_or(own)))
+        .collect();
+    let mut once = BTreeSet::new();
+    let is_again = |name: &&String| !once.insert((*name).clone());
+    let twice: BTreeSet<String> = items
+        .iter()
+        .map(|(_, name)| name)
+        .filter(is_again)
+        .cloned()
+        .collect();
+    // Who asks for one of them by such a name is told that it is ambiguous.
+    let named = items.into_iter().enumerate().map(|(index, (expr, name))| {
+        let name = match twice.contains(&name) {
+            true => format!("{name}{DUPLICATE_MARK}{index}"),
+            false => name,
+        };
         expr.alias_qualified(Some(qualifier.clone()), name)
     });
     Ok(named.collect())

@@ -1,9 +1,9 @@
-//! `RIGHT JOIN … USING (x)` and `FULL JOIN … USING (x)`: `x` is the left one, or else the right one.
+//! `JOIN … USING (x)`: one column `x`, before all others, of the type that both have in common.
 //!
-//! DataFusion takes the left column alone, which is null where only the right side has a row.
+//! DataFusion takes the left column where it stands, which is null where only the right side has a row.
 
 use datafusion::{
-    common::{Column, plan_datafusion_err},
+    common::{Column, ExprSchema, TableReference, plan_datafusion_err},
     error::Result,
     logical_expr::{
         Expr, JoinType, LogicalPlan, LogicalPlanBuilder,
@@ -18,6 +18,10 @@ use crate::functions;
 /// The kind of a join and its columns, where it is one of these.
 fn parts(join: &Join) -> Option<(JoinType, &[ObjectName])> {
     match &join.join_operator {
+        JoinOperator::Join(JoinConstraint::Using(names))
+        | JoinOperator::Inner(JoinConstraint::Using(names)) => Some((JoinType::Inner, names)),
+        JoinOperator::Left(JoinConstraint::Using(names))
+        | JoinOperator::LeftOuter(JoinConstraint::Using(names)) => Some((JoinType::Left, names)),
         JoinOperator::Right(JoinConstraint::Using(names))
         | JoinOperator::RightOuter(JoinConstraint::Using(names)) => Some((JoinType::Right, names)),
         JoinOperator::FullOuter(JoinConstraint::Using(names)) => Some((JoinType::Full, names)),
@@ -56,10 +60,28 @@ pub(super) fn join(
     let (mut left_keys, mut right_keys) = (Vec::new(), Vec::new());
     for name in &names {
         let sides = [column(&left, name)?, column(&right, name)?];
-        let coalesce = functions::coalesce();
-        let sides_of = sides.iter().cloned().map(Expr::Column).collect();
-        let value = Expr::ScalarFunction(ScalarFunction::new_udf(coalesce, sides_of));
-        items.push(value.alias(name.clone()));
+        let has_left = matches!(join_type, JoinType::Inner | JoinType::Left);
+        let value = match has_left {
+            true => of_both_types(&sides, &left, &right)?,
+            false => {
+                let sides = sides.iter().cloned().map(Expr::Column).collect();
+                let coalesce = functions::coalesce();
+                Expr::ScalarFunction(ScalarFunction::new_udf(coalesce, sides))
+            }
+        };
+        // The left column stays where it was; what is of no side has a relation of its own, so that it can be told
+        // from a column of a further join.
+        let relation = match has_left {
+            true => sides[0].relation.clone(),
+            false => {
+                let right = sides[1].relation.as_ref().map_or("", |right| right.table());
+                Some(TableReference::bare(format!("__using_{right}")))
+            }
+        };
+        items.push(match value {
+            column @ Expr::Column(_) => column,
+            value => value.alias_qualified(relation, name.clone()),
+        });
         let [left_key, right_key] = sides;
         left_keys.push(left_key);
         right_keys.push(right_key);
@@ -80,4 +102,21 @@ pub(super) fn join(
         .build()?;
     let planned = PlannedRelation::new(plan, None);
     Ok(RelationPlanning::Planned(Box::new(planned)))
+}
+
+/// The left column, which is the right one wherever both are there.
+fn of_both_types(sides: &[Column; 2], left: &LogicalPlan, right: &LogicalPlan) -> Result<Expr> {
+    let [left_type, right_type] = [
+        left.schema().data_type(&sides[0])?,
+        right.schema().data_type(&sides[1])?,
+    ];
+    let value = Expr::Column(sides[0].clone());
+    Ok(
+        match functions::common_type(&[left_type.clone(), right_type.clone()]) {
+            Some(common) if common != *left_type && left_type != right_type => {
+                functions::cast_expr(value, &common)
+            }
+            _ => value,
+        },
+    )
 }

@@ -14,6 +14,11 @@ pub(super) fn number(text: &str) -> Expr {
     Expr::value(Value::Number(text.into(), false))
 }
 
+/// A value that stands where `span` is.
+pub(super) fn value_at(value: Value, span: Span) -> Expr {
+    Expr::Value(value.with_span(span))
+}
+
 pub(super) fn text(text: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(text.into()))
 }

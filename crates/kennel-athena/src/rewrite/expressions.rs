@@ -13,7 +13,7 @@ use super::{
     build::{call, null, number, plain_cast, text},
     chars,
     columns::Column,
-    functions, intervals, like, literals, precision, rows, scalars, zones,
+    frames, functions, intervals, like, literals, precision, rows, scalars, zones,
 };
 use crate::{
     ParseError,
@@ -60,9 +60,13 @@ impl Rewriter {
             }
             Expr::InSubquery { expr, subquery, .. } => return rows::in_subquery(expr, subquery),
             Expr::Subquery(query) => return rows::scalar(query),
-            Expr::Function(_) => {
+            Expr::Function(function) => {
+                let has_window = function.over.is_some();
                 scalars::rewrite(expr, self.columns());
-                return functions::rewrite(expr);
+                functions::rewrite(expr)?;
+                if has_window {
+                    frames::rewrite(expr);
+                }
             }
             _ => {}
         }

@@ -47,7 +47,7 @@ fn fold_joins(item: &mut TableWithJoins) {
     let mut pending = Vec::with_capacity(item.joins.len());
     for mut join in std::mem::take(&mut item.joins) {
         fold_nested(&mut join.relation);
-        if !is_unnest(&join.relation) && !needs_coalescing(&join.join_operator) {
+        if !is_unnest(&join.relation) && !has_using(&join.join_operator) {
             pending.push(join);
             continue;
         }
@@ -63,11 +63,15 @@ fn fold_joins(item: &mut TableWithJoins) {
     item.joins = pending;
 }
 
-/// `RIGHT` and `FULL JOIN … USING (x)`: `x` is that of the side which has a row.
-fn needs_coalescing(operator: &JoinOperator) -> bool {
+/// `JOIN … USING (x)`: what `x` is, and where it stands.
+fn has_using(operator: &JoinOperator) -> bool {
     matches!(
         operator,
-        JoinOperator::Right(JoinConstraint::Using(_))
+        JoinOperator::Join(JoinConstraint::Using(_))
+            | JoinOperator::Inner(JoinConstraint::Using(_))
+            | JoinOperator::Left(JoinConstraint::Using(_))
+            | JoinOperator::LeftOuter(JoinConstraint::Using(_))
+            | JoinOperator::Right(JoinConstraint::Using(_))
             | JoinOperator::RightOuter(JoinConstraint::Using(_))
             | JoinOperator::FullOuter(JoinConstraint::Using(_))
     )

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::{
 use super::{
     build::{call, case, ident_at, lambda, null, plain_args, plain_cast, text},
     expressions::cast_call,
-    literals, offsets,
+    literals,
     scalars::REWRITTEN,
 };
 use crate::{ParseError, functions::list::foreign};
@@ -85,10 +85,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
             *expr = cast_call("__cast", call("now", vec![]), &plain);
         }
         "count" if counts_rows(function) => all_rows(function),
-        "lag" | "lead" => {
-            if let Some(written) = offsets::with_default(function, name == "lag") {
-                *expr = written;
-            }
+        "count" if is_written && argument_count(function) > 1 => {
+            return Err(ParseError::at(span, "count takes one value"));
         }
         "count_if" => count_if(function, span)?,
         "array_sort" => {

@@ -2,11 +2,9 @@
 //!
 //! Source: Trino's grammar, `INTERVAL sign? string from (TO to)?`.
 
-use datafusion::sql::sqlparser::ast::{
-    DateTimeField, Expr, Interval, Spanned, UnaryOperator, Value,
-};
+use datafusion::sql::sqlparser::ast::{DateTimeField, Expr, Spanned, UnaryOperator, Value};
 
-use super::build::{call, number, plain_args, text};
+use super::build::{call, number, text};
 use crate::ParseError;
 
 const DAY: i64 = 86_400_000;
@@ -85,27 +83,6 @@ pub(super) fn negate(expr: &mut Expr) {
         *interval.value = text(&format!("{days} days {millis} milliseconds"));
         *expr = Expr::Interval(interval.clone());
     }
-}
-
-/// Makes a literal of `__months(14)` again, where only a literal may stand.
-pub(super) fn plain(expr: &mut Expr) {
-    let Expr::Function(function) = &*expr else {
-        return;
-    };
-    if function.name.to_string() != MONTHS {
-        return;
-    }
-    let months = match plain_args(function).as_deref() {
-        Some([Expr::Value(months)]) => months.value.to_string(),
-        _ => return,
-    };
-    *expr = Expr::Interval(Interval {
-        value: Box::new(text(&format!("{months} months"))),
-        leading_field: None,
-        leading_precision: None,
-        last_field: None,
-        fractional_seconds_precision: None,
-    });
 }
 
 /// The text of the literal, and whether a minus stands before it.

@@ -5,15 +5,13 @@
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr,
-    OrderByKind, Query, Select, Spanned, TableFactor, UnaryOperator, Value, WindowFrameBound,
-    WindowSpec,
+    FunctionArguments, GroupByExpr, LimitClause, OrderByKind, Query, Select, Spanned, TableFactor,
+    UnaryOperator, Value, WindowFrameBound, WindowSpec,
 };
 
 use super::{
-    build::{number as plain_number, plain_cast, text},
+    build::{number as plain_number, plain_cast, text, value_at},
     expressions::cast_call,
-    intervals,
 };
 use crate::ParseError;
 
@@ -67,16 +65,18 @@ pub(super) fn number(expr: &mut Expr) -> Result<(), ParseError> {
         }
         _ => return Ok(()),
     };
+    let digits = |written: &str| value_at(Value::SingleQuotedString(written.into()), span);
     if written.contains(['e', 'E']) {
-        *expr = plain_cast(text(&written), DataType::DoublePrecision);
+        *expr = plain_cast(digits(&written), DataType::DoublePrecision);
     } else if written.contains('.') {
         let Some(precision) = precision(&written) else {
             let message = format!("`{written}` is not a decimal of 1 to 38 digits");
             return Err(ParseError::at(span, message));
         };
-        *expr = cast_call("__cast", text(&written), &DataType::Decimal(precision));
+        *expr = cast_call("__cast", digits(&written), &DataType::Decimal(precision));
     } else if written.parse::<i32>().is_ok() {
-        *expr = plain_cast(plain_number(&written), DataType::Int(None));
+        let number = value_at(Value::Number(written, false), span);
+        *expr = plain_cast(number, DataType::Int(None));
     } else if written.parse::<i64>().is_err() {
         // DataFusion would make a double of it.
         let message = format!("Invalid numeric literal: {written}");
@@ -188,11 +188,6 @@ pub(super) fn plain_in_select(select: &mut Select) {
             }
         }
     }
-    for NamedWindowDefinition(_, window) in &mut select.named_window {
-        if let NamedWindowExpr::WindowSpec(window) = window {
-            plain_in_window(window);
-        }
-    }
     if let Some(Distinct::On(keys)) = &mut select.distinct {
         keys.iter_mut().for_each(plain);
     }
@@ -227,7 +222,6 @@ pub(super) fn plain_in_window(window: &mut WindowSpec) {
             bound
         {
             plain(count);
-            intervals::plain(count);
         }
     }
 }

@@ -5,9 +5,11 @@
 
 mod build;
 mod chars;
+mod clauses;
 mod columns;
+mod dialects;
 mod expressions;
-mod foreign;
+mod frames;
 mod from;
 mod functions;
 mod groups;
@@ -17,7 +19,6 @@ mod lengths;
 mod like;
 mod literals;
 mod names;
-mod offsets;
 mod order;
 mod precision;
 mod predicates;
@@ -30,6 +31,7 @@ mod shadows;
 mod spread;
 mod tables;
 mod unnested;
+mod using;
 mod windows;
 mod zones;
 
@@ -45,7 +47,7 @@ use crate::ParseError;
 pub use build::{call, plain_cast};
 pub(crate) use names::{DUPLICATE_MARK, mark_alias};
 pub(crate) use scalars::REWRITTEN;
-pub(crate) use selects::NO_PATTERNS;
+pub(crate) use selects::{NO_PATTERNS, plain_query};
 pub(crate) use sets::{NUMBER, is_numbered};
 
 /// Rewrites a statement in place.
@@ -168,10 +170,13 @@ impl VisitorMut for Rewriter {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<ParseError> {
         self.depth += 1;
         self.named.push(columns::of_with(query, &self.named()));
+        using::unqualify(query);
         if self.depth == 2 {
             predicates::soften(query);
         }
-        if let Err(error) = selects::table(&mut query.body).and_then(|()| selects::fetch(query)) {
+        let checked = dialects::check_query(query);
+        let plain = checked.and_then(|()| selects::table(&mut query.body));
+        if let Err(error) = plain.and_then(|()| selects::fetch(query)) {
             return ControlFlow::Break(error);
         }
         if let SetExpr::Select(select) = query.body.as_mut() {
@@ -201,7 +206,9 @@ impl VisitorMut for Rewriter {
         let windows = windows::resolve(select, None);
         let known = columns::of_from(&select.from, &self.named());
         self.columns.push(known);
-        let checked = windows.and_then(|()| selects::check(select));
+        let checked = windows
+            .and_then(|()| clauses::check(select))
+            .and_then(|()| dialects::check_select(select));
         if let Err(error) = checked.and_then(|()| spread::rewrite(select)) {
             return ControlFlow::Break(error);
         }
@@ -212,7 +219,7 @@ impl VisitorMut for Rewriter {
         projected::rewrite_groups(select);
         projected::rewrite_outer_joins(&mut select.from);
         let relations = from::names(&select.from);
-        names::name_items(select, &relations);
+        names::name_items(select, &relations, self.depth > 1);
         if self.depth == 1 {
             predicates::soften_predicates(select);
         }
@@ -228,7 +235,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<ParseError> {
-        let checked = foreign::factor(factor).and_then(|()| tables::function(factor));
+        let checked = dialects::check_factor(factor).and_then(|()| tables::function(factor));
         match checked.and_then(|()| selects::sample(factor)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -241,7 +248,8 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ParseError> {
-        if let Err(error) = foreign::expression(expr) {
+        let checked = frames::check(expr).and_then(|()| clauses::check_nested(expr));
+        if let Err(error) = checked.and_then(|()| dialects::check_expr(expr)) {
             return ControlFlow::Break(error);
         }
         projected::quantified(expr);

@@ -58,14 +58,18 @@ fn name_of(expr: &Expr, relations: &[Vec<String>]) -> Name {
     }
 }
 
-/// Gives each item of the select list the name that Trino gives it.
-pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
+/// Gives each item of the select list the name that Trino gives it. Where others can ask for the columns, names that
+/// are there twice are marked in all places, so that nobody gets one of them by such a name.
+pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>], is_inner: bool) {
     let has_star = select
         .projection
         .iter()
         .any(|item| matches!(item, SelectItem::Wildcard(_)));
     let starred: Vec<_> = select.projection.iter().filter_map(starred).collect();
-    let mut seen = BTreeSet::new();
+    let mut seen = match is_inner {
+        true => repeated(&select.projection, relations),
+        false => BTreeSet::new(),
+    };
     for (index, item) in select.projection.iter_mut().enumerate() {
         let mut in_star = has_star;
         let (name, is_plain) = match item {
@@ -105,6 +109,20 @@ pub(super) fn name_items(select: &mut Select, relations: &[Vec<String>]) {
         let alias = quoted(&name, span);
         *item = SelectItem::ExprWithAlias { expr, alias };
     }
+}
+
+/// The names that several items have.
+fn repeated(items: &[SelectItem], relations: &[Vec<String>]) -> BTreeSet<String> {
+    let mut once = BTreeSet::new();
+    let names = items.iter().filter_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) => match name_of(expr, relations) {
+            Name::Column(name) | Name::Field(name) => Some(name),
+            Name::None => None,
+        },
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.to_lowercase()),
+        _ => None,
+    });
+    names.filter(|name| !once.insert(name.clone())).collect()
 }
 
 /// The relation of `t.*`.

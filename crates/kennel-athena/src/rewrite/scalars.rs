@@ -1,7 +1,7 @@
 //! Scalar functions that are another form of syntax, or whose arguments are.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Ident, ObjectName, TimezoneInfo, WindowType,
+    BinaryOperator, DataType, Expr, Ident, ObjectName, TimezoneInfo,
 };
 
 use super::{
@@ -65,9 +65,6 @@ pub(super) fn rewrite(expr: &mut Expr, columns: &[Column]) {
     let Expr::Function(function) = expr else {
         return;
     };
-    if let Some(WindowType::WindowSpec(window)) = &mut function.over {
-        literals::plain_in_window(window);
-    }
     let [part] = function.name.0.as_slice() else {
         return;
     };

@@ -2,14 +2,14 @@
 
 use datafusion::sql::sqlparser::{
     ast::{
-        Distinct, Expr, Fetch, Ident, LimitClause, ObjectName, OrderBy, OrderByExpr, OrderByKind,
-        Query, Select, SelectItem, SetExpr, Spanned, TableAlias, TableFactor, TableSampleKind,
-        Value, WindowType,
+        Expr, Fetch, Ident, LimitClause, ObjectName, OrderBy, OrderByExpr, OrderByKind, Query,
+        Select, SelectItem, SetExpr, Spanned, TableAlias, TableFactor, TableSampleKind, Value,
+        WindowType,
     },
     parser::Parser,
 };
 
-use super::{build, groups};
+use super::build;
 use crate::{AthenaDialect, ParseError};
 
 /// Names that the rewrite gives to columns of its own.
@@ -34,7 +34,7 @@ pub(super) fn fill(outer: &mut Query, inner: Query) {
     }
 }
 
-pub(super) fn plain_query(body: SetExpr) -> Query {
+pub(crate) fn plain_query(body: SetExpr) -> Query {
     Query {
         with: None,
         body: Box::new(body),
@@ -265,53 +265,6 @@ pub(super) fn empty_values() -> datafusion::sql::sqlparser::ast::Values {
         value_keyword: false,
         rows: vec![],
     }
-}
-
-/// Refuses what DataFusion would run and Athena does not know; writes group keys as DataFusion takes them.
-pub(super) fn check(select: &mut Select) -> Result<(), ParseError> {
-    if let Some(Distinct::On(keys)) = &select.distinct {
-        let span = keys
-            .first()
-            .map_or_else(|| select.select_token.0.span, Spanned::span);
-        let message =
-            "DISTINCT ON is no Athena SQL; row_number() OVER (PARTITION BY …) = 1 does that";
-        return Err(ParseError::at(span, message));
-    }
-    other_dialects(select)?;
-    groups::rewrite(select)
-}
-
-/// Refuses clauses that sqlparser reads for other dialects.
-fn other_dialects(select: &Select) -> Result<(), ParseError> {
-    let at = |expr: Option<&Expr>| expr.map_or_else(|| select.select_token.0.span, Spanned::span);
-    let refused = |expr: Option<&Expr>, message: &str| Err(ParseError::at(at(expr), message));
-    if let Some(condition) = &select.qualify {
-        let message =
-            "QUALIFY is no Athena SQL; a condition on the rank, around a subquery, does that";
-        return refused(Some(condition), message);
-    }
-    if let Some(view) = select.lateral_views.first() {
-        let message = "LATERAL VIEW is Hive's; CROSS JOIN UNNEST(…) AS t (x) does that";
-        return refused(Some(&view.lateral_view), message);
-    }
-    if select.into.is_some() {
-        let message = "SELECT … INTO is no Athena SQL; CREATE TABLE x AS SELECT does that";
-        return refused(None, message);
-    }
-    if select.top.is_some() {
-        return refused(None, "TOP is no Athena SQL; LIMIT does that");
-    }
-    let hive = [&select.cluster_by, &select.distribute_by];
-    if let Some(key) = hive.into_iter().flatten().next() {
-        return refused(
-            Some(key),
-            "CLUSTER BY and DISTRIBUTE BY are Hive's; leave them out",
-        );
-    }
-    if let Some(key) = select.sort_by.first() {
-        return refused(Some(&key.expr), "SORT BY is Hive's; ORDER BY does that");
-    }
-    Ok(())
 }
 
 /// What to say of patterns over rows.

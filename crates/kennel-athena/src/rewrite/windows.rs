@@ -29,8 +29,12 @@ pub(super) fn resolve(
             NamedWindowExpr::NamedWindow(other) => named.find(&other)?.clone(),
             NamedWindowExpr::WindowSpec(window) => named.merged(window)?,
         };
-        let name = name.value.to_lowercase();
-        named.windows.push((name, window));
+        let lower = name.value.to_lowercase();
+        if named.windows.iter().any(|(known, _)| *known == lower) {
+            let message = format!("window `{}` is defined twice", name.value);
+            return Err(ParseError::at(name.span, message));
+        }
+        named.windows.push((lower, window));
     }
     let mut visited = select.projection.visit(&mut named);
     if let (ControlFlow::Continue(()), Some(order_by)) = (&visited, order_by) {

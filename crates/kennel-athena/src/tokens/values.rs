@@ -10,12 +10,16 @@ pub(super) fn bracket(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut result: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut rest = tokens.as_slice();
     while let Some((token, after)) = rest.split_first() {
-        let starts = keyword(token) == Keyword::VALUES && starts_rows(&result, after);
-        result.push(token.clone());
         rest = after;
-        if !starts {
+        if keyword(token) != Keyword::VALUES {
+            result.push(token.clone());
             continue;
         }
+        if !starts_rows(&result, after) {
+            result.push(as_name(token));
+            continue;
+        }
+        result.push(token.clone());
         // Rows may hold further ones.
         let (rows, after) = rows(rest);
         rest = after;
@@ -36,6 +40,19 @@ pub(super) fn bracket(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     result
+}
+
+/// The name of a column, in quotes: else sqlparser awaits rows.
+fn as_name(token: &TokenWithSpan) -> TokenWithSpan {
+    let name = Word {
+        value: "values".into(),
+        quote_style: Some('"'),
+        keyword: Keyword::NoKeyword,
+    };
+    TokenWithSpan {
+        token: Token::Word(name),
+        span: token.span,
+    }
 }
 
 fn keyword(token: &TokenWithSpan) -> Keyword {

@@ -58,6 +58,15 @@ impl Column {
         })
     }
 
+    /// Times of day without their offsets, so that equal ones are the same.
+    pub(super) fn without_offsets(&self) -> Result<ArrayRef> {
+        let rows = 0..self.held.len();
+        let held = rows.map(|row| Some(Fine::pack(self.get(row)?.0, 0)));
+        let held = held.collect::<Decimal128Array>();
+        let held = held.with_data_type(self.held.data_type().clone());
+        opaque::wrap(Arc::new(held), &self.fine.data_type())
+    }
+
     /// As `to_iso8601` writes them.
     pub(super) fn iso8601(&self) -> Result<ArrayRef> {
         let zone = self.fine.zone().map(|zone| Zone::of_type(zone));

@@ -77,7 +77,22 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(patterns::functions());
     all.extend(teradata::functions());
     all.extend(zones::functions());
+    all.push(same_time());
     all
+}
+
+/// A time of day without its offset: the key by which equal ones are the same. Never written by a user.
+pub(super) fn same_time() -> Arc<ScalarUDF> {
+    Spec::new(
+        "__same_time",
+        &[Kind::Any],
+        |given| Ok(given.first().cloned().unwrap_or(DataType::Null)),
+        |call| match fine::Column::new(&call.args[0]) {
+            Some(times) => times.without_offsets(),
+            None => Ok(Arc::clone(&call.args[0])),
+        },
+    )
+    .build()
 }
 
 fn date_type(_: &[DataType]) -> Result<DataType> {

@@ -1,4 +1,4 @@
-//! What must be mended in a physical plan: where the parameters of lambdas stand.
+//! Where the parameters of lambdas stand in a physical plan.
 //!
 //! A lambda's parameters are numbered after the columns of its input. When DataFusion merges two
 //! projections, the upper one meets an input with more columns; columns are numbered anew and
