@@ -14,9 +14,10 @@ use datafusion::{
     common::ScalarValue,
     error::Result as DataFusionResult,
     sql::sqlparser::ast::{
-        ExcludeSelectItem, Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-        SelectItemQualifiedWildcardKind, Statement, TableAlias, TableFactor, Visit, VisitMut,
-        Visitor, VisitorMut, WildcardAdditionalOptions,
+        ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart,
+        Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Statement, TableAlias,
+        TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+        WildcardAdditionalOptions,
     },
 };
 use kennel_cache::Report;
@@ -213,9 +214,7 @@ impl VisitorMut for Marker<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let mut relations = Vec::new();
         for item in &select.from {
-            let factors =
-                std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation));
-            relations.extend(factors.map(|factor| self.relation(factor)));
+            self.add_relations(item, &mut relations);
         }
         if !relations.iter().flatten().any(|(_, is_marked)| *is_marked) {
             return ControlFlow::Continue(());
@@ -295,6 +294,22 @@ impl VisitorMut for Marker<'_> {
 }
 
 impl Marker<'_> {
+    /// The relations of an item of `FROM`, also those in brackets.
+    fn add_relations(&self, item: &TableWithJoins, relations: &mut Vec<Option<(Ident, bool)>>) {
+        let joined = item.joins.iter().map(|join| &join.relation);
+        for factor in std::iter::once(&item.relation).chain(joined) {
+            match factor {
+                TableFactor::NestedJoin {
+                    table_with_joins,
+                    alias: None,
+                } if !has_own_column(table_with_joins) => {
+                    self.add_relations(table_with_joins, relations);
+                }
+                factor => relations.push(self.relation(factor)),
+            }
+        }
+    }
+
     /// The name of a relation and whether it is marked; `None` for what has no name of its own.
     fn relation(&self, factor: &TableFactor) -> Option<(Ident, bool)> {
         match factor {
@@ -349,6 +364,18 @@ impl Marker<'_> {
         let name = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![name]));
         SelectItem::QualifiedWildcard(name, options)
     }
+}
+
+/// Is there a column of neither side, as `x` of `FULL JOIN … USING (x)` is?
+fn has_own_column(item: &TableWithJoins) -> bool {
+    item.joins.iter().any(|join| {
+        matches!(
+            join.join_operator,
+            JoinOperator::Right(JoinConstraint::Using(_))
+                | JoinOperator::RightOuter(JoinConstraint::Using(_))
+                | JoinOperator::FullOuter(JoinConstraint::Using(_))
+        )
+    })
 }
 
 #[cfg(test)]
