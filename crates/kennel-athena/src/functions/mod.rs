@@ -35,6 +35,7 @@ mod rows;
 mod scalar;
 mod sequence;
 mod sketches;
+pub(crate) mod spoken;
 mod subqueries;
 mod text;
 mod tried;
@@ -44,6 +45,7 @@ mod uuid;
 
 pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
 pub(crate) use text::plain_pattern;
+pub(crate) use tried::TRY;
 
 use std::sync::Arc;
 

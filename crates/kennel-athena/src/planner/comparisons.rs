@@ -17,7 +17,7 @@ use datafusion::{
 };
 
 use super::operators::{check, comparable};
-use crate::functions::type_name;
+use crate::{functions::type_name, types::is_text};
 
 /// Refuses what Athena refuses; changes nothing. To be asked before types are coerced.
 #[derive(Debug)]
@@ -65,6 +65,24 @@ fn examine(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 _ => Ok(()),
             }
         }
+        Expr::Like(like) => match like.expr.get_type(schema) {
+            Ok(given) if !is_text(&given) && given != DataType::Null => {
+                plan_err!(
+                    "LIKE takes a varchar on its left, not {}",
+                    type_name(&given)
+                )
+            }
+            _ => Ok(()),
+        },
+        Expr::AggregateFunction(aggregate) => match &aggregate.params.filter {
+            Some(filter) => match filter.get_type(schema) {
+                Ok(DataType::Boolean | DataType::Null) | Err(_) => Ok(()),
+                Ok(other) => {
+                    plan_err!("a condition must be a boolean, not {}", type_name(&other))
+                }
+            },
+            None => Ok(()),
+        },
         Expr::Case(case) => examine_case(case, schema),
         _ => Ok(()),
     }

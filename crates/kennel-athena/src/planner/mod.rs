@@ -7,6 +7,7 @@ mod floats;
 mod operators;
 mod parts;
 mod relations;
+mod tried;
 mod using;
 
 pub(crate) use comparisons::Comparisons;
@@ -14,3 +15,4 @@ pub(crate) use decorrelate::Decorrelate;
 pub(crate) use expressions::AthenaExpressions;
 pub(crate) use parts::PartwiseComparisons;
 pub(crate) use relations::AthenaRelations;
+pub(crate) use tried::TriedColumns;

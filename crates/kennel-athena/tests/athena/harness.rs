@@ -160,4 +160,4 @@ macro_rules! files {
     };
 }
 
-files! { aggregate_functions aggregates array_functions arrays binary casts colors datetime decimals format geospatial ip json json_standard lambda_functions lambdas map_functions names numbers paths queries regexp select_forms sketches statements subqueries text times types unnest url zones }
+files! { aggregate_functions aggregates array_functions arrays binary casts colors datetime decimals format geospatial ip json json_standard lambda_functions lambdas map_functions names numbers paths queries refusals regexp select_forms sketches statements subqueries text times types unnest url zones }

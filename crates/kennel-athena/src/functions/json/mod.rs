@@ -29,7 +29,11 @@ use datafusion::{
 use path::Path;
 use scan::{Malformed, Reader, Start, compact, unquote};
 
-use super::scalar::{Call, Json, Kind, Spec, bigint, boolean, json, varchar};
+use super::{
+    nested::unexpected,
+    scalar::{Call, Json, Kind, Spec, bigint, boolean, json, varchar},
+};
+use crate::types::is_text;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const JSON_PATH: &[Kind] = &[Kind::Json, Kind::Text];
@@ -38,8 +42,8 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("json_extract", JSON_PATH, json, extract),
         Spec::new("json_extract_scalar", JSON_PATH, varchar, extract_scalar),
         Spec::new("json_size", JSON_PATH, bigint, size),
-        Spec::new("json_parse", JSON, json, parse),
-        Spec::new("json_format", JSON, varchar, format),
+        Spec::new("json_parse", &[Kind::Text], json, parse),
+        Spec::new("json_format", &[Kind::OnlyJson], varchar, format),
         Spec::new("json_array_length", JSON, bigint, array_length),
         Spec::new(
             "json_array_get",
@@ -50,7 +54,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new(
             "json_array_contains",
             &[Kind::Json, Kind::Any],
-            boolean,
+            array_contains_type,
             array_contains,
         ),
         Spec::new("is_json_scalar", JSON, boolean, is_scalar),
@@ -271,6 +275,23 @@ fn holds(text: &str, wanted: &Wanted<'_>) -> Result<Option<bool>, Malformed> {
         more = reader.more(Start::Array)?;
     }
     Ok(Some(false))
+}
+
+fn array_contains_type(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [_, wanted]
+            if is_text(wanted)
+                || wanted.is_numeric()
+                || matches!(wanted, DataType::Boolean | DataType::Null) =>
+        {
+            boolean(given)
+        }
+        _ => unexpected(
+            "json_array_contains",
+            given,
+            "json_array_contains(json or varchar, boolean, number or varchar)",
+        ),
+    }
 }
 
 fn array_contains(call: &Call) -> Result<ArrayRef> {
