@@ -29,6 +29,7 @@ pub use dialect::AthenaDialect;
 pub use error::ParseError;
 pub use functions::{
     list::{FunctionInfo, FunctionState, functions},
+    spoken::in_users_words,
     type_name,
 };
 pub use rewrite::{call, plain_cast};
@@ -111,6 +112,7 @@ pub fn session(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     analysis.insert(0, Arc::new(planner::Comparisons));
     analysis.insert(1, Arc::new(planner::PartwiseComparisons));
     analysis.insert(2, Arc::new(planner::Keys));
+    analysis.insert(3, Arc::new(planner::TriedColumns));
     analysis.push(Arc::new(planner::Decorrelate));
     builder
         .with_analyzer_rules(analysis)

@@ -29,13 +29,16 @@ pub(crate) async fn analysable(
     statement: &Statement,
 ) -> datafusion::error::Result<LogicalPlan> {
     let plan = kennel_athena::plan(state, statement).await?;
-    // What an explanation explains is analysed when it is made.
-    if !matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
-        let options = state.config_options();
-        state
-            .analyzer()
-            .execute_and_check(plan.clone(), options, |_, _| {})?;
-    }
+    // An explanation shows what is wrong with what it explains as if it were a plan.
+    let analysed = match &plan {
+        LogicalPlan::Explain(explain) => explain.plan.as_ref(),
+        LogicalPlan::Analyze(analyze) => analyze.input.as_ref(),
+        plan => plan,
+    };
+    let options = state.config_options();
+    state
+        .analyzer()
+        .execute_and_check(analysed.clone(), options, |_, _| {})?;
     Ok(plan)
 }
 

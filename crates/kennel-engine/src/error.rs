@@ -1,5 +1,6 @@
 //! What can go wrong with a question. Facts only; hints are the front door's.
 
+mod calls;
 mod told;
 
 use datafusion::error::DataFusionError;

@@ -18,9 +18,9 @@ use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, Float32Array, Int32Array},
         compute::cast,
-        datatypes::{DataType, Float32Type},
+        datatypes::{DataType, Float32Type, Int32Type},
     },
-    common::exec_err,
+    common::{exec_err, plan_err},
     error::Result,
     logical_expr::ScalarUDF,
 };
@@ -71,6 +71,15 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     all
 }
 
+fn of_real(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [DataType::Float64] => plan_err!(
+            "Unexpected parameters (double) for function to_ieee754_32. Expected: to_ieee754_32(real)"
+        ),
+        _ => varbinary(given),
+    }
+}
+
 /// Numbers as bytes, the most significant first, and back.
 fn numbers() -> Vec<Arc<ScalarUDF>> {
     [
@@ -82,13 +91,15 @@ fn numbers() -> Vec<Arc<ScalarUDF>> {
             let bytes = call.bytes(0);
             call.to_integers(|row| fixed(bytes.value(row)).map(|b| Some(i64::from_be_bytes(b))))
         }),
-        Spec::new("to_big_endian_32", &[Kind::Integer], varbinary, |call| {
-            let numbers = call.integers(0);
-            call.to_bytes(|row| match i32::try_from(numbers.value(row)) {
-                Ok(number) => Ok(Some(number.to_be_bytes())),
-                Err(_) => exec_err!("{} is no integer", numbers.value(row)),
-            })
-        }),
+        Spec::new(
+            "to_big_endian_32",
+            &[Kind::SmallInteger],
+            varbinary,
+            |call| {
+                let numbers = call.args[0].as_primitive::<Int32Type>();
+                call.to_bytes(|row| Ok(Some(numbers.value(row).to_be_bytes())))
+            },
+        ),
         Spec::new("from_big_endian_32", BYTES, integer, |call| {
             let bytes = call.bytes(0);
             let numbers: Int32Array = (0..call.rows)
@@ -109,7 +120,7 @@ fn numbers() -> Vec<Arc<ScalarUDF>> {
             let bytes = call.bytes(0);
             call.to_doubles(|row| fixed(bytes.value(row)).map(|b| Some(f64::from_be_bytes(b))))
         }),
-        Spec::new("to_ieee754_32", &[Kind::Number], varbinary, |call| {
+        Spec::new("to_ieee754_32", &[Kind::Number], of_real, |call| {
             let numbers = cast(&call.args[0], &DataType::Float32)?;
             let numbers = numbers.as_primitive::<Float32Type>();
             call.to_bytes(|row| Ok(Some(numbers.value(row).to_be_bytes())))

@@ -20,7 +20,7 @@ use super::scalar::{Call, Kind, Spec, bigint, same};
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const ONE: &[Kind] = &[Kind::Integer];
     const TWO: &[Kind] = &[Kind::Integer, Kind::Integer];
-    const SHIFT: &[Kind] = &[Kind::Number, Kind::Integer];
+    const SHIFT: &[Kind] = &[Kind::WholeNumber, Kind::Integer];
     [
         Spec::new("bit_count", TWO, bigint, bit_count),
         Spec::new("bitwise_not", ONE, bigint, |call| {

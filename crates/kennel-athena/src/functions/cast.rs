@@ -42,7 +42,7 @@ use crate::types::{
     is_binary, is_text,
 };
 
-pub(super) use numbers::{double_text, java_texts, standard_text};
+pub(super) use numbers::{double_text, java_number, java_texts, standard_text};
 pub(super) use precision::shown as with_digits;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -60,20 +60,22 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             ..safe
         }
         .build(),
-        Spec::new("typeof", &[Kind::Any, Kind::Text], varchar, |call| {
-            let name = type_name(call.args[0].data_type());
-            let name = match call.args.get(1) {
-                Some(said) if !said.is_empty() => {
-                    types::written::merged(&name, said.as_string::<i32>().value(0))
-                }
-                _ => name,
-            };
-            Ok(Arc::new(StringArray::from(vec![name; call.rows])))
-        })
-        .at_least(1)
-        .build(),
+        Spec::new("typeof", &[Kind::Any], varchar, type_of).build(),
+        // With what the query says of the value.
+        Spec::new("__typeof", &[Kind::Any, Kind::Text], varchar, type_of).build(),
         filled::function(),
     ]
+}
+
+fn type_of(call: &Call) -> Result<ArrayRef> {
+    let name = type_name(call.args[0].data_type());
+    let name = match call.args.get(1) {
+        Some(said) if !said.is_empty() => {
+            types::written::merged(&name, said.as_string::<i32>().value(0))
+        }
+        _ => name,
+    };
+    Ok(Arc::new(StringArray::from(vec![name; call.rows])))
 }
 
 /// The call that casts `expr`.
@@ -184,6 +186,7 @@ fn is_castable(from: &DataType, to: &DataType) -> bool {
         }
         (from, to) if has_parts(from) != has_parts(to) => false,
         (from, to) if is_number(from) => !is_moment(to) && !is_internet(to) && !is_binary(to),
+        // Shipped questions count microseconds; Trino has no such cast.
         (DataType::Timestamp(..), DataType::Int64) => true,
         (from, to) if is_moment(from) => !is_number(to) && !is_internet(to) && !is_binary(to),
         (from, to) if is_binary(from) => !is_text(to) && !is_number(to) && !is_moment(to),

@@ -18,6 +18,7 @@ use datafusion::{
 };
 
 use super::{
+    nested::unexpected,
     scalar::{Call, Kind, Spec, boolean},
     type_name,
 };
@@ -285,7 +286,11 @@ fn prefix_type(given: &[DataType]) -> Result<DataType> {
         [address, _] if is_text(address) || [ADDRESS, DataType::Null].contains(address) => {
             Ok(PREFIX)
         }
-        _ => plan_err!("ip_prefix takes an address and a length"),
+        _ => unexpected(
+            "ip_prefix",
+            given,
+            "ip_prefix(ipaddress or varchar, bigint)",
+        ),
     }
 }
 
@@ -370,7 +375,11 @@ fn subnet_type(given: &[DataType]) -> Result<DataType> {
         {
             boolean(given)
         }
-        _ => plan_err!("is_subnet_of takes an ipprefix, and an ipaddress or another ipprefix"),
+        _ => unexpected(
+            "is_subnet_of",
+            given,
+            "is_subnet_of(ipprefix, ipaddress or ipprefix)",
+        ),
     }
 }
 

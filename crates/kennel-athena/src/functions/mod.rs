@@ -35,6 +35,7 @@ mod rows;
 mod scalar;
 mod sequence;
 mod sketches;
+pub(crate) mod spoken;
 mod subqueries;
 mod text;
 mod tried;
@@ -46,6 +47,7 @@ pub(crate) mod windows;
 pub(crate) use datetime::{joda::zone_in as joda_zone, text_to_time, zone};
 pub(crate) use json::path_variables;
 pub(crate) use text::plain_pattern;
+pub(crate) use tried::TRY;
 
 use std::sync::Arc;
 

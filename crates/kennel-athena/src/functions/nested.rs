@@ -29,7 +29,7 @@ use datafusion::{
 use super::{
     cast::convert,
     scalar::{Call, evaluate},
-    type_name,
+    spoken, type_name,
     unify::element_of,
 };
 
@@ -143,8 +143,7 @@ impl ScalarUDFImpl for Overloaded {
 /// The message about a call whose arguments do not fit.
 pub(super) fn unexpected<T>(name: &str, given: &[DataType], usage: &str) -> Result<T> {
     let given: Vec<_> = given.iter().map(type_name).collect();
-    // The rewrite's own names are no names that a user knows.
-    let name = name.trim_start_matches('_');
+    let name = spoken::name(name);
     plan_err!(
         "Unexpected parameters ({}) for function {name}. Expected: {usage}",
         given.join(", ")

@@ -26,7 +26,7 @@ use datafusion::{
 
 use super::{
     nested::{Typed, coerced},
-    type_name,
+    spoken, type_name,
 };
 use crate::types::{self, fine::Fine};
 
@@ -41,8 +41,14 @@ pub(super) enum Kind {
     Read,
     /// Bytes that hold JSON in an encoding (`Binary`).
     Encoded,
+    /// JSON: `LargeUtf8`.
+    OnlyJson,
     /// Any integer: `Int64`.
     Integer,
+    /// An integer of at most 32 bits: `Int32`.
+    SmallInteger,
+    /// Any integer, as it is.
+    WholeNumber,
     /// Any number: `Float64`.
     Double,
     /// Any number, as it is.
@@ -71,11 +77,20 @@ impl Kind {
         Some(match self {
             Self::Any => given.clone(),
             Self::Text if types::is_text(given) || *given == DataType::Null => DataType::Utf8,
-            Self::Json if *given == types::JSON => types::JSON,
+            Self::Json | Self::OnlyJson if *given == types::JSON => types::JSON,
+            Self::OnlyJson if *given == DataType::Null => types::JSON,
             Self::Json if types::is_text(given) || *given == DataType::Null => DataType::Utf8,
             Self::Read if types::is_binary(given) => DataType::Binary,
             Self::Read => return Self::Json.accept(given),
             Self::Integer if given.is_integer() || *given == DataType::Null => DataType::Int64,
+            Self::SmallInteger
+                if matches!(given, DataType::Int8 | DataType::Int16 | DataType::Int32)
+                    || *given == DataType::Null =>
+            {
+                DataType::Int32
+            }
+            Self::WholeNumber if given.is_integer() => given.clone(),
+            Self::WholeNumber if *given == DataType::Null => DataType::Int64,
             Self::Double if is_number || *given == DataType::Null => DataType::Float64,
             Self::Number => match given {
                 DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
@@ -126,7 +141,10 @@ impl Kind {
             Self::Json => "json or varchar",
             Self::Read => "varchar, varbinary or json",
             Self::Encoded => "varbinary",
+            Self::OnlyJson => "json",
             Self::Integer => "bigint",
+            Self::SmallInteger => "integer",
+            Self::WholeNumber => "an integer",
             Self::Double | Self::Number => "a number",
             Self::Moment => "date or timestamp",
             Self::MomentOrTime => "date, timestamp or time",
@@ -360,11 +378,10 @@ impl ScalarUDFImpl for Function {
         }
         let given: Vec<_> = given.iter().map(type_name).collect();
         let wanted: Vec<_> = spec.params.iter().map(|kind| kind.word()).collect();
+        let name = spoken::name(spec.name);
         plan_err!(
-            "Unexpected parameters ({}) for function {}. Expected: {}({}{})",
+            "Unexpected parameters ({}) for function {name}. Expected: {name}({}{})",
             given.join(", "),
-            spec.name,
-            spec.name,
             wanted.join(", "),
             if spec.variadic { ", …" } else { "" }
         )

@@ -52,7 +52,7 @@ fn types(given: &[DataType]) -> Result<Option<Typed>> {
     };
     match step {
         [] if both == DataType::Date32 => Typed::new([both.clone(), both.clone()], list_of(both)),
-        [step] if is_interval(step) => {
+        [step] if is_interval(step) && !matches!(both, DataType::Timestamp(_, Some(_))) => {
             Typed::new([both.clone(), both.clone(), STEP], list_of(both))
         }
         _ => Ok(None),

@@ -3,6 +3,7 @@
 //! Source: Trino manual, "String functions and operators".
 
 mod compare;
+mod ends;
 mod joined;
 mod like;
 mod maps;
@@ -29,7 +30,11 @@ use datafusion::{
 };
 use memchr::memmem::Finder;
 
-use super::scalar::{Call, Kind, Spec, bigint, integer, same, varbinary, varchar, varchar_array};
+use super::{
+    nested::unexpected,
+    scalar::{Call, Kind, Spec, bigint, integer, same, varbinary, varchar, varchar_array},
+};
+use crate::types::is_text;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const TEXT: &[Kind] = &[Kind::Text];
@@ -39,7 +44,13 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut all: Vec<_> = [
         Spec::new("chr", &[Kind::Integer], varchar, chr),
         Spec::new("codepoint", TEXT, integer, codepoint),
-        Spec::new("from_utf8", &[Kind::Binary, Kind::Any], varchar, from_utf8).at_least(1),
+        Spec::new(
+            "from_utf8",
+            &[Kind::Binary, Kind::Any],
+            from_utf8_type,
+            from_utf8,
+        )
+        .at_least(1),
         Spec::new("length", &[Kind::TextOrBinary], bigint, length),
         Spec::new("lower", TEXT, varchar, |call| {
             each(call, |text| match text.is_ascii() {
@@ -66,10 +77,11 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
     .map(Spec::build)
     .into();
-    all.push(strpos());
+    all.extend(positions());
     all.push(substr());
     all.push(like::function());
     all.extend(compare::functions());
+    all.extend(ends::functions());
     all.extend(joined::functions());
     all.extend(maps::functions());
     all.extend(padding::functions());
@@ -151,6 +163,16 @@ fn replacement(call: &Call, row: usize) -> Result<String> {
     Ok(text.to_owned())
 }
 
+fn from_utf8_type(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [_, other] if !is_text(other) && !other.is_integer() && *other != DataType::Null => {
+            let usage = "from_utf8(varbinary[, varchar or bigint])";
+            unexpected("from_utf8", given, usage)
+        }
+        _ => varchar(given),
+    }
+}
+
 fn from_utf8(call: &Call) -> Result<ArrayRef> {
     let bytes = call.bytes(0);
     call.to_texts(|row| {
@@ -211,26 +233,35 @@ fn replace(call: &Call) -> Result<ArrayRef> {
 
 /// `strpos(text, part[, instance])`; a negative instance counts from the end.
 pub(super) fn strpos() -> Arc<ScalarUDF> {
-    let strpos = Spec::new(
-        "strpos",
-        &[Kind::Text, Kind::Text, Kind::Integer],
-        bigint,
-        |call| {
-            let (texts, parts) = (call.text(0), call.text(1));
-            call.to_integers(|row| {
-                let instance = call.integer_at(2, row).unwrap_or(1);
-                if instance == 0 {
-                    return exec_err!("'instance' must not be a positive or negative number.");
-                }
-                Ok(Some(position(texts.value(row), parts.value(row), instance)))
-            })
-        },
-    );
-    Spec {
-        simplify: Some(faster_strpos),
-        ..strpos.at_least(2).also(&["index"])
-    }
-    .build()
+    let [strpos, _] = positions();
+    strpos
+}
+
+/// `strpos`, and `index`, which takes no number of an occurrence.
+fn positions() -> [Arc<ScalarUDF>; 2] {
+    const PARAMS: &[Kind] = &[Kind::Text, Kind::Text, Kind::Integer];
+    [
+        Spec::new("strpos", PARAMS, bigint, positioned).at_least(2),
+        Spec::new("index", &[Kind::Text, Kind::Text], bigint, positioned),
+    ]
+    .map(|spec| {
+        Spec {
+            simplify: Some(faster_strpos),
+            ..spec
+        }
+        .build()
+    })
+}
+
+fn positioned(call: &Call) -> Result<ArrayRef> {
+    let (texts, parts) = (call.text(0), call.text(1));
+    call.to_integers(|row| {
+        let instance = call.integer_at(2, row).unwrap_or(1);
+        if instance == 0 {
+            return exec_err!("'instance' must be a positive or negative number.");
+        }
+        Ok(Some(position(texts.value(row), parts.value(row), instance)))
+    })
 }
 
 /// DataFusion's own looks for a constant text in a column much faster, and means the same.

@@ -1,6 +1,7 @@
 //! `try(x)`: null instead of an error.
 //!
-//! The rewrite makes it `__try(row -> x)`. The expression is evaluated over the whole batch, and row
+//! The rewrite makes it `__try(row -> x)`, and the planner adds the columns of `x` as further arguments: what
+//! fails in one of them is no failure of `x`. The expression is evaluated over the whole batch, and row
 //! by row only when that fails, so that one bad row costs only itself.
 
 use std::sync::Arc;
@@ -21,12 +22,12 @@ use datafusion::{
 
 pub(super) fn functions() -> Vec<Arc<HigherOrderUDF>> {
     vec![Arc::new(HigherOrderUDF::new_from_impl(Try {
-        signature: HigherOrderSignature::exact(
-            vec![ValueOrLambda::Lambda(())],
-            Volatility::Immutable,
-        ),
+        signature: HigherOrderSignature::variadic_any(Volatility::Immutable),
     }))]
 }
+
+/// The name by which the rewrite calls it.
+pub(crate) const TRY: &str = "__try";
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Try {
@@ -35,7 +36,7 @@ struct Try {
 
 impl HigherOrderUDFImpl for Try {
     fn name(&self) -> &str {
-        "__try"
+        TRY
     }
 
     fn signature(&self) -> &HigherOrderSignature {
@@ -58,7 +59,7 @@ impl HigherOrderUDFImpl for Try {
 
     fn return_field_from_args(&self, args: HigherOrderReturnFieldArgs<'_>) -> Result<FieldRef> {
         match args.arg_fields {
-            [ValueOrLambda::Lambda(field)] => {
+            [ValueOrLambda::Lambda(field), ..] => {
                 Ok(Arc::new(Field::new("", field.data_type().clone(), true)))
             }
             _ => plan_err!("try takes one expression"),
@@ -70,7 +71,7 @@ impl HigherOrderUDFImpl for Try {
     }
 
     fn invoke_with_args(&self, args: HigherOrderFunctionArgs) -> Result<ColumnarValue> {
-        let [ValueOrLambda::Lambda(lambda)] = args.args.as_slice() else {
+        let [ValueOrLambda::Lambda(lambda), ..] = args.args.as_slice() else {
             return plan_err!("try takes one expression");
         };
         let evaluate = |offset: usize, rows: usize| -> Result<ArrayRef> {

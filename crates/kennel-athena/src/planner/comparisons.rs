@@ -17,7 +17,10 @@ use datafusion::{
 };
 
 use super::operators::{check, comparable};
-use crate::functions::{common_type, type_name};
+use crate::{
+    functions::{common_type, type_name},
+    types::is_text,
+};
 
 /// Refuses what Athena refuses; changes nothing. To be asked before types are coerced.
 #[derive(Debug)]
@@ -131,6 +134,15 @@ fn examine(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 _ => Ok(()),
             }
         }
+        Expr::Like(like) => match like.expr.get_type(schema) {
+            Ok(given) if !is_text(&given) && given != DataType::Null => {
+                plan_err!(
+                    "LIKE takes a varchar on its left, not {}",
+                    type_name(&given)
+                )
+            }
+            _ => Ok(()),
+        },
         Expr::Case(case) => examine_case(case, schema),
         Expr::AggregateFunction(aggregate) => examine_filter(&aggregate.params.filter, schema),
         Expr::WindowFunction(window) => examine_filter(&window.params.filter, schema),

@@ -8,6 +8,7 @@ mod keys;
 mod operators;
 mod parts;
 mod relations;
+mod tried;
 mod using;
 
 pub(crate) use comparisons::Comparisons;
@@ -16,3 +17,4 @@ pub(crate) use expressions::AthenaExpressions;
 pub(crate) use keys::Keys;
 pub(crate) use parts::PartwiseComparisons;
 pub(crate) use relations::AthenaRelations;
+pub(crate) use tried::TriedColumns;

@@ -8,7 +8,7 @@ use datafusion::{
     common::{DFSchema, ScalarValue, plan_err},
     error::Result,
     logical_expr::{
-        Expr, ExprSchemable, ScalarUDF,
+        Cast, Expr, ExprSchemable, ScalarUDF,
         expr::ScalarFunction,
         planner::{PlannerResult, RawBinaryExpr},
     },
@@ -35,9 +35,13 @@ pub(super) fn plan(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResul
         | BinaryOperator::Gt
         | BinaryOperator::GtEq => {
             compare(&raw, schema)?;
-            return Ok(constant_doubles(raw, schema));
+            return Ok(constant_doubles(of_one_unit(raw, schema), schema));
         }
         BinaryOperator::StringConcat => return concat(raw, schema),
+        BinaryOperator::And | BinaryOperator::Or => {
+            refuse_no_booleans(&raw, schema)?;
+            return Ok(PlannerResult::Original(raw));
+        }
         _ => return Ok(PlannerResult::Original(raw)),
     };
     // What has no type yet (a parameter) or none at all is for DataFusion to say.
@@ -53,9 +57,10 @@ pub(super) fn plan(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResul
         (left, right) if is_exact(right) => *left == null,
         _ => false,
     };
-    refuse_hours_of_a_date(&raw, &left, &right)?;
+    refuse_hours_of_a_date(&raw, &left, &right, sign)?;
     refuse_numbers_of_days(sign, &left, &right)?;
     refuse_two_kinds_of_intervals(sign, &left, &right)?;
+    refuse_what_has_no_operator(sign, &left, &right)?;
     match (sign, &left, &right) {
         ("+" | "-", left, right) if is_shifted(left, right) => {
             return Ok(planned(functions::shift(sign), [raw.left, raw.right]));
@@ -101,6 +106,22 @@ fn is_time(data_type: &DataType) -> bool {
         || Fine::of(data_type).is_some_and(|fine| fine.is_time())
 }
 
+/// Two times of day with other digits are compared with the most that Arrow has.
+fn of_one_unit(mut raw: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    let unit = |expr: &Expr| match expr.get_type(schema) {
+        Ok(DataType::Time32(unit) | DataType::Time64(unit)) => Some(unit),
+        _ => None,
+    };
+    if let (Some(left), Some(right)) = (unit(&raw.left), unit(&raw.right))
+        && left != right
+    {
+        let finest = DataType::Time64(TimeUnit::Nanosecond);
+        raw.left = Expr::Cast(Cast::new(Box::new(raw.left), finest.clone()));
+        raw.right = Expr::Cast(Cast::new(Box::new(raw.right), finest));
+    }
+    raw
+}
+
 /// A call of one of this crate's operators.
 fn planned(function: Option<Arc<ScalarUDF>>, args: [Expr; 2]) -> PlannerResult<RawBinaryExpr> {
     let function = function.unwrap_or_else(|| functions::refused("there is no such operator"));
@@ -116,6 +137,75 @@ fn is_shifted(time: &DataType, span: &DataType) -> bool {
         (_, DataType::Interval(_)) => is_time(time) || Fine::of(time).is_some(),
         _ => false,
     }
+}
+
+/// Is this a boolean by its form? The type of a long chain of conditions is not asked for at each of them.
+fn is_condition(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryExpr(binary) => {
+            binary.op.supports_propagation() || binary.op.is_logic_operator()
+        }
+        _ => false,
+    }
+}
+
+/// `AND` and `OR` are of booleans.
+fn refuse_no_booleans(raw: &RawBinaryExpr, schema: &DFSchema) -> Result<()> {
+    for operand in [&raw.left, &raw.right] {
+        if is_condition(operand) {
+            continue;
+        }
+        match operand.get_type(schema) {
+            Ok(DataType::Boolean | DataType::Null) | Err(_) => {}
+            Ok(other) => return plan_err!("{} takes booleans, not {}", raw.op, type_name(&other)),
+        }
+    }
+    Ok(())
+}
+
+/// What an operand of `+ - * / %` is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operand {
+    Number,
+    Moment,
+    Time,
+    Span,
+    Unknown,
+}
+
+impl Operand {
+    fn of(given: &DataType) -> Option<Self> {
+        match given {
+            number if number.is_numeric() => Some(Self::Number),
+            DataType::Interval(_) | DataType::Duration(_) => Some(Self::Span),
+            DataType::Null => Some(Self::Unknown),
+            moment if is_moment(moment) => Some(Self::Moment),
+            time if is_time(time) => Some(Self::Time),
+            _ => None,
+        }
+    }
+}
+
+/// DataFusion would make numbers of texts, or speak of types in words of its own.
+fn refuse_what_has_no_operator(sign: &str, left: &DataType, right: &DataType) -> Result<()> {
+    use Operand::{Moment, Number, Span, Time, Unknown};
+    let operands = Operand::of(left).zip(Operand::of(right));
+    let is_there = operands.is_some_and(|operands| match (sign, operands) {
+        (_, (Unknown, _) | (_, Unknown) | (Number, Number)) => true,
+        ("+" | "-", (Span | Moment | Time, Span)) => true,
+        ("+", (Span, Moment | Time)) => true,
+        ("-", (Moment, Moment) | (Time, Time)) => true,
+        ("*", (Number, Span) | (Span, Number)) | ("/", (Span, Number)) => true,
+        _ => false,
+    });
+    if is_there {
+        return Ok(());
+    }
+    plan_err!(
+        "Cannot apply operator: {} {sign} {}",
+        type_name(left),
+        type_name(right)
+    )
 }
 
 /// JSON has no order, and is equal to JSON alone.
@@ -180,7 +270,12 @@ fn refuse_numbers_of_days(sign: &str, left: &DataType, right: &DataType) -> Resu
 }
 
 /// A date has no hours that could be added to.
-fn refuse_hours_of_a_date(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
+fn refuse_hours_of_a_date(
+    raw: &RawBinaryExpr,
+    left: &DataType,
+    right: &DataType,
+    sign: &str,
+) -> Result<()> {
     let has_hours = |expr: &Expr| {
         matches!(expr, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(span)), _)
             if span.nanoseconds != 0)
@@ -188,9 +283,11 @@ fn refuse_hours_of_a_date(raw: &RawBinaryExpr, left: &DataType, right: &DataType
     if *left == DataType::Date32 && has_hours(&raw.right)
         || *right == DataType::Date32 && has_hours(&raw.left)
     {
-        return plan_err!(
-            "Cannot add hour, minutes or seconds to a date; CAST(… AS timestamp) makes it a timestamp"
-        );
+        let what = match sign {
+            "-" => "subtract hour, minutes or seconds from a date",
+            _ => "add hour, minutes or seconds to a date",
+        };
+        return plan_err!("Cannot {what}; CAST(… AS timestamp) makes it a timestamp");
     }
     Ok(())
 }
@@ -204,9 +301,7 @@ fn concat(raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBina
         let call = ScalarFunction::new_udf(functions::concat(), vec![raw.left, raw.right]);
         return Ok(PlannerResult::Planned(Expr::ScalarFunction(call)));
     }
-    let is_no_text = |given: &DataType| {
-        !is_text(given) && !matches!(given, DataType::Null | DataType::LargeUtf8)
-    };
+    let is_no_text = |given: &DataType| !is_text(given) && *given != DataType::Null;
     if is_no_text(&left) || is_no_text(&right) {
         return plan_err!(
             "Cannot apply operator: {} || {}; CAST(… AS varchar) makes text of a value",

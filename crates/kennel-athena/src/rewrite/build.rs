@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::{
     ast::{
         CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
         FunctionArgumentList, FunctionArguments, Ident, LambdaFunction, LambdaFunctionParameter,
-        LambdaSyntax, ObjectName, OneOrManyWithParens, Value,
+        LambdaSyntax, ObjectName, ObjectNamePart, OneOrManyWithParens, Spanned, Value,
         helpers::attached_token::AttachedToken,
     },
     tokenizer::Span,
@@ -122,7 +122,46 @@ pub(super) fn plain_args(function: &Function) -> Option<Vec<&Expr>> {
         .collect()
 }
 
+/// Is this an expression of a kind that becomes other ones, which have no place of their own?
+pub(super) fn is_written_otherwise(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Array(_)
+            | Expr::AtTimeZone { .. }
+            | Expr::Cast { .. }
+            | Expr::Function(_)
+            | Expr::Interval(_)
+            | Expr::Tuple(_)
+            | Expr::TypedString(_)
+            | Expr::UnaryOp { .. }
+            | Expr::Value(_)
+    )
+}
+
+/// Says where an expression stands that has no place: where that stood which it was made of.
+pub(super) fn place(expr: &mut Expr, span: Span) {
+    if expr.span() != Span::empty() {
+        return;
+    }
+    match expr {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => place(expr, span),
+        Expr::Function(function) => {
+            if let [ObjectNamePart::Identifier(name)] = function.name.0.as_mut_slice() {
+                name.span = span;
+            }
+        }
+        Expr::Value(value) => value.span = span,
+        _ => {}
+    }
+}
+
 /// An identifier that stands where `span` is.
 pub(super) fn ident_at(name: &str, span: Span) -> Ident {
     Ident::with_span(span, name)
+}
+
+/// Calls another function, in the same place.
+pub(super) fn rename(function: &mut Function, name: &str) {
+    let span = function.name.span();
+    function.name = ObjectName::from(vec![ident_at(name, span)]);
 }

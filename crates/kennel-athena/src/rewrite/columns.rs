@@ -154,6 +154,16 @@ fn of_set(body: &SetExpr, named: &Named) -> Vec<Column> {
     }
 }
 
+/// A lambda's parameter, of which this is said.
+pub(super) fn parameter(name: &str, said: &str) -> Column {
+    let fact = match said.strip_prefix('#') {
+        Some(digits) => digits.parse().ok().map(Fact::Digits),
+        None if said == lengths::UNKNOWN => None,
+        None => Some(Fact::Text(said.to_owned())),
+    };
+    column(name.to_owned(), fact)
+}
+
 fn column(name: String, fact: Option<Fact>) -> Column {
     Column {
         relation: String::new(),

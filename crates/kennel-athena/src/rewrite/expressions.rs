@@ -13,7 +13,7 @@ use super::{
     build::{call, null, number, plain_cast, text},
     chars,
     columns::Column,
-    frames, functions, intervals, like, literals, precision, rows, scalars, zones,
+    forms, frames, functions, intervals, like, literals, precision, rows, scalars, zones,
 };
 use crate::{
     ParseError,
@@ -57,6 +57,9 @@ impl Rewriter {
             }
             Expr::BinaryOp { .. } | Expr::Between { .. } | Expr::Case { .. } => {
                 chars::rewrite(expr, self.columns());
+            }
+            Expr::Substring { .. } | Expr::Trim { .. } | Expr::Ceil { .. } | Expr::Floor { .. } => {
+                return forms::check(expr);
             }
             Expr::InSubquery { expr, subquery, .. } => return rows::in_subquery(expr, subquery),
             Expr::Subquery(query) => return rows::scalar(query),
@@ -210,6 +213,7 @@ fn cast_of(name: &str, inner: Expr, data_type: &DataType, columns: &[Column]) ->
         DataType::Char(Some(length)) | DataType::Character(Some(length)) => {
             integer_length(length).map(|length| format!("-{length}"))
         }
+        DataType::Char(None) | DataType::Character(None) => Some("-1".into()),
         other => precision::between_units(other).map(|digits| digits.to_string()),
     };
     let mut args = vec![inner, plain_cast(null(), data_type.clone())];

@@ -10,12 +10,12 @@ use datafusion::sql::sqlparser::{
 };
 
 use super::{
-    build::{call, case, ident_at, lambda, null, plain_args, plain_cast, text},
+    build::{call, case, ident_at, lambda, null, plain_args, plain_cast, rename, text},
     expressions::cast_call,
     literals,
     scalars::REWRITTEN,
 };
-use crate::{ParseError, functions::list::foreign};
+use crate::{ParseError, functions::list::foreign, types::fine::MOST_DIGITS};
 
 /// Trino's names for functions that are registered under another one, with the same meaning.
 const RENAMED: [(&str, &str); 6] = [
@@ -28,10 +28,12 @@ const RENAMED: [(&str, &str); 6] = [
 ];
 
 /// Functions over types that do not exist here, and what to use instead.
-const MISSING: [(&str, &str); 5] = [
+const MISSING: [(&str, &str); 7] = [
     ("classify", MODELS),
     ("features", MODELS),
     ("learn_classifier", MODELS),
+    ("learn_libsvm_classifier", MODELS),
+    ("learn_libsvm_regressor", MODELS),
     ("learn_regressor", MODELS),
     ("regress", MODELS),
 ];
@@ -74,15 +76,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
         return Err(ParseError::at(span, message));
     }
     match name.as_str() {
-        "current_timestamp" | "now" => {
-            let digits = digits(function);
-            let zoned = DataType::Timestamp(Some(digits), TimezoneInfo::WithTimeZone);
-            *expr = cast_call("__cast", call("now", vec![]), &zoned);
-        }
-        "localtimestamp" => {
-            let digits = digits(function);
-            let plain = DataType::Timestamp(Some(digits), TimezoneInfo::None);
-            *expr = cast_call("__cast", call("now", vec![]), &plain);
+        "current_time" | "current_timestamp" | "localtime" | "localtimestamp" | "now" => {
+            *expr = clock(&name, function, span)?;
         }
         "count" if counts_rows(function) => all_rows(function),
         "count" if is_written && argument_count(function) > 1 => {
@@ -183,16 +178,31 @@ fn argument_count(function: &Function) -> usize {
     }
 }
 
-/// The digits that `current_timestamp(6)` asks for; three where it does not.
-fn digits(function: &Function) -> u64 {
-    let args = plain_args(function).unwrap_or_default();
-    let asked = args.first().and_then(|arg| literals::written(arg));
-    asked.and_then(|digits| digits.parse().ok()).unwrap_or(3)
-}
-
-fn rename(function: &mut Function, name: &str) {
-    let span = function.name.span();
-    function.name = ObjectName::from(vec![ident_at(name, span)]);
+/// What the clock shows, with the digits that `current_timestamp(6)` asks for; three where it does not.
+fn clock(name: &str, function: &Function, span: Span) -> Result<Expr, ParseError> {
+    let digits = match plain_args(function).unwrap_or_default().as_slice() {
+        [] => Some(3),
+        [digits] if name != "now" => literals::written(digits)
+            .and_then(|digits| digits.parse().ok())
+            .filter(|digits| *digits <= u64::from(MOST_DIGITS)),
+        _ => None,
+    };
+    let Some(digits) = digits else {
+        let message = match name {
+            "now" => "`now` takes no arguments; current_timestamp(6) has so many digits".into(),
+            _ => format!("`{name}` takes a number of digits from 0 to {MOST_DIGITS}"),
+        };
+        return Err(ParseError::at(span, message));
+    };
+    let zone = match name {
+        "localtime" | "localtimestamp" => TimezoneInfo::None,
+        _ => TimezoneInfo::WithTimeZone,
+    };
+    let (source, data_type) = match name {
+        "current_time" | "localtime" => ("current_time", DataType::Time(Some(digits), zone)),
+        _ => ("now", DataType::Timestamp(Some(digits), zone)),
+    };
+    Ok(cast_call("__cast", call(source, vec![]), &data_type))
 }
 
 fn conditional(function: &Function, span: Span) -> Result<Expr, ParseError> {
@@ -263,9 +273,9 @@ fn approx_distinct(expr: &mut Expr, span: Span) -> Result<(), ParseError> {
     {
         if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(error))) = list.args.last()
             && let Some(error) = literals::written(error)
-            && error
+            && !error
                 .parse()
-                .is_ok_and(|error: f64| !ERRORS.contains(&error))
+                .is_ok_and(|error: f64| ERRORS.contains(&error))
         {
             let message = format!(
                 "the error must be from {} to {}",

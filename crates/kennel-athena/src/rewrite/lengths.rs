@@ -7,14 +7,15 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{
-    build::{plain_args, text},
+    bodies,
+    build::{plain_args, rename, text},
     columns::{Column, find},
     precision::{self, Fact},
 };
 use crate::types::written::parts;
 
 /// What is said of nothing.
-const UNKNOWN: &str = "?";
+pub(super) const UNKNOWN: &str = "?";
 
 /// The length of a `char(n)`.
 pub(super) fn of_char(expr: &Expr, columns: &[Column]) -> Option<u64> {
@@ -52,12 +53,12 @@ pub(super) fn longer(one: &str, other: &str) -> Option<String> {
     Some(format!("{kind}({longest})"))
 }
 
-fn array(element: String) -> String {
+pub(super) fn array(element: String) -> String {
     format!("array({element})")
 }
 
 /// The type of the elements of an array.
-fn element(name: &str) -> Option<&str> {
+pub(super) fn element(name: &str) -> Option<&str> {
     match parts(name, "array")?.as_slice() {
         [element] => Some(element),
         _ => None,
@@ -65,7 +66,7 @@ fn element(name: &str) -> Option<&str> {
 }
 
 /// The types of the keys and values of a map.
-fn entries(name: &str) -> Option<(&str, &str)> {
+pub(super) fn entries(name: &str) -> Option<(&str, &str)> {
     match parts(name, "map")?.as_slice() {
         [key, value] => Some((key, value)),
         _ => None,
@@ -183,7 +184,7 @@ fn is_null(expr: &Expr) -> bool {
 }
 
 /// What is said of a value that is a part of another one.
-fn part(expr: &Expr, columns: &[Column]) -> String {
+pub(super) fn part(expr: &Expr, columns: &[Column]) -> String {
     let digits = || Some(format!("#{}", precision::written(expr, columns)?));
     let said = of_expr(expr, columns).or_else(digits);
     said.unwrap_or(UNKNOWN.into())
@@ -292,7 +293,9 @@ fn of_call(name: &str, args: &[&Expr], columns: &[Column]) -> Option<String> {
         (_, [first, ..]) if is_null(first) => None,
         (_, [first, ..]) if KEEPING.contains(&name) => Some(part(first, columns)),
         (_, [first, ..]) if SHORTENING.contains(&name) => varying(&part(first, columns)),
-        _ => of_text(name, args, columns).or_else(|| of_parts(name, args, columns)),
+        _ => of_text(name, args, columns)
+            .or_else(|| bodies::of_call(name, args, columns))
+            .or_else(|| of_parts(name, args, columns)),
     }
 }
 
@@ -376,5 +379,6 @@ pub(super) fn type_of(expr: &mut Expr, columns: &[Column]) {
     {
         let said = FunctionArgExpr::Expr(text(&said));
         list.args.push(FunctionArg::Unnamed(said));
+        rename(function, "__typeof");
     }
 }

@@ -3,12 +3,14 @@
 //! What needs types is left to the planner's hooks and to the functions; what can be decided from
 //! the words alone is decided here: names of result columns, `UNNEST` in `FROM`, casts, lambdas.
 
+mod bodies;
 mod build;
 mod chars;
 mod clauses;
 mod columns;
 mod dialects;
 mod expressions;
+mod forms;
 mod frames;
 mod from;
 mod functions;
@@ -38,7 +40,7 @@ mod zones;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, LambdaFunction, OneOrManyWithParens, Query, Select, SetExpr, Statement,
+    Expr, Ident, LambdaFunction, OneOrManyWithParens, Query, Select, SetExpr, Spanned, Statement,
     TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
@@ -264,8 +266,14 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<ParseError> {
         if matches!(expr, Expr::Lambda(_)) {
             self.lambdas.pop();
-        } else if let Err(error) = self.rewrite_expr(expr) {
+            return ControlFlow::Continue(());
+        }
+        let written = build::is_written_otherwise(expr).then(|| expr.span());
+        if let Err(error) = self.rewrite_expr(expr) {
             return ControlFlow::Break(error);
+        }
+        if let Some(span) = written {
+            build::place(expr, span);
         }
         ControlFlow::Continue(())
     }

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{
-    build::{number, plain_args},
+    build::{number, plain_args, rename},
     columns::{Column, find},
     intervals::MONTHS,
 };
@@ -127,5 +127,6 @@ pub(super) fn with_digits(expr: &mut Expr, columns: &[Column]) {
     if let Some(digits) = written(value, columns) {
         let digits = FunctionArgExpr::Expr(number(&digits.to_string()));
         list.args.push(FunctionArg::Unnamed(digits));
+        rename(function, "__to_iso8601");
     }
 }

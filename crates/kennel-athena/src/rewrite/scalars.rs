@@ -1,19 +1,16 @@
 //! Scalar functions that are another form of syntax, or whose arguments are.
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Ident, ObjectName, TimezoneInfo,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, ObjectName};
 
 use super::{
-    build::{call, case, null, plain_args, plain_cast},
+    build::{case, null, plain_args},
     chars,
     columns::Column,
-    expressions::cast_call,
     lengths, literals, precision, zones,
 };
 
 /// Trino's functions that are written in other words here, or are syntax of their own.
-pub(crate) const REWRITTEN: [&str; 33] = [
+pub(crate) const REWRITTEN: [&str; 36] = [
     "approx_distinct",
     "arbitrary",
     "array_sort",
@@ -22,8 +19,11 @@ pub(crate) const REWRITTEN: [&str; 33] = [
     "bitwise_or_agg",
     "bitwise_xor_agg",
     "count_if",
+    "current_catalog",
+    "current_schema",
     "current_time",
     "current_timestamp",
+    "current_user",
     "every",
     "extract",
     "from_unixtime",
@@ -74,15 +74,6 @@ pub(super) fn rewrite(expr: &mut Expr, columns: &[Column]) {
     let (name, span) = (ident.value.to_lowercase(), ident.span);
     zones::reader(function, &name);
     match name.as_str() {
-        "localtime" | "current_time" => {
-            let time = DataType::Time(Some(3), TimezoneInfo::None);
-            let local = plain_cast(call("current_time", vec![]), time);
-            let zoned = DataType::Time(Some(3), TimezoneInfo::WithTimeZone);
-            *expr = match name.as_str() {
-                "localtime" => local,
-                _ => cast_call("__cast", local, &zoned),
-            };
-        }
         "nullif" => {
             if let Some([value, other]) = plain_args(function).as_deref() {
                 *expr = null_if((*value).clone(), (*other).clone(), columns);

@@ -160,4 +160,4 @@ macro_rules! files {
     };
 }
 
-files! { aggregate_functions aggregate_types aggregates array_functions arrays binary casts colors datetime decimals format geojson geospatial ip json json_clauses json_standard keys lambda_functions lambdas map_functions names numbers overlay paths queries recursion refusals regexp select_forms sketches statements subqueries text times types unnest url windows zones }
+files! { aggregate_functions aggregate_types aggregates array_functions arrays binary casts colors datetime decimals format geojson geospatial ip json json_clauses json_standard keys lambda_functions lambdas map_functions names numbers overlay paths queries recursion refusals regexp select_forms sketches statements subqueries text times types unnest url windows wrong_arguments zones }

@@ -136,7 +136,7 @@ pub(in crate::functions) fn double_text(value: f64) -> String {
 }
 
 /// A double as Java writes it: `1.0`, `1.0E10`, `1.0E-5`. `shortest` is Rust's `{:e}`.
-fn java_number(value: f64, shortest: String) -> String {
+pub(in crate::functions) fn java_number(value: f64, shortest: String) -> String {
     if value.is_nan() {
         return "NaN".into();
     }

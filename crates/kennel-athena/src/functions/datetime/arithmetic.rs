@@ -21,8 +21,11 @@ use datafusion::{
 
 use super::moment::Moments;
 use crate::{
-    functions::scalar::{Call, Kind, Spec, bigint},
-    types::is_utc,
+    functions::{
+        nested::unexpected,
+        scalar::{Call, Kind, Spec, bigint},
+    },
+    types::{fine::Fine, is_utc},
 };
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -44,7 +47,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new(
             "date_diff",
             &[Kind::Text, Kind::MomentOrTime, Kind::MomentOrTime],
-            bigint,
+            diff_type,
             diff,
         ),
         Spec {
@@ -59,6 +62,22 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
     .map(Spec::build)
     .into()
+}
+
+/// Two times of day have a difference, and two other ones.
+fn diff_type(given: &[DataType]) -> Result<DataType> {
+    let is_time = |given: &DataType| match given {
+        DataType::Time32(_) | DataType::Time64(_) => true,
+        given => Fine::of(given).is_some_and(|fine| fine.is_time()),
+    };
+    match given {
+        [_, from, to] if is_time(from) == is_time(to) => bigint(given),
+        _ => unexpected(
+            "date_diff",
+            given,
+            "date_diff(varchar, timestamp, timestamp) or date_diff(varchar, time, time)",
+        ),
+    }
 }
 
 /// A unit of time.

@@ -17,13 +17,14 @@ use datafusion::{
             TimeUnit,
         },
     },
-    common::{exec_err, plan_err},
+    common::exec_err,
     error::Result,
     logical_expr::ScalarUDF,
 };
 
 use super::moment::Moments;
 use crate::functions::{
+    nested::unexpected,
     scalar::{Call, Kind, Spec, bigint, varchar},
     type_name,
 };
@@ -290,29 +291,32 @@ impl Spans {
 
 fn to_milliseconds_type(given: &[DataType]) -> Result<DataType> {
     match given {
-        [DataType::Interval(_) | DataType::Duration(_)] => bigint(given),
-        [other] => plan_err!(
-            "to_milliseconds takes an interval, not {}",
-            type_name(other)
+        [DataType::Interval(unit)] if *unit != IntervalUnit::YearMonth => bigint(given),
+        [DataType::Duration(_)] => bigint(given),
+        _ => unexpected(
+            "to_milliseconds",
+            given,
+            "to_milliseconds(interval day to second)",
         ),
-        _ => plan_err!("to_milliseconds takes one argument"),
     }
 }
+
+/// Units of durations, and their milliseconds.
+const DURATIONS: [(&str, f64); 7] = [
+    ("ns", 1e-6),
+    ("us", 1e-3),
+    ("ms", 1.0),
+    ("s", 1000.0),
+    ("m", 60_000.0),
+    ("h", 3_600_000.0),
+    ("d", 86_400_000.0),
+];
 
 /// Milliseconds of a duration such as `42.8ms` or `3 d`.
 fn read_duration(text: &str) -> Option<i64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(end);
-    let millis = match unit.trim() {
-        "ns" => 1e-6,
-        "us" => 1e-3,
-        "ms" => 1.0,
-        "s" => 1000.0,
-        "m" => 60_000.0,
-        "h" => 3_600_000.0,
-        "d" => 86_400_000.0,
-        _ => return None,
-    };
+    let (_, millis) = DURATIONS.iter().find(|(name, _)| *name == unit.trim())?;
     let total = (number.parse::<f64>().ok()? * millis).round();
     (total < 9e18).then_some(total as i64)
 }
@@ -327,6 +331,11 @@ fn parse_duration(call: &Call) -> Result<ArrayRef> {
         let span = read_duration(text).and_then(of_millis);
         if text.is_empty() {
             return exec_err!("duration is empty");
+        }
+        let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ' ');
+        let has_unit = unit.len() < text.len() && unit.chars().all(|c| c.is_ascii_alphabetic());
+        if span.is_none() && has_unit && !DURATIONS.iter().any(|(name, _)| *name == unit) {
+            return exec_err!("Unknown time unit: {unit}");
         }
         if span.is_none() {
             return exec_err!("duration is not a valid data duration string: {text}");

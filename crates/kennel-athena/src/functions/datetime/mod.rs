@@ -56,13 +56,14 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             from_iso8601(call, TimeUnit::Nanosecond)
         }),
         Spec::new("from_iso8601_date", TEXT, date_type, from_iso8601_date),
+        Spec::new("to_iso8601", MOMENT, varchar, to_iso8601),
+        // With the digits that the query says.
         Spec::new(
-            "to_iso8601",
+            "__to_iso8601",
             &[Kind::Moment, Kind::Integer],
             varchar,
             to_iso8601,
-        )
-        .at_least(1),
+        ),
         Spec::new("date", &[Kind::Any], date_of, date),
         Spec::new("to_unixtime", MOMENT, double, to_unixtime),
         Spec::new("last_day_of_month", MOMENT, date_type, last_day_of_month),

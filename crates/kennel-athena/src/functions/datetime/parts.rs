@@ -6,9 +6,8 @@ use chrono::{Datelike, NaiveDateTime, Timelike};
 use datafusion::{
     arrow::{
         array::{ArrayRef, Int64Array},
-        datatypes::DataType,
+        datatypes::{DataType, IntervalUnit},
     },
-    common::plan_err,
     error::Result,
     logical_expr::ScalarUDF,
 };
@@ -19,8 +18,8 @@ use super::{
 };
 use crate::{
     functions::{
+        nested::unexpected,
         scalar::{Call, Kind, Spec, bigint},
-        type_name,
     },
     types::fine::Fine,
 };
@@ -29,57 +28,74 @@ const MOMENT: &[Kind] = &[Kind::Moment];
 const MOMENT_OR_TIME: &[Kind] = &[Kind::MomentOrTime];
 const ANY: &[Kind] = &[Kind::Any];
 
-/// The type of a field of the calendar, which intervals have, too, and times of day have not.
-fn of_calendar(given: &[DataType]) -> Result<DataType> {
+const DAYS: &str = "date, timestamp or interval day to second";
+const MONTHS: &str = "date, timestamp or interval year to month";
+const CLOCK: &str = "timestamp, time or interval day to second";
+
+/// Is this a span of time that has a field in which months count, or one in which they do not?
+fn is_span(given: &DataType, of_months: bool) -> bool {
     match given {
-        [DataType::Time32(_) | DataType::Time64(_)] => no_such_field(given),
-        [fine] if Fine::of(fine).is_some_and(|fine| fine.is_time()) => no_such_field(given),
-        [DataType::Date32] => bigint(given),
-        _ => of_clock(given),
+        DataType::Interval(unit) => (*unit == IntervalUnit::YearMonth) == of_months,
+        DataType::Duration(_) => !of_months,
+        _ => false,
+    }
+}
+
+/// The type of a field of the calendar, which intervals have, too, and times of day have not.
+fn of_calendar(name: &str, given: &[DataType], spans: &str) -> Result<DataType> {
+    let is_taken = |given: &DataType| match given {
+        DataType::Date32 | DataType::Timestamp(..) | DataType::Null => true,
+        fine if Fine::of(fine).is_some_and(|fine| !fine.is_time()) => true,
+        span => is_span(span, spans == MONTHS),
+    };
+    match given {
+        [one] if is_taken(one) => bigint(given),
+        _ => unexpected(name, given, &format!("{name}({spans})")),
     }
 }
 
 /// The type of a field of the clock, which intervals have, too, and dates have not.
-fn of_clock(given: &[DataType]) -> Result<DataType> {
+fn of_clock(name: &str, given: &[DataType]) -> Result<DataType> {
+    let is_taken = |given: &DataType| match given {
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Timestamp(..) | DataType::Null => {
+            true
+        }
+        fine if Fine::of(fine).is_some() => true,
+        span => is_span(span, false),
+    };
     match given {
-        [
-            DataType::Time32(_)
-            | DataType::Time64(_)
-            | DataType::Timestamp(..)
-            | DataType::Interval(_)
-            | DataType::Duration(_)
-            | DataType::Null,
-        ] => bigint(given),
-        [fine] if Fine::of(fine).is_some() => bigint(given),
-        _ => no_such_field(given),
-    }
-}
-
-fn no_such_field(given: &[DataType]) -> Result<DataType> {
-    match given {
-        [other] => plan_err!("{} has no such field", type_name(other)),
-        _ => plan_err!("a field of one value is asked for"),
+        [one] if is_taken(one) => bigint(given),
+        _ => unexpected(name, given, &format!("{name}({CLOCK})")),
     }
 }
 
 fn specs() -> [Spec; 14] {
     [
-        Spec::new("year", ANY, of_calendar, |c| {
-            any(c, |t| i64::from(t.year()), |s| s.months / 12)
-        }),
+        Spec::new(
+            "year",
+            ANY,
+            |given| of_calendar("year", given, MONTHS),
+            |c| any(c, |t| i64::from(t.year()), |s| s.months / 12),
+        ),
         Spec::new("quarter", MOMENT, bigint, |c| {
             each(c, |t| i64::from(t.month0() / 3 + 1))
         }),
-        Spec::new("month", ANY, of_calendar, |c| {
-            any(c, |t| i64::from(t.month()), |s| s.months % 12)
-        }),
+        Spec::new(
+            "month",
+            ANY,
+            |given| of_calendar("month", given, MONTHS),
+            |c| any(c, |t| i64::from(t.month()), |s| s.months % 12),
+        ),
         Spec::new("week", MOMENT, bigint, |c| {
             each(c, |t| i64::from(t.iso_week().week()))
         })
         .also(&["week_of_year"]),
-        Spec::new("day", ANY, of_calendar, |c| {
-            any(c, |t| i64::from(t.day()), |s| s.millis / 86_400_000)
-        })
+        Spec::new(
+            "day",
+            ANY,
+            |given| of_calendar("day", given, DAYS),
+            |c| any(c, |t| i64::from(t.day()), |s| s.millis / 86_400_000),
+        )
         .also(&["day_of_month"]),
         // Monday is 1.
         Spec::new("day_of_week", MOMENT, bigint, |c| {
@@ -94,19 +110,33 @@ fn specs() -> [Spec; 14] {
             each(c, |t| i64::from(t.iso_week().year()))
         })
         .also(&["yow"]),
-        Spec::new("hour", ANY, of_clock, |c| {
-            any(c, |t| i64::from(t.hour()), |s| s.millis / 3_600_000 % 24)
-        }),
-        Spec::new("minute", ANY, of_clock, |c| {
-            any(c, |t| i64::from(t.minute()), |s| s.millis / 60_000 % 60)
-        }),
-        Spec::new("second", ANY, of_clock, |c| {
-            any(c, |t| i64::from(t.second()), |s| s.millis / 1000 % 60)
-        }),
-        Spec::new("millisecond", ANY, of_clock, |c| {
-            let millis = |t: NaiveDateTime| i64::from(t.nanosecond() / 1_000_000);
-            any(c, millis, |s| s.millis % 1000)
-        }),
+        Spec::new(
+            "hour",
+            ANY,
+            |given| of_clock("hour", given),
+            |c| any(c, |t| i64::from(t.hour()), |s| s.millis / 3_600_000 % 24),
+        ),
+        Spec::new(
+            "minute",
+            ANY,
+            |given| of_clock("minute", given),
+            |c| any(c, |t| i64::from(t.minute()), |s| s.millis / 60_000 % 60),
+        ),
+        Spec::new(
+            "second",
+            ANY,
+            |given| of_clock("second", given),
+            |c| any(c, |t| i64::from(t.second()), |s| s.millis / 1000 % 60),
+        ),
+        Spec::new(
+            "millisecond",
+            ANY,
+            |given| of_clock("millisecond", given),
+            |c| {
+                let millis = |t: NaiveDateTime| i64::from(t.nanosecond() / 1_000_000);
+                any(c, millis, |s| s.millis % 1000)
+            },
+        ),
         Spec::new("timezone_hour", MOMENT_OR_TIME, bigint, |c| {
             offset(c, |s| s / 3600)
         }),

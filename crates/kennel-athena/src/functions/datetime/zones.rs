@@ -27,6 +27,7 @@ use super::{
 use crate::{
     functions::{
         cast::digits,
+        nested::unexpected,
         scalar::{Call, Kind, Spec, varchar},
         type_name,
     },
@@ -68,7 +69,11 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
                 [given] if given.is_integer() || given.is_decimal() => {
                     Ok(DataType::Timestamp(TimeUnit::Nanosecond, Some(UTC.into())))
                 }
-                _ => plan_err!("from_unixtime_nanos takes a bigint or a decimal"),
+                given => unexpected(
+                    "from_unixtime_nanos",
+                    given,
+                    "from_unixtime_nanos(bigint or decimal)",
+                ),
             },
             from_unixtime_nanos,
         ),

@@ -2,6 +2,7 @@
 //!
 //! Source: Trino manual, "Conversion functions"; Java's documentation of `Formatter`.
 
+mod hash;
 mod numbers;
 mod spec;
 mod times;
@@ -13,7 +14,7 @@ use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, StringArray},
         compute::cast,
-        datatypes::{DataType, Float64Type, Int64Type},
+        datatypes::{DataType, Float32Type, Float64Type, Int64Type},
     },
     common::{exec_datafusion_err, plan_err},
     error::Result,
@@ -22,7 +23,7 @@ use datafusion::{
 use spec::{Piece, Spec as Specifier};
 
 use super::{
-    cast::convert,
+    cast::{convert, double_text, java_number},
     datetime::{Times, zone::Zone},
     scalar::{Call, Kind, Spec, varchar},
     type_name,
@@ -52,6 +53,7 @@ enum Value {
     Null,
     Boolean(bool),
     Integer(i64),
+    Real(f32),
     Double(f64),
     /// Digits, a point perhaps, a sign perhaps.
     Decimal(String),
@@ -76,6 +78,7 @@ impl Value {
             Self::Null => "null",
             Self::Boolean(_) => "java.lang.Boolean",
             Self::Integer(_) => "java.lang.Long",
+            Self::Real(_) => "java.lang.Float",
             Self::Double(_) => "java.lang.Double",
             Self::Decimal(_) => "java.math.BigDecimal",
             Self::Text => "java.lang.String",
@@ -114,7 +117,6 @@ impl Column {
             | DataType::Time32(_)
             | DataType::Time64(_) => (Arc::clone(array), Some(Times::new(array)?)),
             given if given.is_integer() => (cast(array, &DataType::Int64)?, None),
-            given if given.is_floating() => (cast(array, &DataType::Float64)?, None),
             _ => (Arc::clone(array), None),
         };
         Ok(Self {
@@ -143,6 +145,7 @@ impl Column {
         match self.array.data_type() {
             DataType::Boolean => Value::Boolean(self.array.as_boolean().value(row)),
             DataType::Int64 => Value::Integer(self.array.as_primitive::<Int64Type>().value(row)),
+            DataType::Float32 => Value::Real(self.array.as_primitive::<Float32Type>().value(row)),
             DataType::Float64 => Value::Double(self.array.as_primitive::<Float64Type>().value(row)),
             given if given.is_decimal() => Value::Decimal(self.texts.value(row).to_owned()),
             _ => Value::Text,
@@ -154,6 +157,9 @@ impl Column {
         match self.value(row) {
             Value::Null => "null".into(),
             Value::Moment(moment) => times::iso(&moment),
+            Value::Real(number) => java_number(f64::from(number), format!("{number:e}")),
+            Value::Double(number) => double_text(number),
+            Value::Decimal(digits) => numbers::plain_or_scientific(digits),
             _ => self.texts.value(row).to_owned(),
         }
     }
@@ -218,12 +224,9 @@ fn formatted(pieces: &[Piece], columns: &[Column], row: usize, pattern: &str) ->
 /// One argument; the error is Java's.
 fn one(specifier: &Specifier, column: &Column, row: usize) -> std::result::Result<String, String> {
     let value = column.value(row);
-    let mismatch = || {
-        Err(format!(
-            "IllegalFormatConversion: {} != {}",
-            specifier.conversion,
-            value.class()
-        ))
+    let mismatch = |conversion: char| {
+        let class = value.class();
+        Err(format!("IllegalFormatConversion: {conversion} != {class}"))
     };
     let cut = |text: String| match specifier.precision {
         Some(precision) => text.chars().take(precision).collect(),
@@ -235,33 +238,23 @@ fn one(specifier: &Specifier, column: &Column, row: usize) -> std::result::Resul
         ('b', Value::Boolean(value)) => cut(value.to_string()),
         ('b', _) => cut("true".into()),
         (_, Value::Null) => cut("null".into()),
+        ('h', value) => {
+            let code = hash::code(value, column.texts.value(row));
+            cut(format!("{code:x}"))
+        }
         ('d' | 'o' | 'x', Value::Integer(number)) => numbers::integer(specifier, *number),
-        ('f' | 'e' | 'g', Value::Double(number)) => numbers::double(specifier, *number),
+        ('f' | 'e' | 'g' | 'a', Value::Real(number)) => {
+            numbers::double(specifier, f64::from(*number))
+        }
+        ('f' | 'e' | 'g' | 'a', Value::Double(number)) => numbers::double(specifier, *number),
         ('f' | 'e' | 'g', Value::Decimal(digits)) => numbers::decimal(specifier, digits),
-        ('c', Value::Integer(number)) => {
-            let character = u32::try_from(*number).ok().and_then(char::from_u32);
-            match character {
-                Some(character) => character.to_string(),
-                None => return Err(format!("IllegalFormatCodePoint: Code point = {number:#x}")),
-            }
-        }
-        ('t', Value::Moment(moment)) => match times::field(specifier.field, moment) {
-            Some(text) => text,
-            None => {
-                return Err(format!(
-                    "UnknownFormatConversion: Conversion = 't{}'",
-                    specifier.field
-                ));
-            }
-        },
         ('t', value) => {
-            let class = value.class();
-            return Err(format!(
-                "IllegalFormatConversion: {} != {class}",
-                specifier.field
-            ));
+            match times::moment(value).and_then(|moment| times::field(specifier.field, &moment)) {
+                Some(text) => text,
+                None => return mismatch(specifier.field),
+            }
         }
-        _ => return mismatch(),
+        _ => return mismatch(specifier.conversion.to_ascii_lowercase()),
     };
     let text = if specifier.conversion.is_ascii_uppercase() {
         plain.to_uppercase()

@@ -51,31 +51,55 @@ impl Spec {
         }
     }
 
-    /// What Java finds wrong with a specifier.
+    /// What Java finds wrong with a specifier, in Java's order.
     fn check(&self) -> std::result::Result<(), String> {
-        let kind = self.conversion.to_ascii_lowercase();
         for flag in self.flags.chars() {
             if self.flags.matches(flag).count() > 1 {
                 return Err(format!("DuplicateFormatFlags: Flags = '{flag}'"));
             }
         }
-        if (self.has('-') || self.has('0')) && self.width.is_none() {
-            return Err(format!("MissingFormatWidth: {}", self.written));
+        let kind = self.conversion.to_ascii_lowercase();
+        if !"%nbhscdoxefgat".contains(kind) || self.conversion == 'F' {
+            let conversion = self.conversion;
+            return Err(format!(
+                "UnknownFormatConversion: Conversion = '{conversion}'"
+            ));
         }
-        if self.has('-') && self.has('0') || self.has('+') && self.has(' ') {
-            return Err(format!("IllegalFormatFlags: Flags = '{}'", self.flags));
+        if kind == 't' && !FIELDS.contains(self.field) {
+            let field = self.field;
+            return Err(format!("UnknownFormatConversion: Conversion = 't{field}'"));
         }
         if let Some(precision) = self.precision
-            && "doxct".contains(kind)
+            && "ct%n".contains(kind)
+        {
+            return Err(format!("IllegalFormatPrecision: {precision}"));
+        }
+        let flags_are_wrong = || Err(format!("IllegalFormatFlags: Flags = '{}'", self.flags));
+        match (kind, self.width) {
+            ('n', Some(width)) => return Err(format!("IllegalFormatWidth: {width}")),
+            ('n', None) if !self.flags.is_empty() => return flags_are_wrong(),
+            ('%', _) if !matches!(self.flags.as_str(), "" | "-") => return flags_are_wrong(),
+            _ => {}
+        }
+        let is_number = "doxefga".contains(kind);
+        let is_filled = self.has('-') || is_number && self.has('0');
+        if is_filled && self.width.is_none() {
+            return Err(format!("MissingFormatWidth: {}", self.written));
+        }
+        if is_number && (self.has('-') && self.has('0') || self.has('+') && self.has(' ')) {
+            return flags_are_wrong();
+        }
+        if let Some(precision) = self.precision
+            && "dox".contains(kind)
         {
             return Err(format!("IllegalFormatPrecision: {precision}"));
         }
         let allowed = match kind {
-            'd' => "-+ 0,(",
+            'd' | 'g' => "-+ 0,(",
             'o' | 'x' => "-#0",
-            'f' | 'g' => "-#+ 0,(",
+            'f' => "-#+ 0,(",
             'e' => "-#+ 0(",
-            's' => "-#",
+            'a' => "-#+ 0",
             _ => "-",
         };
         match self.flags.chars().find(|flag| !allowed.contains(*flag)) {
@@ -86,6 +110,9 @@ impl Spec {
         }
     }
 }
+
+/// The letters behind `%t`.
+const FIELDS: &str = "HIklMSLNpQszZRTrcAaBbhCYyjmdeFD";
 
 /// Takes a format string apart.
 ///
@@ -102,25 +129,15 @@ pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece>> {
         let (specifier, length) = read(written)
             .ok_or_else(|| wrong("UnknownFormatConversion: Conversion = '%'".into()))?;
         rest = &written[length..];
+        specifier.check().map_err(wrong)?;
         match specifier.conversion {
             '%' => literal.push_str(&specifier.padded("%".into())),
-            'n' => {
-                if let Some(width) = specifier.width {
-                    return Err(wrong(format!("IllegalFormatWidth: {width}")));
-                }
-                literal.push('\n');
-            }
-            conversion if "bBsScCdoxXeEfgGtT".contains(conversion) => {
-                specifier.check().map_err(wrong)?;
+            'n' => literal.push('\n'),
+            _ => {
                 if !literal.is_empty() {
                     pieces.push(Piece::Literal(std::mem::take(&mut literal)));
                 }
                 pieces.push(Piece::Specifier(specifier));
-            }
-            other => {
-                return Err(wrong(format!(
-                    "UnknownFormatConversion: Conversion = '{other}'"
-                )));
             }
         }
     }
@@ -140,15 +157,14 @@ fn read(text: &str) -> Option<(Spec, usize)> {
     if length > 0 && rest[length..].starts_with('$') {
         argument = Argument::Number(rest[..length].parse().ok()?);
         rest = &rest[length + 1..];
-    } else if let Some(after) = rest.strip_prefix('<') {
-        argument = Argument::Last;
-        rest = after;
     }
-    let flags: String = rest
-        .chars()
-        .take_while(|c| "-#+ 0,(".contains(*c))
-        .collect();
+    let is_flag = |c: &char| "-#+ 0,(<".contains(*c);
+    let mut flags: String = rest.chars().take_while(is_flag).collect();
     rest = &rest[flags.len()..];
+    if let Some(at) = flags.find('<') {
+        argument = Argument::Last;
+        flags.remove(at);
+    }
     let mut width = None;
     let length = digits(rest);
     if length > 0 {
@@ -206,6 +222,28 @@ mod tests {
             ("%5n", "IllegalFormatWidth: 5"),
             ("%q", "UnknownFormatConversion: Conversion = 'q'"),
             ("%", "UnknownFormatConversion: Conversion = '%'"),
+            ("%F", "UnknownFormatConversion: Conversion = 'F'"),
+            ("%tq", "UnknownFormatConversion: Conversion = 'tq'"),
+            (
+                "%#s",
+                "FormatFlagsConversionMismatch: Conversion = s, Flags = #",
+            ),
+            (
+                "%#g",
+                "FormatFlagsConversionMismatch: Conversion = g, Flags = #",
+            ),
+            (
+                "%,a",
+                "FormatFlagsConversionMismatch: Conversion = a, Flags = ,",
+            ),
+            (
+                "%05s",
+                "FormatFlagsConversionMismatch: Conversion = s, Flags = 0",
+            ),
+            ("%-n", "IllegalFormatFlags: Flags = '-'"),
+            ("%05%", "IllegalFormatFlags: Flags = '0'"),
+            ("%-%", "MissingFormatWidth: %-%"),
+            ("%.2c", "IllegalFormatPrecision: 2"),
         ];
         for (pattern, reason) in cases {
             let error = pieces(pattern).unwrap_err().to_string();
@@ -215,7 +253,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_pattern_breaks_the_reader(pattern in "[%0-9$<.,+#( sdfteé-]{0,12}") {
+        fn no_pattern_breaks_the_reader(pattern in "[%0-9$<.,+#( sdftehané-]{0,12}") {
             let _ = pieces(&pattern);
         }
     }

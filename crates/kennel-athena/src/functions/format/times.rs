@@ -1,8 +1,8 @@
 //! Dates and times by Java's specifiers: `%tF` and its kin.
 
-use chrono::{Datelike, Timelike};
+use chrono::{DateTime, Datelike, Timelike};
 
-use super::Moment;
+use super::{Moment, Value};
 use crate::functions::datetime::zone::Zone;
 
 /// What `%s` shows: ISO 8601, seconds only where they are not zero.
@@ -33,6 +33,24 @@ pub(super) fn iso(moment: &Moment) -> String {
     }
 }
 
+/// What `%t` takes: a date or time, or milliseconds since 1970.
+pub(super) fn moment(value: &Value) -> Option<Moment> {
+    match value {
+        Value::Moment(moment) => Some(*moment),
+        Value::Integer(millis) => {
+            let utc = DateTime::from_timestamp_millis(*millis)?.naive_utc();
+            Some(Moment {
+                local: utc,
+                utc,
+                zone: Some(Zone::utc()),
+                has_date: true,
+                has_time: true,
+            })
+        }
+        _ => None,
+    }
+}
+
 /// A field; `None` where there is none of that letter, or the value does not have it.
 pub(super) fn field(letter: char, moment: &Moment) -> Option<String> {
     let time = moment.local;
@@ -40,12 +58,14 @@ pub(super) fn field(letter: char, moment: &Moment) -> Option<String> {
     if of_clock && !moment.has_time || !"HIklMSLNpRTr".contains(letter) && !moment.has_date {
         return None;
     }
+    // Of its era.
+    let year = time.year_ce().1;
     let hour12 = time.hour12().1;
     let half = if time.hour12().0 { "pm" } else { "am" };
     Some(match letter {
-        'Y' => format!("{:04}", time.year()),
-        'y' => format!("{:02}", time.year().rem_euclid(100)),
-        'C' => format!("{:02}", time.year() / 100),
+        'Y' => format!("{year:04}"),
+        'y' => format!("{:02}", year % 100),
+        'C' => format!("{:02}", year / 100),
         'm' => format!("{:02}", time.month()),
         'd' => format!("{:02}", time.day()),
         'e' => time.day().to_string(),

@@ -24,7 +24,7 @@ use datafusion::{
         },
         datatypes::{DataType, Float64Type, Int64Type},
     },
-    common::{exec_err, plan_err},
+    common::exec_err,
     error::Result,
     logical_expr::ScalarUDF,
 };
@@ -34,8 +34,8 @@ pub(crate) use standard::path_variables;
 pub(super) use tree::Tree;
 
 use super::{
+    nested::unexpected,
     scalar::{Call, Json, Kind, Spec, bigint, boolean, json, varchar},
-    type_name,
 };
 use crate::types::is_text;
 
@@ -46,8 +46,8 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new("json_extract", JSON_PATH, json, extract),
         Spec::new("json_extract_scalar", JSON_PATH, varchar, extract_scalar),
         Spec::new("json_size", JSON_PATH, bigint, size),
-        Spec::new("json_parse", JSON, json, parse),
-        Spec::new("json_format", JSON, varchar, format),
+        Spec::new("json_parse", &[Kind::Text], json, parse),
+        Spec::new("json_format", &[Kind::OnlyJson], varchar, format),
         Spec::new("json_array_length", JSON, bigint, array_length),
         Spec::new(
             "json_array_get",
@@ -58,7 +58,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Spec::new(
             "json_array_contains",
             &[Kind::Json, Kind::Any],
-            contains_type,
+            array_contains_type,
             array_contains,
         ),
         Spec::new("is_json_scalar", JSON, boolean, is_scalar),
@@ -281,22 +281,20 @@ fn holds(text: &str, wanted: &Wanted<'_>) -> Result<Option<bool>, Malformed> {
     Ok(Some(false))
 }
 
-/// What is looked for is a scalar.
-fn contains_type(given: &[DataType]) -> Result<DataType> {
+fn array_contains_type(given: &[DataType]) -> Result<DataType> {
     match given {
-        [_, value]
-            if value.is_numeric()
-                || is_text(value)
-                || matches!(value, DataType::Boolean | DataType::Null) =>
+        [_, wanted]
+            if is_text(wanted)
+                || wanted.is_numeric()
+                || matches!(wanted, DataType::Boolean | DataType::Null) =>
         {
             boolean(given)
         }
-        [json, value] => plan_err!(
-            "Unexpected parameters ({}, {}) for function json_array_contains. Expected: json_array_contains(json or varchar, boolean, a number or varchar)",
-            type_name(json),
-            type_name(value)
+        _ => unexpected(
+            "json_array_contains",
+            given,
+            "json_array_contains(json or varchar, boolean, number or varchar)",
         ),
-        _ => plan_err!("json_array_contains takes two arguments"),
     }
 }
 

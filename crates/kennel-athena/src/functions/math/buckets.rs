@@ -13,7 +13,10 @@ use datafusion::{
     logical_expr::ScalarUDF,
 };
 
-use crate::functions::scalar::{Call, Kind, Spec, bigint};
+use crate::functions::{
+    cast::double_text,
+    scalar::{Call, Kind, Spec, bigint},
+};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const PARAMS: &[Kind] = &[Kind::Double, Kind::Any, Kind::Double, Kind::Integer];
@@ -23,7 +26,11 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 
 fn buckets_type(given: &[DataType]) -> Result<DataType> {
     match given {
-        [_, DataType::List(_)] => bigint(given),
+        [_, DataType::List(bin)]
+            if bin.data_type().is_numeric() || *bin.data_type() == DataType::Null =>
+        {
+            bigint(given)
+        }
         [_, bound, _, _] if bound.is_numeric() || *bound == DataType::Null => bigint(given),
         _ => plan_err!(
             "width_bucket takes a number and an array of bounds, or a number, two bounds and a count"
@@ -65,7 +72,7 @@ fn width_bucket(call: &Call) -> Result<ArrayRef> {
             Some((count as f64 * (value - lower) / (upper - lower)) as i64 + 1)
         };
         let Some(bucket) = bucket else {
-            return exec_err!("Bucket for value {value} is out of range");
+            return exec_err!("Bucket for value {} is out of range", double_text(value));
         };
         Ok(Some(if first > second {
             count - bucket + 1

@@ -11,6 +11,7 @@ use crate::functions::scalar::{Call, Kind, Spec, double};
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     const TWO: &[Kind] = &[Kind::Double, Kind::Double];
     const THREE: &[Kind] = &[Kind::Double, Kind::Double, Kind::Double];
+    const COUNTS: &[Kind] = &[Kind::Integer, Kind::Integer, Kind::Double];
     [
         Spec::new("normal_cdf", THREE, double, |call| of_three(call, normal)),
         Spec::new("inverse_normal_cdf", THREE, double, |call| {
@@ -22,11 +23,11 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         }),
         Spec::new("t_cdf", TWO, double, |call| of_two(call, t_cdf)),
         Spec::new("t_pdf", TWO, double, |call| of_two(call, t_pdf)),
-        Spec::new("wilson_interval_lower", THREE, double, |call| {
-            of_three(call, |hits, trials, z| wilson(hits, trials, z, -1.0))
+        Spec::new("wilson_interval_lower", COUNTS, double, |call| {
+            of_counts(call, -1.0)
         }),
-        Spec::new("wilson_interval_upper", THREE, double, |call| {
-            of_three(call, |hits, trials, z| wilson(hits, trials, z, 1.0))
+        Spec::new("wilson_interval_upper", COUNTS, double, |call| {
+            of_counts(call, 1.0)
         }),
     ]
     .map(Spec::build)
@@ -36,6 +37,14 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 fn of_three(call: &Call, each: fn(f64, f64, f64) -> Result<f64>) -> Result<ArrayRef> {
     let (a, b, c) = (call.doubles(0), call.doubles(1), call.doubles(2));
     call.to_doubles(|row| each(a.value(row), b.value(row), c.value(row)).map(Some))
+}
+
+fn of_counts(call: &Call, side: f64) -> Result<ArrayRef> {
+    let (hits, trials, z) = (call.integers(0), call.integers(1), call.doubles(2));
+    call.to_doubles(|row| {
+        let (hits, trials) = (hits.value(row) as f64, trials.value(row) as f64);
+        wilson(hits, trials, z.value(row), side).map(Some)
+    })
 }
 
 fn of_two(call: &Call, each: fn(f64, f64) -> Result<f64>) -> Result<ArrayRef> {

@@ -8,33 +8,26 @@ use datafusion::{
         compute::cast,
         datatypes::{DataType, Int64Type},
     },
-    common::{exec_err, plan_err},
+    common::exec_err,
     error::Result,
     logical_expr::ScalarUDF,
 };
 
-use crate::functions::{
-    scalar::{Call, Kind, Spec},
-    type_name,
-};
+use crate::functions::scalar::{Call, Kind, Spec};
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    let random = Spec::new("random", &[Kind::Number, Kind::Number], random_type, random);
+    let random = Spec::new(
+        "random",
+        &[Kind::WholeNumber, Kind::WholeNumber],
+        random_type,
+        random,
+    );
     vec![random.at_least(0).also(&["rand"]).volatile().build()]
 }
 
 fn random_type(given: &[DataType]) -> Result<DataType> {
-    match given {
-        [] => Ok(DataType::Float64),
-        _ if given.iter().all(DataType::is_integer) => {
-            let widest = given.iter().max_by_key(|given| given.primitive_width());
-            Ok(widest.cloned().unwrap_or(DataType::Int64))
-        }
-        _ => plan_err!(
-            "random takes integers, not {}",
-            given.iter().map(type_name).collect::<Vec<_>>().join(", ")
-        ),
-    }
+    let widest = given.iter().max_by_key(|given| given.primitive_width());
+    Ok(widest.cloned().unwrap_or(DataType::Float64))
 }
 
 /// 64 random bits, from the system's source.

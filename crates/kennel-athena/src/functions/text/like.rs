@@ -3,16 +3,29 @@
 use std::sync::Arc;
 
 use datafusion::{
-    arrow::array::ArrayRef, common::exec_datafusion_err, error::Result, logical_expr::ScalarUDF,
+    arrow::{
+        array::{Array, ArrayRef, AsArray, new_null_array},
+        compute::cast,
+        datatypes::DataType,
+    },
+    common::{exec_datafusion_err, plan_err},
+    error::Result,
+    logical_expr::ScalarUDF,
 };
 
-use crate::functions::scalar::{Call, Kind, Spec, varchar};
+use crate::{
+    functions::{
+        scalar::{Call, Kind, Spec, varchar},
+        type_name,
+    },
+    types::is_text,
+};
 
 pub(super) fn function() -> Arc<ScalarUDF> {
     Spec::new(
         "__like_pattern",
-        &[Kind::Text, Kind::Text],
-        varchar,
+        &[Kind::Any, Kind::Text],
+        pattern_type,
         pattern,
     )
     .at_least(1)
@@ -61,8 +74,24 @@ pub(crate) fn plain_pattern(
     Ok(plain)
 }
 
+fn pattern_type(given: &[DataType]) -> Result<DataType> {
+    match given {
+        [pattern, ..] if !is_text(pattern) && *pattern != DataType::Null => {
+            plan_err!(
+                "LIKE takes a varchar as its pattern, not {}",
+                type_name(pattern)
+            )
+        }
+        _ => varchar(given),
+    }
+}
+
 fn pattern(call: &Call) -> Result<ArrayRef> {
-    let patterns = call.text(0);
+    if *call.args[0].data_type() == DataType::Null {
+        return Ok(new_null_array(&DataType::Utf8, call.rows));
+    }
+    let patterns = cast(&call.args[0], &DataType::Utf8)?;
+    let patterns = patterns.as_string::<i32>();
     call.to_texts(|row| {
         let escape = call.args.get(1).map(|_| call.text(1).value(row));
         plain_pattern(patterns.value(row), escape)

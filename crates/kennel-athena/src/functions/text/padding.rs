@@ -75,7 +75,7 @@ fn pad(call: &Call, left: bool) -> Result<ArrayRef> {
         let (bytes, pads) = (call.bytes(0), call.bytes(2));
         return call.to_bytes(|row| {
             let wanted = target(lengths.value(row))?;
-            padded(bytes.value(row), wanted, pads.value(row), left).map(Some)
+            padded(bytes.value(row), wanted, pads.value(row), left, "bytes").map(Some)
         });
     }
     let (texts, pads) = (call.text(0), call.text(2));
@@ -83,14 +83,20 @@ fn pad(call: &Call, left: bool) -> Result<ArrayRef> {
         let wanted = target(lengths.value(row))?;
         let text: Vec<char> = texts.value(row).chars().collect();
         let pad: Vec<char> = pads.value(row).chars().collect();
-        let padded = padded(&text, wanted, &pad, left)?;
+        let padded = padded(&text, wanted, &pad, left, "string")?;
         Ok(Some(padded.into_iter().collect::<String>()))
     })
 }
 
-fn padded<T: Copy>(value: &[T], wanted: usize, pad: &[T], left: bool) -> Result<Vec<T>> {
+fn padded<T: Copy>(
+    value: &[T],
+    wanted: usize,
+    pad: &[T],
+    left: bool,
+    kind: &str,
+) -> Result<Vec<T>> {
     if pad.is_empty() {
-        return exec_err!("Padding string must not be empty");
+        return exec_err!("Padding {kind} must not be empty");
     }
     let Some(missing) = wanted.checked_sub(value.len()) else {
         return Ok(value[..wanted].to_vec());
