@@ -74,7 +74,7 @@ principals AS (
   FROM actions
 ),
 newest AS (
-  SELECT CAST(coalesce($as_of, max(event_time)) AS BIGINT) - $window_days * 86400000000 AS since
+  SELECT date_add('day', 0 - $window_days, coalesce($as_of, max(event_time))) AS since
   FROM cloudtrail.events
 )
 SELECT
@@ -90,6 +90,6 @@ SELECT
   principals.covered_from
 FROM principals
 CROSS JOIN newest
-WHERE CAST(principals.first_seen AS BIGINT) > newest.since
-  AND ($new_principals OR CAST(principals.principal_first_seen AS BIGINT) <= newest.since)
+WHERE principals.first_seen > newest.since
+  AND ($new_principals OR principals.principal_first_seen <= newest.since)
 ORDER BY principals.account_id, principals.principal, principals.service, principals.event_name;

@@ -37,8 +37,7 @@ WITH stale AS (
     principal_last_used, analysis_time
   FROM k9.principals_latest
   WHERE (principal_last_used IS NULL
-         OR CAST(principal_last_used AS BIGINT)
-            <= CAST(coalesce($as_of, analysis_time) AS BIGINT) - $max_idle_days * 86400000000)
+         OR principal_last_used <= date_add('day', 0 - $max_idle_days, coalesce($as_of, analysis_time)))
     AND ($customer_id IS NULL OR customer_id = $customer_id)
     AND ($account_id IS NULL OR account_id = $account_id)
 ),

@@ -49,6 +49,6 @@ SELECT
   customer_id, csp, account_id,
   principals_at, principal_access_summaries_at, resources_at, resource_access_summaries_at,
   coalesce(report_count = 4 AND oldest_at = newest_at, false) AS is_same_time,
-  (CAST(newest_at AS BIGINT) - CAST(oldest_at AS BIGINT)) / 1000000 AS spread_seconds
+  date_diff('second', oldest_at, newest_at) AS spread_seconds
 FROM pivoted
 ORDER BY customer_id, csp, account_id;

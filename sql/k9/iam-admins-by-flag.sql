@@ -22,7 +22,7 @@
 SELECT
   customer_id, account_id, principal_name, principal_arn, principal_type,
   principal_last_used,
-  (CAST(coalesce($as_of, analysis_time) AS BIGINT) - CAST(principal_last_used AS BIGINT)) / 86400000000 AS idle_days,
+  date_diff('day', principal_last_used, coalesce($as_of, analysis_time)) AS idle_days,
   principal_tag_business_unit, principal_tag_environment, principal_tag_used_by
 FROM k9.principals_latest
 WHERE principal_is_iam_admin

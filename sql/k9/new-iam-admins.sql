@@ -51,8 +51,7 @@ earlier_reports AS (
   SELECT history.customer_id, history.account_id, max(history.analysis_time) AS earlier_analysis_time
   FROM k9.principal_access_summaries AS history
   JOIN latest ON latest.customer_id = history.customer_id AND latest.account_id = history.account_id
-  WHERE CAST(history.analysis_time AS BIGINT)
-        <= CAST(latest.analysis_time AS BIGINT) - ($window_days * 24 - 12) * 3600000000
+  WHERE history.analysis_time <= date_add('hour', 12 - $window_days * 24, latest.analysis_time)
   GROUP BY history.customer_id, history.account_id
 ),
 earlier_admins AS (

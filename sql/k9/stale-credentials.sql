@@ -68,8 +68,8 @@ aged AS (
   SELECT
     customer_id, account_id, principal_name, principal_arn, principal_type,
     credential, credential_state, last_rotated, last_used,
-    (CAST(as_of AS BIGINT) - CAST(last_rotated AS BIGINT)) / 86400000000 AS rotated_days_ago,
-    (CAST(as_of AS BIGINT) - CAST(last_used AS BIGINT)) / 86400000000 AS used_days_ago
+    date_diff('day', last_rotated, as_of) AS rotated_days_ago,
+    date_diff('day', last_used, as_of) AS used_days_ago
   FROM credentials
   WHERE credential_state IS NOT NULL OR last_rotated IS NOT NULL OR last_used IS NOT NULL
 ),

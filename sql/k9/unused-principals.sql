@@ -30,12 +30,12 @@
 SELECT
   customer_id, account_id, principal_name, principal_arn, principal_type, principal_is_iam_admin,
   principal_last_used,
-  (CAST(coalesce($as_of, analysis_time) AS BIGINT) - CAST(principal_last_used AS BIGINT)) / 86400000000 AS idle_days,
+  date_diff('day', principal_last_used, coalesce($as_of, analysis_time)) AS idle_days,
   principal_last_used IS NULL AS never_used
 FROM k9.principals_latest
 WHERE (principal_last_used IS NULL
-       OR CAST(principal_last_used AS BIGINT)
-          <= (CAST(coalesce($as_of, analysis_time) AS BIGINT) / 86400000000 - $max_idle_days) * 86400000000)
+       OR principal_last_used
+          <= date_add('day', 0 - $max_idle_days, date_trunc('day', coalesce($as_of, analysis_time))))
   AND ($customer_id IS NULL OR customer_id = $customer_id)
   AND ($account_id IS NULL OR account_id = $account_id)
 ORDER BY customer_id, account_id, principal_arn;

@@ -186,8 +186,6 @@ fn is_castable(from: &DataType, to: &DataType) -> bool {
         }
         (from, to) if has_parts(from) != has_parts(to) => false,
         (from, to) if is_number(from) => !is_moment(to) && !is_internet(to) && !is_binary(to),
-        // Shipped questions count microseconds; Trino has no such cast.
-        (DataType::Timestamp(..), DataType::Int64) => true,
         (from, to) if is_moment(from) => !is_number(to) && !is_internet(to) && !is_binary(to),
         (from, to) if is_binary(from) => !is_text(to) && !is_number(to) && !is_moment(to),
         _ => true,
