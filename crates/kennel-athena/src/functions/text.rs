@@ -27,6 +27,7 @@ use datafusion::{
     },
     prelude::Expr,
 };
+use memchr::memmem::Finder;
 
 use super::scalar::{Call, Kind, Spec, bigint, integer, same, varbinary, varchar, varchar_array};
 
@@ -359,6 +360,9 @@ fn split(call: &Call) -> Result<ArrayRef> {
 fn split_part(call: &Call) -> Result<ArrayRef> {
     let (texts, delimiters) = (call.text(0), call.text(1));
     let indices = call.integers(2);
+    // What is looked for in all rows is prepared once.
+    let constant = call.constant_text(1).flatten();
+    let finder = constant.map(|delimiter| Finder::new(delimiter.as_bytes()));
     call.to_texts(|row| {
         let index = match usize::try_from(indices.value(row)) {
             Ok(index) if index > 0 => index - 1,
@@ -366,14 +370,26 @@ fn split_part(call: &Call) -> Result<ArrayRef> {
         };
         let (text, delimiter) = (texts.value(row), delimiters.value(row));
         // An empty delimiter cuts at each character.
-        Ok(if delimiter.is_empty() {
-            text.char_indices()
+        Ok(match &finder {
+            _ if delimiter.is_empty() => text
+                .char_indices()
                 .nth(index)
-                .map(|(at, character)| &text[at..at + character.len_utf8()])
-        } else {
-            text.split(delimiter).nth(index)
+                .map(|(at, character)| &text[at..at + character.len_utf8()]),
+            Some(finder) => part(text, finder, index),
+            None => text.split(delimiter).nth(index),
         })
     })
+}
+
+/// The part with this index, from 0, between the places of what is looked for.
+fn part<'a>(text: &'a str, delimiter: &Finder<'_>, index: usize) -> Option<&'a str> {
+    let mut rest = text;
+    for _ in 0..index {
+        let at = delimiter.find(rest.as_bytes())?;
+        rest = &rest[at + delimiter.needle().len()..];
+    }
+    let end = delimiter.find(rest.as_bytes()).unwrap_or(rest.len());
+    Some(&rest[..end])
 }
 
 /// Characters replaced one by one; those without a counterpart are left out.

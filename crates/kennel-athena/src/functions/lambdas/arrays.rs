@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray, BooleanBuilder, UInt64Array},
+        array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, UInt64Array},
+        buffer::BooleanBuffer,
         compute::take,
         datatypes::DataType,
     },
@@ -116,8 +117,7 @@ pub(super) fn predicate(lambdas: &[DataType]) -> Result<()> {
 /// The lambda's result for each element of the first list.
 fn evaluated(run: &Run) -> Result<ArrayRef> {
     let list = run.list(0);
-    let (places, rows) = elements(list);
-    let values = take(list.values(), &UInt64Array::from(places), None)?;
+    let (values, rows) = elements(list)?;
     run.evaluate(0, &[values], &rows)
 }
 
@@ -159,6 +159,17 @@ fn matches(run: &Run, wanted: bool, found: bool) -> Result<ArrayRef> {
         Err(_) => decided_in_order(run, wanted)?,
     };
     let decided = decided.as_boolean();
+    let others = match wanted {
+        true => decided.false_count(),
+        false => decided.true_count(),
+    };
+    if others == decided.len() {
+        let all = match found {
+            true => BooleanBuffer::new_unset(run.rows),
+            false => BooleanBuffer::new_set(run.rows),
+        };
+        return Ok(Arc::new(BooleanArray::new(all, list.nulls().cloned())));
+    }
     let mut result = BooleanBuilder::with_capacity(run.rows);
     let mut next = 0;
     for row in 0..run.rows {

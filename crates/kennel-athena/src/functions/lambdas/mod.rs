@@ -13,13 +13,15 @@ mod sort;
 
 use std::{
     hash::{Hash, Hasher},
+    iter::repeat_n,
+    ops::Range,
     sync::Arc,
 };
 
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, ListArray, MapArray, UInt64Array},
-        compute::take_arrays,
+        compute::{take, take_arrays},
         datatypes::{DataType, Field, FieldRef},
     },
     common::{internal_err, plan_err},
@@ -118,15 +120,28 @@ impl Run {
     }
 }
 
-/// For each element of each row's list: its place, and its row.
-fn elements(list: &ListArray) -> (Vec<u64>, Vec<u64>) {
-    let (mut places, mut rows) = (Vec::new(), Vec::new());
+/// The elements of all rows' lists, one after another, and the row of each.
+fn elements(list: &ListArray) -> Result<(ArrayRef, Vec<u64>)> {
+    let mut rows = Vec::with_capacity(list.values().len());
+    let mut span: Option<Range<usize>> = None;
+    let mut is_dense = true;
     for row in 0..list.len() {
         let here = super::nested::places(list, row);
-        rows.extend(std::iter::repeat_n(row as u64, here.len()));
-        places.extend(here.map(|place| place as u64));
+        if here.is_empty() {
+            continue;
+        }
+        rows.extend(repeat_n(row as u64, here.len()));
+        is_dense &= span.as_ref().is_none_or(|span| span.end == here.start);
+        span = Some(span.map_or(here.start, |span| span.start)..here.end);
     }
-    (places, rows)
+    if is_dense {
+        // As columns come from files: nothing lies between the lists.
+        let span = span.unwrap_or_default();
+        return Ok((list.values().slice(span.start, span.len()), rows));
+    }
+    let places = (0..list.len()).flat_map(|row| super::nested::places(list, row));
+    let places = places.map(|place| place as u64).collect::<Vec<_>>();
+    Ok((take(list.values(), &UInt64Array::from(places), None)?, rows))
 }
 
 struct Function {
@@ -260,5 +275,39 @@ impl HigherOrderUDFImpl for Function {
             );
         }
         Ok(ColumnarValue::Array(coerced(&result, &returns)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::{
+        array::Int64Array,
+        buffer::{NullBuffer, OffsetBuffer, ScalarBuffer},
+        datatypes::Int64Type,
+    };
+
+    use super::*;
+
+    fn listed(offsets: Vec<i32>, valid: Vec<bool>) -> ListArray {
+        let field = Arc::new(Field::new_list_field(DataType::Int64, true));
+        let values = Arc::new(Int64Array::from_iter_values(10..16));
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        ListArray::new(field, offsets, values, Some(NullBuffer::from(valid)))
+    }
+
+    fn found(list: &ListArray) -> (Vec<i64>, Vec<u64>) {
+        let (values, rows) = elements(list).unwrap();
+        let values = values.as_primitive::<Int64Type>().values().to_vec();
+        (values, rows)
+    }
+
+    #[test]
+    fn elements_are_those_of_lists_that_are_there() {
+        let dense = listed(vec![1, 3, 3, 4], vec![true, false, true]);
+        assert_eq!(found(&dense), (vec![11, 12, 13], vec![0, 0, 2]));
+        assert_eq!(found(&dense.slice(1, 2)), (vec![13], vec![1]));
+        let hidden = listed(vec![0, 2, 4, 6], vec![true, false, true]);
+        assert_eq!(found(&hidden), (vec![10, 11, 14, 15], vec![0, 0, 2, 2]));
+        assert_eq!(found(&hidden.slice(1, 1)), (vec![], vec![]));
     }
 }
