@@ -38,33 +38,38 @@ WITH admins AS (
     AND ($account_id IS NULL OR account_id = $account_id)
   GROUP BY customer_id, account_id, principal_arn
 ),
-calls AS (
+-- Actions rather than calls: what was called last is among their last calls.
+actions AS (
+  SELECT principal_arn, service, event_name, read_only, count(*) AS calls, max(event_time) AS last_call
+  FROM cloudtrail.events
+  WHERE NOT is_error
+  GROUP BY principal_arn, service, event_name, read_only
+),
+judged AS (
   SELECT
-    principal_arn,
-    event_time,
+    principal_arn, calls, last_call,
     concat(service, ':', event_name) AS action,
     service IN ('iam', 'sso', 'sso-directory', 'identitystore', 'organizations')
       AND NOT coalesce(read_only, event_name LIKE 'Get%' OR event_name LIKE 'List%' OR event_name LIKE 'Describe%')
       AS is_privileged
-  FROM cloudtrail.events
-  WHERE NOT is_error
-    AND principal_arn IN (SELECT principal_arn FROM admins)
+  FROM actions
+  WHERE principal_arn IN (SELECT principal_arn FROM admins)
 ),
 used AS (
   SELECT
     principal_arn,
-    count(*) AS calls,
-    max(event_time) AS last_call,
-    sum(CASE WHEN is_privileged THEN 1 ELSE 0 END) AS privileged_calls,
-    max(CASE WHEN is_privileged THEN event_time END) AS last_privileged_call
-  FROM calls
+    sum(calls) AS calls,
+    max(last_call) AS last_call,
+    sum(CASE WHEN is_privileged THEN calls ELSE 0 END) AS privileged_calls,
+    max(CASE WHEN is_privileged THEN last_call END) AS last_privileged_call
+  FROM judged
   GROUP BY principal_arn
 ),
 last_actions AS (
-  SELECT used.principal_arn, max(calls.action) AS last_privileged_action
+  SELECT used.principal_arn, max(judged.action) AS last_privileged_action
   FROM used
-  JOIN calls ON calls.principal_arn = used.principal_arn AND calls.event_time = used.last_privileged_call
-  WHERE calls.is_privileged
+  JOIN judged ON judged.principal_arn = used.principal_arn AND judged.last_call = used.last_privileged_call
+  WHERE judged.is_privileged
   GROUP BY used.principal_arn
 ),
 covered AS (
@@ -73,8 +78,8 @@ covered AS (
   GROUP BY account_id
 ),
 newest AS (
-  SELECT coalesce($as_of, max(event_time)) AS now
-  FROM cloudtrail.events
+  SELECT coalesce($as_of, max(covered_until)) AS now
+  FROM covered
 )
 SELECT
   admins.customer_id,
@@ -89,7 +94,7 @@ SELECT
   END AS verdict,
   used.last_privileged_call,
   last_actions.last_privileged_action,
-  (CAST(newest.now AS BIGINT) - CAST(used.last_privileged_call AS BIGINT)) / 86400000000 AS idle_days,
+  date_diff('day', used.last_privileged_call, newest.now) AS idle_days,
   coalesce(used.privileged_calls, 0) AS privileged_calls,
   used.last_call,
   coalesce(used.calls, 0) AS calls,

@@ -42,11 +42,12 @@ SELECT
 FROM cloudtrail.events
 WHERE (
     strpos(request_parameters, concat('"', $resource, '"')) > 0
-    -- The test for null lets a scan decide this, which then reads the other columns of few rows.
+    -- The test for null lets a scan decide this, which then reads the other columns of few rows. Few ARNs begin so.
     OR (resources IS NOT NULL
-        AND any_match(resources, r -> r.arn = $resource
-          OR starts_with(r.arn, concat($resource, '/'))
-          OR starts_with(r.arn, concat($resource, ':'))))
+        AND any_match(resources, r -> starts_with(r.arn, $resource)
+          AND (r.arn = $resource
+            OR starts_with(r.arn, concat($resource, '/'))
+            OR starts_with(r.arn, concat($resource, ':')))))
   )
   AND ($include_reads OR (read_only IS DISTINCT FROM true))
   AND ($account_id IS NULL OR account_id = $account_id)

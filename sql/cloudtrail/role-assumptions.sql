@@ -44,6 +44,7 @@
 -- account_id limit the rows, not the chains. Permission sets of Identity Center are roles, assumed through SAML.
 WITH RECURSIVE assumed AS (
   SELECT
+    account_id,
     shared_event_id,
     event_id,
     object_key,
@@ -65,17 +66,35 @@ WITH RECURSIVE assumed AS (
     AND ($since IS NULL OR event_time >= $since)
     AND ($until IS NULL OR event_time < $until)
 ),
--- What two accounts may have recorded, or does not say what was asked for.
-shared AS (
+-- What records say, counted. Of a record that another account may have as well, or that does not say what was asked for,
+-- is_part: it needs more columns, so such records are looked for only in the accounts that have some.
+told AS (
+  SELECT
+    coalesce(caller, principal_account_id) AS assumed_by,
+    principal_type AS assumed_by_type,
+    session_name AS by_session,
+    requested_role AS role_arn,
+    role_session_name,
+    source_ip_address,
+    shared_event_id IS NOT NULL OR requested_role IS NULL AS is_part,
+    CASE WHEN shared_event_id IS NOT NULL OR requested_role IS NULL THEN account_id END AS part_of,
+    count(*) AS assumptions,
+    min(event_time) AS first_seen,
+    max(event_time) AS last_seen
+  FROM assumed
+  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+),
+parts AS (
   SELECT
     coalesce(shared_event_id, event_id, concat(object_key, '#', CAST(record_index AS VARCHAR))) AS call_id,
     event_time, principal_type, caller, principal_account_id, session_name, source_ip_address,
     coalesce(requested_role, CASE WHEN cardinality(resources) > 0 THEN resources[1].arn END) AS role_arn,
     role_session_name
   FROM assumed
-  WHERE shared_event_id IS NOT NULL OR requested_role IS NULL
+  WHERE (shared_event_id IS NOT NULL OR requested_role IS NULL)
+    AND account_id IN (SELECT DISTINCT part_of FROM told WHERE is_part)
 ),
-calls AS (
+joined AS (
   SELECT
     min(event_time) AS event_time,
     coalesce(max(caller), max(principal_account_id)) AS assumed_by,
@@ -84,22 +103,27 @@ calls AS (
     max(source_ip_address) AS source_ip_address,
     max(role_arn) AS role_arn,
     max(role_session_name) AS role_session_name
-  FROM shared
+  FROM parts
   GROUP BY call_id
-  UNION ALL
-  SELECT
-    event_time, coalesce(caller, principal_account_id), principal_type, session_name, source_ip_address,
-    requested_role, role_session_name
-  FROM assumed
-  WHERE shared_event_id IS NULL AND requested_role IS NOT NULL
 ),
 hops AS (
   SELECT
     assumed_by, assumed_by_type, by_session, role_arn, role_session_name, source_ip_address,
-    count(*) AS assumptions,
-    min(event_time) AS first_seen,
-    max(event_time) AS last_seen
-  FROM calls
+    sum(assumptions) AS assumptions,
+    min(first_seen) AS first_seen,
+    max(last_seen) AS last_seen
+  FROM (
+    SELECT
+      assumed_by, assumed_by_type, by_session, role_arn, role_session_name, source_ip_address,
+      assumptions, first_seen, last_seen
+    FROM told
+    WHERE NOT is_part
+    UNION ALL
+    SELECT
+      assumed_by, assumed_by_type, by_session, role_arn, role_session_name, source_ip_address,
+      1, event_time, event_time
+    FROM joined
+  )
   GROUP BY assumed_by, assumed_by_type, by_session, role_arn, role_session_name, source_ip_address
 ),
 -- When a session of a role first began, as far as it did not prolong itself.

@@ -44,10 +44,21 @@ WITH granted AS (
   FROM k9.principal_access_summaries_latest
   WHERE ($account_id IS NULL OR account_id = $account_id)
     AND (principal_name = $principal OR principal_arn = $principal)
-    AND service_name IN (SELECT service_name FROM kennel.capabilities)
+    AND service_name IN (SELECT DISTINCT service_name FROM kennel.capabilities)
   GROUP BY customer_id, account_id, principal_arn, service_name, access_capability, resource_arn
 ),
 calls AS (
+  SELECT
+    principal_arn, service, event_name, event_time, request_parameters,
+    cardinality(resources) > 0 AS has_resources,
+    CASE WHEN cardinality(resources) > 0 THEN resources[1].arn END AS arn
+  FROM cloudtrail.events
+  WHERE NOT is_error
+    AND principal_arn IN (SELECT DISTINCT principal_arn FROM granted)
+    AND service IN (SELECT DISTINCT service FROM kennel.capabilities)
+    AND ($since IS NULL OR event_time >= $since)
+),
+targets AS (
   SELECT
     principal_arn,
     service,
@@ -55,14 +66,12 @@ calls AS (
     event_time,
     -- Objects are use of their bucket, indexes and streams of their table.
     CASE
-      WHEN NOT cardinality(resources) > 0 THEN NULL
-      WHEN service = 's3' THEN split_part(resources[1].arn, '/', 1)
-      WHEN service = 'dynamodb'
-        THEN concat(split_part(resources[1].arn, '/', 1), '/', split_part(resources[1].arn, '/', 2))
-      ELSE resources[1].arn
+      WHEN service = 's3' THEN split_part(arn, '/', 1)
+      WHEN service = 'dynamodb' THEN concat(split_part(arn, '/', 1), '/', split_part(arn, '/', 2))
+      ELSE arn
     END AS target_arn,
     CASE
-      WHEN cardinality(resources) > 0 THEN NULL
+      WHEN has_resources THEN NULL
       WHEN service = 's3' THEN json_extract_scalar(request_parameters, '$.bucketName')
       WHEN service = 'dynamodb' THEN json_extract_scalar(request_parameters, '$.tableName')
       WHEN service = 'iam' THEN coalesce(
@@ -77,27 +86,30 @@ calls AS (
       WHEN service = 'sqs'
         THEN reverse(split_part(reverse(json_extract_scalar(request_parameters, '$.queueUrl')), '/', 1))
     END AS target_name
-  FROM cloudtrail.events
-  WHERE NOT is_error
-    AND principal_arn IN (SELECT principal_arn FROM granted)
-    AND service IN (SELECT service FROM kennel.capabilities)
-    AND ($since IS NULL OR event_time >= $since)
+  FROM calls
+),
+-- Equal calls are counted before they are looked up.
+called AS (
+  SELECT principal_arn, service, event_name, target_arn, target_name, count(*) AS calls, max(event_time) AS last_used
+  FROM targets
+  GROUP BY principal_arn, service, event_name, target_arn, target_name
 ),
 used AS (
   SELECT
-    calls.principal_arn,
+    called.principal_arn,
     capabilities.service_name,
     capabilities.access_capability,
-    calls.target_arn,
-    calls.target_name,
-    count(*) AS calls,
-    max(calls.event_time) AS last_used
-  FROM calls
+    called.target_arn,
+    called.target_name,
+    sum(called.calls) AS calls,
+    max(called.last_used) AS last_used
+  FROM called
   JOIN (SELECT DISTINCT service_name, access_capability, service, event_name FROM kennel.capabilities) AS capabilities
-    ON capabilities.service = calls.service
-   AND capabilities.event_name = calls.event_name
+    ON capabilities.service = called.service
+   AND capabilities.event_name = called.event_name
   GROUP BY
-    calls.principal_arn, capabilities.service_name, capabilities.access_capability, calls.target_arn, calls.target_name
+    called.principal_arn, capabilities.service_name, capabilities.access_capability, called.target_arn,
+    called.target_name
 ),
 used_on_service AS (
   SELECT

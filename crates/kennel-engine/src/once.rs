@@ -1,91 +1,228 @@
-//! What a recursive query would compute for each of its steps, computed once.
+//! What a query would compute several times, computed once.
 //!
 //! DataFusion puts the plan of a `WITH` table wherever its name stands, and runs the recursive term anew for each step: a
-//! table that is grouped from all events would be grouped again and again. Grouped tables that the recursive term
-//! reads, and that do not depend on the step, become tables in memory before the query begins.
+//! table that is grouped from all events would be grouped again and again. Grouped tables that a query reads more than once,
+//! or that a recursive term reads, become tables in memory before the query begins; not those that depend on the step, and not
+//! those of which places that read them want a part: a filter makes reading that part cheaper than all of it.
 
 use std::sync::Arc;
 
 use datafusion::{
     arrow::{array::RecordBatch, datatypes::Schema},
-    common::tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    common::{
+        TableReference,
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
+    },
     datasource::{MemTable, provider_as_source},
     error::Result as DataFusionResult,
     execution::context::SessionContext,
-    logical_expr::{LogicalPlan, LogicalPlanBuilder, RecursiveQuery, SubqueryAlias},
+    logical_expr::{
+        BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, SubqueryAlias, utils::split_conjunction,
+    },
     physical_plan::collect,
 };
 
 use crate::session;
 
 /// The plan with tables in memory where that saves work; the same rows come of it. `None` where it would not.
+/// `optimized` is the same plan, optimised.
 pub(crate) async fn compute_once(
     context: &SessionContext,
     plan: &LogicalPlan,
+    optimized: &LogicalPlan,
 ) -> DataFusionResult<Option<LogicalPlan>> {
     // Who asks for the plan does not want it carried out.
     if matches!(plan, LogicalPlan::Explain(_)) {
         return Ok(None);
     }
-    let repeated = repeated(plan)?;
-    if repeated.is_empty() {
+    let tables = repeated(context, plan, optimized)?;
+    if tables.is_empty() {
         return Ok(None);
     }
-    let mut plan = plan.clone();
-    for alias in repeated {
-        let table = in_memory(context, &alias).await?;
-        let replaced = plan.transform_down(|node| match &node {
-            LogicalPlan::SubqueryAlias(found) if *found == alias => {
-                Ok(Transformed::yes(table.clone()))
-            }
-            _ => Ok(Transformed::no(node)),
-        })?;
-        plan = replaced.data;
+    let mut computed = Vec::with_capacity(tables.len());
+    for alias in tables {
+        let input = with_tables(alias.input.as_ref().clone(), &computed)?;
+        let table = in_memory(context, &alias, &input).await?;
+        computed.push((alias, table));
     }
-    Ok(Some(plan))
+    with_tables(plan.clone(), &computed).map(Some)
 }
 
-/// The grouped `WITH` tables of recursive terms, each once, outer ones before those inside them.
-fn repeated(plan: &LogicalPlan) -> DataFusionResult<Vec<SubqueryAlias>> {
-    let mut found = Vec::new();
-    plan.apply(|node| {
+/// The plan with tables in memory where these tables stand.
+fn with_tables(
+    plan: LogicalPlan,
+    computed: &[(SubqueryAlias, LogicalPlan)],
+) -> DataFusionResult<LogicalPlan> {
+    let replaced = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::SubqueryAlias(found) = &node else {
+            return Ok(Transformed::no(node));
+        };
+        let table = computed.iter().find(|(alias, _)| alias == found);
+        Ok(match table {
+            Some((_, table)) => Transformed::new(table.clone(), true, TreeNodeRecursion::Jump),
+            None => Transformed::no(node),
+        })
+    })?;
+    Ok(replaced.data)
+}
+
+/// The grouped `WITH` tables that are read more than once, each once, those inside others first.
+fn repeated(
+    context: &SessionContext,
+    plan: &LogicalPlan,
+    optimized: &LogicalPlan,
+) -> DataFusionResult<Vec<SubqueryAlias>> {
+    let mut steps = Vec::new();
+    plan.apply_with_subqueries(|node| {
         if let LogicalPlan::RecursiveQuery(query) = node {
-            query.recursive_term.apply(|node| match node {
-                LogicalPlan::SubqueryAlias(alias) if is_worth_it(&alias.input, query)? => {
-                    if !found.contains(alias) {
-                        found.push(alias.clone());
-                    }
-                    Ok(TreeNodeRecursion::Jump)
-                }
-                _ => Ok(TreeNodeRecursion::Continue),
-            })?;
+            steps.push(query.clone());
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
+    let is_step = |name: &str| steps.iter().any(|query| query.name == name);
+    let mut found = Vec::new();
+    for query in &steps {
+        query.recursive_term.apply(|node| match node {
+            LogicalPlan::SubqueryAlias(alias) if is_grouped(&alias.input, &is_step)? => {
+                if !found.contains(alias) {
+                    found.push(alias.clone());
+                }
+                Ok(TreeNodeRecursion::Jump)
+            }
+            _ => Ok(TreeNodeRecursion::Continue),
+        })?;
+    }
+    let mut seen = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        let LogicalPlan::SubqueryAlias(alias) = node else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        if !seen.contains(alias) {
+            seen.push(alias.clone());
+            return Ok(TreeNodeRecursion::Continue);
+        }
+        if !found.contains(alias)
+            && is_grouped(&alias.input, &is_step)?
+            && is_read_whole(context, alias, optimized)?
+        {
+            found.push(alias.clone());
+        }
+        Ok(TreeNodeRecursion::Jump)
+    })?;
+    found.sort_by_cached_key(|alias| node_count(&alias.input));
     Ok(found)
 }
 
-/// Whether rows are grouped here, and neither the step nor a row outside is asked for.
-fn is_worth_it(plan: &LogicalPlan, query: &RecursiveQuery) -> DataFusionResult<bool> {
+fn node_count(plan: &LogicalPlan) -> usize {
+    let mut count = 0;
+    let counted = plan.apply_with_subqueries(|_| {
+        count += 1;
+        Ok(TreeNodeRecursion::Continue)
+    });
+    counted.map_or(usize::MAX, |_| count)
+}
+
+/// Whether rows are grouped here, alike each time, and neither a step nor a row outside is asked for.
+fn is_grouped(plan: &LogicalPlan, is_step: &dyn Fn(&str) -> bool) -> DataFusionResult<bool> {
     let (mut is_grouped, mut stands_alone) = (false, true);
     plan.apply_with_subqueries(|node| {
         is_grouped |= matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_));
         stands_alone &= match node {
-            LogicalPlan::TableScan(scan) => scan.table_name.table() != query.name,
+            LogicalPlan::TableScan(scan) => !is_step(scan.table_name.table()),
             LogicalPlan::RecursiveQuery(_) => false,
-            other => !other.contains_outer_reference(),
+            other => {
+                !other.contains_outer_reference()
+                    && !other.expressions().iter().any(Expr::is_volatile)
+            }
         };
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(is_grouped && stands_alone)
 }
 
+/// Whether two places at least read as much as there is: everything that the table reads is read twice in the optimised
+/// plan, where no filter on values has moved down to it.
+fn is_read_whole(
+    context: &SessionContext,
+    alias: &SubqueryAlias,
+    optimized: &LogicalPlan,
+) -> DataFusionResult<bool> {
+    let alone = session::optimized(context, &alias.input)?;
+    let everything = reads(optimized)?;
+    let is_twice = |own: &Read| {
+        let whole = everything.iter().filter(|read| {
+            let is_added = |filter: &&Expr| !own.filters.contains(filter);
+            read.table == own.table
+                && own
+                    .filters
+                    .iter()
+                    .all(|filter| read.filters.contains(filter))
+                && !read.filters.iter().filter(is_added).any(compares)
+        });
+        whole.count() > 1
+    };
+    let own = reads(&alone)?;
+    Ok(!own.is_empty() && own.iter().all(is_twice))
+}
+
+/// A table that a plan reads, and what it wants of it.
+struct Read {
+    table: TableReference,
+    filters: Vec<Expr>,
+}
+
+fn reads(plan: &LogicalPlan) -> DataFusionResult<Vec<Read>> {
+    let mut reads = Vec::new();
+    // What stands directly above a scan, until the scan itself comes.
+    let mut above = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::Filter(filter) => {
+                if let LogicalPlan::TableScan(scan) = filter.input.as_ref() {
+                    let parts = split_conjunction(&filter.predicate).into_iter().cloned();
+                    above.push((std::ptr::from_ref(scan), parts.collect::<Vec<_>>()));
+                }
+            }
+            LogicalPlan::TableScan(scan) => {
+                let mut filters = scan.filters.clone();
+                let place = above.iter().position(|(of, _)| std::ptr::eq(*of, scan));
+                if let Some(place) = place {
+                    filters.extend(above.swap_remove(place).1);
+                }
+                reads.push(Read {
+                    table: scan.table_name.clone(),
+                    filters,
+                });
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(reads)
+}
+
+/// Whether a filter compares with values, and so may let few rows through.
+fn compares(filter: &Expr) -> bool {
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.is_logic_operator() => {
+            compares(left) || compares(right)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, right, .. }) => [left, right]
+            .iter()
+            .any(|side| matches!(side.as_ref(), Expr::Literal(..))),
+        Expr::Not(filter) => compares(filter),
+        Expr::InList(_) | Expr::Like(_) | Expr::Between(_) => true,
+        _ => false,
+    }
+}
+
 async fn in_memory(
     context: &SessionContext,
     alias: &SubqueryAlias,
+    input: &LogicalPlan,
 ) -> DataFusionResult<LogicalPlan> {
     let schema = Arc::new(Schema::new(alias.input.schema().fields().clone()));
-    let optimized = session::optimized(context, &alias.input)?;
+    let optimized = session::optimized(context, input)?;
     let physical = session::physical(context, &optimized).await?;
     let batches = collect(physical, context.task_ctx()).await?;
     let batches = batches
@@ -143,7 +280,11 @@ mod tests {
     async fn what_each_step_reads_is_grouped_once_and_the_rows_are_the_same() {
         let context = context().await;
         let written = plan(&context, CHAINS).await;
-        let shortened = compute_once(&context, &written).await.unwrap().unwrap();
+        let optimized = context.state().optimize(&written).unwrap();
+        let shortened = compute_once(&context, &written, &optimized)
+            .await
+            .unwrap()
+            .unwrap();
         let groups = |plan: &LogicalPlan| {
             plan.display_indent()
                 .to_string()
@@ -171,10 +312,70 @@ mod tests {
             "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT m.i + 1 FROM (SELECT max(i) AS i FROM n) AS m WHERE m.i < 3) SELECT * FROM n",
         ] {
             let written = plan(&context, sql).await;
+            let optimized = context.state().optimize(&written).unwrap();
             assert!(
-                compute_once(&context, &written).await.unwrap().is_none(),
+                compute_once(&context, &written, &optimized)
+                    .await
+                    .unwrap()
+                    .is_none(),
                 "{sql}"
             );
+        }
+    }
+
+    /// The tables in memory that a plan reads.
+    fn tables(plan: &LogicalPlan) -> Vec<String> {
+        let reads = reads(plan).unwrap();
+        let names = reads.iter().map(|read| read.table.table().to_owned());
+        names.filter(|name| name != "calls").collect()
+    }
+
+    #[tokio::test]
+    async fn grouped_tables_that_are_read_more_than_once_are_grouped_once() {
+        let context = context().await;
+        for (sql, expected) in [
+            (
+                "WITH hops AS (SELECT caller, role, count(*) AS n FROM calls GROUP BY caller, role)
+                 SELECT a.caller, b.role, b.n FROM hops AS a JOIN hops AS b ON b.caller = a.role ORDER BY 1, 2",
+                vec!["hops", "hops"],
+            ),
+            (
+                "WITH hops AS (SELECT caller, role FROM calls GROUP BY caller, role),
+                 ends AS (SELECT role, count(*) AS n FROM hops WHERE role NOT IN (SELECT caller FROM hops) GROUP BY role)
+                 SELECT role, n FROM ends WHERE n IN (SELECT max(n) FROM ends) ORDER BY role",
+                vec!["ends", "ends"],
+            ),
+            // What is asked of one place is less than the whole, but no value of it.
+            (
+                "WITH hops AS (SELECT caller, role, count(*) AS n FROM calls GROUP BY caller, role)
+                 SELECT caller FROM hops WHERE role IS NOT NULL UNION ALL SELECT role FROM hops ORDER BY 1",
+                vec!["hops", "hops"],
+            ),
+        ] {
+            let written = plan(&context, sql).await;
+            let optimized = context.state().optimize(&written).unwrap();
+            let shortened = compute_once(&context, &written, &optimized).await.unwrap();
+            let shortened = shortened.unwrap();
+            assert_eq!(tables(&shortened), expected, "{sql}");
+            let expected = rows(&context, written).await;
+            assert_eq!(rows(&context, shortened).await, expected, "{sql}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_grouped_table_is_not_computed_with_all_of_it() {
+        let context = context().await;
+        for sql in [
+            "WITH hops AS (SELECT caller, role FROM calls GROUP BY caller, role)
+             SELECT a.caller FROM hops AS a JOIN hops AS b ON b.caller = a.role WHERE a.caller = 'a'",
+            "WITH hops AS (SELECT caller, role, random() AS r FROM calls GROUP BY caller, role)
+             SELECT a.caller FROM hops AS a JOIN hops AS b ON b.caller = a.role",
+            "WITH hops AS (SELECT caller, role FROM calls GROUP BY caller, role) SELECT caller FROM hops",
+        ] {
+            let written = plan(&context, sql).await;
+            let optimized = context.state().optimize(&written).unwrap();
+            let shortened = compute_once(&context, &written, &optimized).await.unwrap();
+            assert!(shortened.is_none(), "{sql}");
         }
     }
 }

@@ -142,11 +142,11 @@ impl Past<'_> {
             let plan = LogicalPlanBuilder::from(plan)
                 .aggregate(Vec::<Expr>::new(), vec![count_all()])?
                 .build()?;
-            let plan = match once::compute_once(context, &plan).await? {
-                Some(shortened) => shortened,
-                None => plan,
+            let optimized = context.state().optimize(&plan)?;
+            let plan = match once::compute_once(context, &plan, &optimized).await? {
+                Some(shortened) => context.state().optimize(&shortened)?,
+                None => optimized,
             };
-            let plan = context.state().optimize(&plan)?;
             let physical = session::physical(context, &plan).await?;
             collect(physical, context.task_ctx()).await
         };

@@ -415,7 +415,7 @@ pub(crate) async fn start(
     let plan = optimized(context, &written).map_err(failed)?;
     let (mut caveats, reports) = completeness::examine(&plan, shared).map_err(failed)?;
     caveats.extend(completeness::uneven_analysis(&reports));
-    let physical = match once::compute_once(context, &written)
+    let physical = match once::compute_once(context, &written, &plan)
         .await
         .map_err(failed)?
     {

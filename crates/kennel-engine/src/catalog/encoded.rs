@@ -37,6 +37,10 @@ const RECURRING: [&str; 23] = [
     "invoked_by",
 ];
 
+/// The column that questions look for texts in: its texts stay where a page was unpacked, until a row that a filter lets through
+/// needs its own.
+const SEARCHED: &str = "requestparameters";
+
 /// Whether a column's texts recur.
 pub(crate) fn is_recurring(name: &str) -> bool {
     RECURRING.contains(&name) || PARTITION_COLUMNS.contains(&name) || name == "tls_version"
@@ -53,6 +57,8 @@ pub(super) fn read_as(columns: &str) -> Option<SchemaRef> {
                 let dictionary =
                     DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
                 Arc::new(field.as_ref().clone().with_data_type(dictionary))
+            } else if field.name() == SEARCHED {
+                Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View))
             } else {
                 Arc::clone(field)
             }

@@ -441,7 +441,7 @@ mod tests {
 
     #[test]
     fn trees_of_the_parser_and_misplaced_aggregates_are_told_in_words() {
-        let said = |message| read(message).message;
+        let said = |message| read(message, "").message;
         assert_eq!(
             said(
                 "Unsupported ast node in sqltorel: MatchRecognize { table: Derived { lateral: false } }"

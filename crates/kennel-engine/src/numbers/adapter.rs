@@ -1,4 +1,4 @@
-//! How expressions of a scan meet a file whose texts are read as numbers into a dictionary.
+//! How expressions of a scan meet a file whose texts are read as numbers into a dictionary, or as places in a page.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use datafusion::{
     arrow::datatypes::{DataType, SchemaRef},
     common::tree_node::{Transformed, TreeNode},
     error::Result as DataFusionResult,
+    functions::unicode::strpos::StrposFunc,
     physical_expr::{
         PhysicalExpr, ScalarFunctionExpr,
         expressions::{CastExpr, InListExpr, LikeExpr, Literal, TryCastExpr},
@@ -17,7 +18,7 @@ use datafusion::{
 
 use super::functions::NumberOf;
 
-/// Casts dictionaries to the text that tables have, except where the dictionary does as well or better.
+/// Casts dictionaries and places to the text that tables have, except where these do as well or better.
 #[derive(Debug)]
 pub(crate) struct EncodedTexts;
 
@@ -41,16 +42,16 @@ struct Adapter {
 }
 
 impl Adapter {
-    /// What is cast to text, if it is a dictionary.
-    fn encoded(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>> {
+    /// What is cast to text, if it is of a type that does as well.
+    fn uncast(
+        &self,
+        expr: &Arc<dyn PhysicalExpr>,
+        does: fn(&DataType) -> bool,
+    ) -> Option<Arc<dyn PhysicalExpr>> {
         let cast = expr.downcast_ref::<CastExpr>()?;
         let from = cast.expr().data_type(&self.schema).ok()?;
-        match (from, cast.cast_type()) {
-            (DataType::Dictionary(_, texts), DataType::Utf8) if *texts == DataType::Utf8 => {
-                Some(Arc::clone(cast.expr()))
-            }
-            _ => None,
-        }
+        let is_text = *cast.cast_type() == DataType::Utf8;
+        (is_text && does(&from)).then(|| Arc::clone(cast.expr()))
     }
 
     fn without_cast(
@@ -58,6 +59,11 @@ impl Adapter {
         expr: Arc<dyn PhysicalExpr>,
     ) -> DataFusionResult<Transformed<Arc<dyn PhysicalExpr>>> {
         let is_literal = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Literal>().is_some();
+        if let Some(call) = ScalarFunctionExpr::try_downcast_func::<StrposFunc>(expr.as_ref()) {
+            let text = call.args().first();
+            let text = text.and_then(|text| self.uncast(text, is_view));
+            return with_first(expr, text);
+        }
         let text =
             if let Some(call) = ScalarFunctionExpr::try_downcast_func::<NumberOf>(expr.as_ref()) {
                 call.args().first()
@@ -70,15 +76,32 @@ impl Adapter {
                 let cast = expr.downcast_ref::<TryCastExpr>();
                 cast.map(TryCastExpr::expr)
             };
-        let Some(encoded) = text.and_then(|text| self.encoded(text)) else {
-            return Ok(Transformed::no(expr));
-        };
-        let mut children = expr.children().into_iter().cloned().collect::<Vec<_>>();
-        if let Some(first) = children.first_mut() {
-            *first = encoded;
-        }
-        Ok(Transformed::yes(expr.with_new_children(children)?))
+        let encoded = text.and_then(|text| self.uncast(text, is_encoded));
+        with_first(expr, encoded)
     }
+}
+
+/// Texts as numbers into a dictionary.
+fn is_encoded(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Dictionary(_, texts) if **texts == DataType::Utf8)
+}
+
+/// Texts as places.
+fn is_view(data_type: &DataType) -> bool {
+    *data_type == DataType::Utf8View
+}
+
+/// The expression with another first child, if there is one.
+fn with_first(
+    expr: Arc<dyn PhysicalExpr>,
+    first: Option<Arc<dyn PhysicalExpr>>,
+) -> DataFusionResult<Transformed<Arc<dyn PhysicalExpr>>> {
+    let Some(first) = first else {
+        return Ok(Transformed::no(expr));
+    };
+    let rest = expr.children().into_iter().skip(1).cloned();
+    let children = std::iter::once(first).chain(rest).collect();
+    Ok(Transformed::yes(expr.with_new_children(children)?))
 }
 
 impl PhysicalExprAdapter for Adapter {
