@@ -114,6 +114,7 @@ pub fn session(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     analysis.insert(2, Arc::new(planner::Keys));
     analysis.insert(3, Arc::new(planner::TriedColumns));
     analysis.push(Arc::new(planner::Decorrelate));
+    analysis.push(Arc::new(planner::AbsentRows));
     builder
         .with_analyzer_rules(analysis)
         .with_type_planner(Arc::new(types::AthenaTypes))

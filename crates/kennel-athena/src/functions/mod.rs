@@ -174,6 +174,11 @@ pub(crate) fn shift(sign: &str) -> Option<Arc<ScalarUDF>> {
     datetime::shift::operator(sign)
 }
 
+/// A value that may be null though its column never is.
+pub(crate) fn or_null() -> Arc<ScalarUDF> {
+    subqueries::or_null()
+}
+
 /// The key by which equal times of day are the same.
 pub(crate) fn same_time() -> Arc<ScalarUDF> {
     datetime::same_time()

@@ -19,7 +19,7 @@ use super::{
     map_building::{entry_type, to_entries},
     nested::{Nested, Typed, list_arg, places},
     random::Random,
-    scalar::Call,
+    scalar::{Call, Kind, Spec},
     type_name,
     unify::{element_of, entry_of, list_of, normal, unify},
 };
@@ -32,7 +32,20 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Nested::new("__sample", "double", sample_types, sample).volatile(),
     ]
     .map(Nested::build)
-    .into()
+    .into_iter()
+    .chain([or_null()])
+    .collect()
+}
+
+/// The value as it is; that it is a function's lets it be null.
+pub(super) fn or_null() -> Arc<ScalarUDF> {
+    Spec::new(
+        "__or_null",
+        &[Kind::Any],
+        |given| Ok(given.first().cloned().unwrap_or(DataType::Null)),
+        |call| Ok(Arc::clone(&call.args[0])),
+    )
+    .build()
 }
 
 fn single_value() -> Nested {

@@ -154,10 +154,7 @@ fn examine(expr: &Expr, schema: &DFSchema) -> Result<()> {
 fn examine_filter(filter: &Option<Box<Expr>>, schema: &DFSchema) -> Result<()> {
     match filter.as_ref().map(|condition| condition.get_type(schema)) {
         None | Some(Ok(DataType::Boolean | DataType::Null) | Err(_)) => Ok(()),
-        Some(Ok(other)) => plan_err!(
-            "the condition of FILTER must be a boolean, not {}",
-            type_name(&other)
-        ),
+        Some(Ok(other)) => plan_err!("a condition must be a boolean, not {}", type_name(&other)),
     }
 }
 

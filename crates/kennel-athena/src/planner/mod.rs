@@ -1,5 +1,6 @@
 //! DataFusion's planning hooks: what needs the types of columns.
 
+mod absent;
 mod comparisons;
 mod decorrelate;
 mod expressions;
@@ -11,6 +12,7 @@ mod relations;
 mod tried;
 mod using;
 
+pub(crate) use absent::AbsentRows;
 pub(crate) use comparisons::Comparisons;
 pub(crate) use decorrelate::Decorrelate;
 pub(crate) use expressions::AthenaExpressions;

@@ -80,9 +80,6 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<(), ParseError> {
             *expr = clock(&name, function, span)?;
         }
         "count" if counts_rows(function) => all_rows(function),
-        "count" if is_written && argument_count(function) > 1 => {
-            return Err(ParseError::at(span, "count takes one value"));
-        }
         "count_if" => count_if(function, span)?,
         "array_sort" => {
             if let Some([_, Expr::Lambda(_)]) = plain_args(function).as_deref() {
