@@ -81,6 +81,10 @@ impl CliError {
     pub(crate) fn from_execution(error: DataFusionError) -> Self {
         let root = error.find_root().to_string();
         let root = root.strip_prefix("Execution error: ").unwrap_or(&root);
+        // Whose fault it is, and where to report it, is not DataFusion's to say here.
+        let root = root
+            .split_once(".\nThis issue was likely caused by")
+            .map_or(root, |(said, _)| said);
         let told = Self::new("the query failed").caused_by(root.to_owned());
         match habits::of_execution(root) {
             Some(hint) => told.hint(hint),
@@ -478,6 +482,15 @@ mod tests {
         assert_eq!(
             error.one_line(),
             "cannot write `x`: disk \\u{1b}[31mon fire"
+        );
+    }
+
+    #[test]
+    fn faults_of_the_engine_are_told_without_its_authors_addresses() {
+        let error = CliError::from_execution(DataFusionError::Internal("no row 7".into()));
+        assert_eq!(
+            plain(&error),
+            "error: the query failed\n  caused by: Internal error: no row 7\nhint: this is a fault of kennel's, not of the statement: please report it"
         );
     }
 

@@ -116,6 +116,14 @@ pub(crate) fn of_execution(message: &str) -> Option<String> {
     if message.starts_with("Array subscript must be less") {
         return Some("element_at(array, n) is null where there is no such element".into());
     }
+    if message.starts_with("Internal error: Unexpected empty work table") {
+        return Some(
+            "a recursive table cannot be read in a subquery of its own step; join it there".into(),
+        );
+    }
+    if message.starts_with("Internal error: ") {
+        return Some("this is a fault of kennel's, not of the statement: please report it".into());
+    }
     let path = message.strip_prefix("Invalid JSON path: '")?;
     let path = path.split('\'').next()?;
     (!path.starts_with('$')).then(|| format!("a path into JSON begins with `$`: '$.{path}'"))

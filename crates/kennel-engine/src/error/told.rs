@@ -154,12 +154,6 @@ fn reworded(message: &str) -> Option<String> {
             "an aggregate function cannot stand here; GROUP BY takes what each row has".into(),
         );
     }
-    if message.starts_with("Unexpected empty work table") {
-        return Some(
-            "a recursive table cannot be read in a subquery of its own step; a join can read it"
-                .into(),
-        );
-    }
     if message == "COUNT DISTINCT with multiple arguments" {
         return Some(
             "count(DISTINCT …) takes one argument; count(DISTINCT (x, y)) counts pairs".into(),
