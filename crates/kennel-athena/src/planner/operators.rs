@@ -190,13 +190,16 @@ impl Operand {
 fn refuse_what_has_no_operator(sign: &str, left: &DataType, right: &DataType) -> Result<()> {
     use Operand::{Moment, Number, Span, Time, Unknown};
     let operands = Operand::of(left).zip(Operand::of(right));
-    let is_there = operands.is_some_and(|operands| match (sign, operands) {
-        (_, (Unknown, _) | (_, Unknown) | (Number, Number)) => true,
-        ("+" | "-", (Span | Moment | Time, Span)) => true,
-        ("+", (Span, Moment | Time)) => true,
-        ("-", (Moment, Moment) | (Time, Time)) => true,
-        ("*", (Number, Span) | (Span, Number)) | ("/", (Span, Number)) => true,
-        _ => false,
+    let is_there = operands.is_some_and(|operands| {
+        matches!(
+            (sign, operands),
+            (_, (Unknown, _) | (_, Unknown) | (Number, Number))
+                | ("+" | "-", (Span | Moment | Time, Span))
+                | ("+", (Span, Moment | Time))
+                | ("-", (Moment, Moment) | (Time, Time))
+                | ("*", (Number, Span) | (Span, Number))
+                | ("/", (Span, Number))
+        )
     });
     if is_there {
         return Ok(());

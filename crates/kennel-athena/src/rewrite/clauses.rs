@@ -46,18 +46,15 @@ pub(super) fn check_nested(expr: &Expr) -> Result<(), ParseError> {
     match expr {
         Expr::Function(function) => match kind(function) {
             Some((name, Kind::Aggregate)) => {
-                for found in [
-                    find(&function.args, Kind::Aggregate),
-                    find(&function.args, Kind::Window),
-                ] {
-                    if let Some((inner, span)) = found {
-                        return refuse(
-                            span,
-                            &format!("{inner} cannot stand inside the aggregate {name}"),
-                        );
-                    }
+                let found = find(&function.args, Kind::Aggregate)
+                    .or_else(|| find(&function.args, Kind::Window));
+                match found {
+                    Some((inner, span)) => refuse(
+                        span,
+                        &format!("{inner} cannot stand inside the aggregate {name}"),
+                    ),
+                    None => Ok(()),
                 }
-                Ok(())
             }
             Some((name, Kind::Window)) => {
                 let found = find(&function.args, Kind::Window).or_else(|| match &function.over {

@@ -241,7 +241,7 @@ impl Form {
                 ("external_location" | "location", Property::Text(location)) => {
                     form.notes.push(format!(
                         "its rows lie in the cache, not in {location}: nothing is written to S3"
-                    ))
+                    ));
                 }
                 ("table_type", Property::Text(kind)) if kind.eq_ignore_ascii_case("HIVE") => {}
                 ("table_type", Property::Text(kind)) if kind.eq_ignore_ascii_case("ICEBERG") => {

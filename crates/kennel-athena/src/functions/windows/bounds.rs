@@ -157,7 +157,7 @@ pub(super) struct Rows<'a> {
 /// The frame of each row; empty where it ends before it starts.
 pub(super) fn frames(frame: Frame, rows: &Rows) -> Result<Vec<Range<usize>>> {
     let groups = match rows.keys.is_empty() {
-        true => vec![0..rows.count],
+        true => std::iter::once(0..rows.count).collect(),
         false => partition(rows.keys)?.ranges(),
     };
     let start = Edge::new(frame, frame.start, 0, rows)?;
