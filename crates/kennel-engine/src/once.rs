@@ -19,10 +19,17 @@ use datafusion::{
     logical_expr::{
         BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, SubqueryAlias, utils::split_conjunction,
     },
-    physical_plan::collect,
+    physical_plan::{ExecutionPlan, collect},
 };
 
 use crate::session;
+
+/// A plan with tables in memory, and how these were computed.
+pub(crate) struct Shortened {
+    pub(crate) plan: LogicalPlan,
+    /// Carried out already: what they read, the query read.
+    pub(crate) computed: Vec<Arc<dyn ExecutionPlan>>,
+}
 
 /// The plan with tables in memory where that saves work; the same rows come of it. `None` where it would not.
 /// `optimized` is the same plan, optimised.
@@ -30,7 +37,7 @@ pub(crate) async fn compute_once(
     context: &SessionContext,
     plan: &LogicalPlan,
     optimized: &LogicalPlan,
-) -> DataFusionResult<Option<LogicalPlan>> {
+) -> DataFusionResult<Option<Shortened>> {
     // Who asks for the plan does not want it carried out.
     if matches!(plan, LogicalPlan::Explain(_)) {
         return Ok(None);
@@ -39,13 +46,16 @@ pub(crate) async fn compute_once(
     if tables.is_empty() {
         return Ok(None);
     }
+    let mut in_place = Vec::with_capacity(tables.len());
     let mut computed = Vec::with_capacity(tables.len());
     for alias in tables {
-        let input = with_tables(alias.input.as_ref().clone(), &computed)?;
-        let table = in_memory(context, &alias, &input).await?;
-        computed.push((alias, table));
+        let input = with_tables(alias.input.as_ref().clone(), &in_place)?;
+        let (table, physical) = in_memory(context, &alias, &input).await?;
+        in_place.push((alias, table));
+        computed.push(physical);
     }
-    with_tables(plan.clone(), &computed).map(Some)
+    let plan = with_tables(plan.clone(), &in_place)?;
+    Ok(Some(Shortened { plan, computed }))
 }
 
 /// The plan with tables in memory where these tables stand.
@@ -220,22 +230,19 @@ async fn in_memory(
     context: &SessionContext,
     alias: &SubqueryAlias,
     input: &LogicalPlan,
-) -> DataFusionResult<LogicalPlan> {
+) -> DataFusionResult<(LogicalPlan, Arc<dyn ExecutionPlan>)> {
     let schema = Arc::new(Schema::new(alias.input.schema().fields().clone()));
     let optimized = session::optimized(context, input)?;
     let physical = session::physical(context, &optimized).await?;
-    let batches = collect(physical, context.task_ctx()).await?;
+    let batches = collect(Arc::clone(&physical), context.task_ctx()).await?;
     let batches = batches
         .into_iter()
         .map(|batch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()))
         .collect::<Result<Vec<_>, _>>()?;
     let table = MemTable::try_new(schema, vec![batches])?;
-    LogicalPlanBuilder::scan(
-        alias.alias.clone(),
-        provider_as_source(Arc::new(table)),
-        None,
-    )?
-    .build()
+    let table = provider_as_source(Arc::new(table));
+    let scan = LogicalPlanBuilder::scan(alias.alias.clone(), table, None)?;
+    Ok((scan.build()?, physical))
 }
 
 #[cfg(test)]
@@ -284,7 +291,8 @@ mod tests {
         let shortened = compute_once(&context, &written, &optimized)
             .await
             .unwrap()
-            .unwrap();
+            .unwrap()
+            .plan;
         let groups = |plan: &LogicalPlan| {
             plan.display_indent()
                 .to_string()
@@ -355,7 +363,7 @@ mod tests {
             let written = plan(&context, sql).await;
             let optimized = context.state().optimize(&written).unwrap();
             let shortened = compute_once(&context, &written, &optimized).await.unwrap();
-            let shortened = shortened.unwrap();
+            let shortened = shortened.unwrap().plan;
             assert_eq!(tables(&shortened), expected, "{sql}");
             let expected = rows(&context, written).await;
             assert_eq!(rows(&context, shortened).await, expected, "{sql}");

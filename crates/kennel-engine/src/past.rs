@@ -144,7 +144,7 @@ impl Past<'_> {
                 .build()?;
             let optimized = context.state().optimize(&plan)?;
             let plan = match once::compute_once(context, &plan, &optimized).await? {
-                Some(shortened) => context.state().optimize(&shortened)?,
+                Some(shortened) => context.state().optimize(&shortened.plan)?,
                 None => optimized,
             };
             let physical = session::physical(context, &plan).await?;

@@ -14,6 +14,8 @@ use crate::{Engine, EngineError, catalog::Shared, completeness};
 #[derive(Clone)]
 pub struct Reading {
     physical: Arc<dyn ExecutionPlan>,
+    /// What was carried out before.
+    before: Vec<Arc<dyn ExecutionPlan>>,
     logical: Arc<LogicalPlan>,
 }
 
@@ -47,8 +49,14 @@ impl Reading {
     pub(crate) fn new(physical: Arc<dyn ExecutionPlan>, logical: LogicalPlan) -> Self {
         Self {
             physical,
+            before: vec![],
             logical: Arc::new(logical),
         }
+    }
+
+    /// The same, and what was read before it began.
+    pub(crate) fn after(self, before: Vec<Arc<dyn ExecutionPlan>>) -> Self {
+        Self { before, ..self }
     }
 
     /// The optimised plan.
@@ -59,7 +67,9 @@ impl Reading {
     /// Adds up what the scans of the query say of themselves.
     pub fn so_far(&self) -> ReadSoFar {
         let mut read = ReadSoFar::default();
-        add(&self.physical, &mut read);
+        for plan in self.before.iter().chain([&self.physical]) {
+            add(plan, &mut read);
+        }
         read
     }
 }

@@ -415,18 +415,20 @@ pub(crate) async fn start(
     let plan = optimized(context, &written).map_err(failed)?;
     let (mut caveats, reports) = completeness::examine(&plan, shared).map_err(failed)?;
     caveats.extend(completeness::uneven_analysis(&reports));
+    let mut computed = vec![];
     let physical = match once::compute_once(context, &written, &plan)
         .await
         .map_err(failed)?
     {
         Some(shortened) => {
-            let shortened = optimized(context, &shortened).map_err(failed)?;
+            computed = shortened.computed;
+            let shortened = optimized(context, &shortened.plan).map_err(failed)?;
             physical(context, &shortened).await
         }
         None => physical(context, &plan).await,
     };
     let physical = physical.map_err(failed)?;
-    let reading = Reading::new(Arc::clone(&physical), plan);
+    let reading = Reading::new(Arc::clone(&physical), plan).after(computed);
     let stream = execute_stream(physical, context.task_ctx()).map_err(failed)?;
     let stream = kennel_athena::output::rename(stream);
     Ok(Answer {

@@ -140,6 +140,26 @@ async fn names_and_values_are_there_to_be_completed() {
 }
 
 #[tokio::test]
+async fn what_a_table_that_is_computed_first_reads_the_query_has_read() {
+    let cache = TestCache::of(&guide(), analysis_time());
+    let engine = cache.engine();
+    let grouped = "SELECT service_name, count(*) AS n FROM k9.principal_access_summaries_latest GROUP BY service_name";
+    let once = answer(&engine, grouped).await;
+    let reading = once.reading.clone();
+    once.stream.try_collect::<Vec<_>>().await.unwrap();
+    let expected = reading.so_far();
+    let sql = format!(
+        "WITH services AS ({grouped}) SELECT a.n FROM services AS a JOIN services AS b ON a.n = b.n"
+    );
+    let twice = answer(&engine, &sql).await;
+    let reading = twice.reading.clone();
+    twice.stream.try_collect::<Vec<_>>().await.unwrap();
+    let read = reading.so_far();
+    assert!(expected.bytes > 0, "{expected:?}");
+    assert_eq!((read.bytes, read.rows), (expected.bytes, expected.rows));
+}
+
+#[tokio::test]
 async fn a_query_says_what_it_reads_and_what_lies_behind_it() {
     let cache = TestCache::of(&guide(), analysis_time());
     let engine = cache.engine();
