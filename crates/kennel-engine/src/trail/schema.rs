@@ -28,6 +28,8 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
+use super::decode::Opening;
+
 /// A place for one known field of a record. Numbers are depth-first over [`RECORD`], so that a struct and
 /// all that lies below it is one range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +146,8 @@ pub struct KnownField {
     pub slot: Slot,
     /// Its column.
     pub shape: Shape,
+    /// How its entry begins.
+    pub(super) opening: Opening,
 }
 
 const fn text(name: &'static str, slot: Slot) -> KnownField {
@@ -151,6 +155,7 @@ const fn text(name: &'static str, slot: Slot) -> KnownField {
         name,
         slot,
         shape: Shape::Text,
+        opening: Opening::of(name),
     }
 }
 
@@ -159,6 +164,7 @@ const fn json(name: &'static str, slot: Slot) -> KnownField {
         name,
         slot,
         shape: Shape::Json,
+        opening: Opening::of(name),
     }
 }
 
@@ -167,6 +173,7 @@ const fn object(name: &'static str, slot: Slot, fields: &'static [KnownField]) -
         name,
         slot,
         shape: Shape::Object(fields),
+        opening: Opening::of(name),
     }
 }
 
@@ -190,6 +197,7 @@ pub const RECORD: &[KnownField] = &[
     text("readOnly", Slot::ReadOnly),
     KnownField {
         name: "resources",
+        opening: Opening::of("resources"),
         slot: Slot::Resources,
         shape: Shape::Objects(RESOURCE),
     },
@@ -282,6 +290,7 @@ const SESSION_CONTEXT: &[KnownField] = &[
             text("federatedProvider", Slot::FederatedProvider),
             KnownField {
                 name: "attributes",
+                opening: Opening::of("attributes"),
                 slot: Slot::FederationAttributes,
                 shape: Shape::TextMap,
             },

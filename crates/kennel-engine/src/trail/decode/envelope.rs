@@ -4,7 +4,8 @@ use super::{
     DecodeError, DecodeLimits, DecodeOutcome, EventCategory, RecordProblem, TrailTable,
     derive::Record,
     record::Fields,
-    scan::{ScanError, Scanner},
+    scan::Scanner,
+    scan_error::ScanError,
     text::plain,
     value::{Kind, Value},
     window::Window,
@@ -90,12 +91,12 @@ impl Reader<'_, '_> {
                     self.at = scanner.at;
                     return Ok(Ok(found));
                 }
-                Err(ScanError::End) => match self.window.more(self.at)? {
+                Err(ScanError::END) => match self.window.more(self.at)? {
                     Some(moved) => {
                         self.at -= moved;
                         self.consumed += moved as u64;
                     }
-                    None => return Ok(Err(ScanError::End)),
+                    None => return Ok(Err(ScanError::END)),
                 },
                 Err(error) => return Ok(Err(error)),
             }
@@ -106,7 +107,7 @@ impl Reader<'_, '_> {
     fn token(&mut self) -> Result<Option<u8>, DecodeError> {
         let found = self.scan(|scanner, _| match scanner.token() {
             // What is no token is told by whoever expects one.
-            Err(ScanError::Invalid { .. }) => Ok(0),
+            Err(error) if error.invalid_at().is_some() => Ok(0),
             other => other,
         })?;
         Ok(found.ok())
@@ -229,7 +230,7 @@ impl Reader<'_, '_> {
                     }
                 }
                 None => {
-                    self.fail(ScanError::End);
+                    self.fail(ScanError::END);
                     return Ok(false);
                 }
             }
@@ -243,7 +244,7 @@ impl Reader<'_, '_> {
             let start = scanner.at;
             let is_object = scanner.token()? == b'{';
             if is_object {
-                scanner.skim(|scanner| fields.read(scanner))?;
+                fields.read(scanner)?;
             } else {
                 scanner.value()?;
             }
@@ -267,7 +268,7 @@ impl Reader<'_, '_> {
 
     /// Counts a broken value and goes behind it, if its end can be found.
     fn pass_over(&mut self, error: ScanError) -> Result<bool, DecodeError> {
-        let ScanError::Invalid { at, expected } = error else {
+        let Some((at, expected)) = error.invalid_at() else {
             self.fail(error);
             self.index += 1;
             return Ok(false);
@@ -335,12 +336,15 @@ impl Reader<'_, '_> {
     }
 
     fn fail(&mut self, error: ScanError) {
-        match error {
-            ScanError::End if self.window.is_at_end() => {
-                self.broken(self.window.bytes().len(), "more: the text ends here");
+        match error.invalid_at() {
+            Some((at, expected)) => self.broken(at, expected),
+            None => {
+                let expected = match self.window.is_at_end() {
+                    true => "more: the text ends here",
+                    false => TOO_LONG,
+                };
+                self.broken(self.window.bytes().len(), expected);
             }
-            ScanError::End => self.broken(self.window.bytes().len(), TOO_LONG),
-            ScanError::Invalid { at, expected } => self.broken(at, expected),
         }
     }
 

@@ -10,8 +10,10 @@
 mod derive;
 mod envelope;
 mod gzip;
+mod opening;
 mod record;
 mod scan;
+mod scan_error;
 mod text;
 mod value;
 mod window;
@@ -27,6 +29,7 @@ use super::held::HeldRecords;
 use window::{Buffers, Window};
 
 pub(crate) use derive::Record;
+pub(crate) use opening::Opening;
 pub(crate) use record::{Fields, Resource, SlotSet, Unknown};
 pub(crate) use text::{compact, for_each_entry, json_bytes, plain, plain_bytes};
 pub(crate) use value::{Kind, Value};

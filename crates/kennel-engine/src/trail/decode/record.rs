@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    scan::{ScanError, Scanner},
+    scan::Scanner,
+    scan_error::{Expected, ScanError},
     text::plain,
     value::{Kind, Value},
 };
@@ -99,11 +100,16 @@ impl Fields {
         resources: &[Resource],
         unknown: &[Unknown],
     ) {
-        self.forget();
+        // Rows that follow each other have mostly the same fields.
+        for index in self.present.without(slots).iter() {
+            self.slots[index] = Value::default();
+        }
         self.present = slots;
         for (index, value) in slots.iter().zip(values) {
             self.slots[index] = *value;
         }
+        self.resources.clear();
+        self.unknown.clear();
         self.resources.extend_from_slice(resources);
         self.unknown.extend_from_slice(unknown);
     }
@@ -141,37 +147,33 @@ impl Fields {
             scanner.at += 1;
             return Ok(());
         }
-        let mut before = None::<usize>;
+        let first = &mut self.order.first[parent.map_or(Slot::COUNT, Slot::index)];
+        let (mut found, mut key) = next_field(scanner, fields, first, 0)?;
+        // The position behind that of the last known one.
+        let mut expected = 0;
         loop {
-            let expected = match before {
-                Some(position) => &mut self.order.next[fields[position].slot.index()],
-                None => &mut self.order.first[parent.map_or(Slot::COUNT, Slot::index)],
+            let Some(position) = found else {
+                let value = scanner.value()?;
+                self.note(parent, key, value);
+                if !scanner.entry_follows()? {
+                    return Ok(());
+                }
+                (found, key) = any_field(scanner, fields, expected)?;
+                continue;
             };
-            let as_before = usize::from(*expected);
-            let (found, key) = match scanner.take_key(fields[as_before].name) {
-                Some(key) => (Some(as_before), key),
-                None => {
-                    let found = next_field(scanner, fields, before.map_or(0, |at| at + 1))?;
-                    if let (Some(position), _) = found {
-                        // Structs have few fields.
-                        *expected = position as u8;
-                    }
-                    found
-                }
-            };
-            match found {
-                Some(position) => {
-                    before = Some(position);
-                    self.known(scanner, &fields[position], key, parent)?;
-                }
-                None => {
-                    let value = scanner.value()?;
-                    self.note(parent, key, value);
-                }
+            let field = &fields[position];
+            expected = position + 1;
+            self.known(scanner, field, key, parent)?;
+            let next = &mut self.order.next[field.slot.index()];
+            let as_before = usize::from(*next);
+            if let Some(taken) = scanner.take_entry(&fields[as_before].opening) {
+                (found, key) = (Some(as_before), taken);
+                continue;
             }
             if !scanner.entry_follows()? {
                 return Ok(());
             }
+            (found, key) = next_field(scanner, fields, next, expected)?;
         }
     }
 
@@ -259,7 +261,7 @@ impl Fields {
                     scanner.at += 1;
                     return Ok(());
                 }
-                _ => return Err(scanner.invalid("`,` or `]`")),
+                _ => return Err(scanner.invalid(Expected::ListGoesOn)),
             }
         }
     }
@@ -313,8 +315,27 @@ impl Fields {
     }
 }
 
-/// The key here, and which field it names: fields usually come in the schema's order, written as it writes them.
+/// The key here, and which field it names: usually the one as in the record before, which is noted.
 fn next_field(
+    scanner: &mut Scanner<'_, '_>,
+    fields: &[KnownField],
+    as_before: &mut u8,
+    expected: usize,
+) -> Result<(Option<usize>, Value), ScanError> {
+    let position = usize::from(*as_before);
+    if let Some(key) = scanner.take_key(fields[position].name) {
+        return Ok((Some(position), key));
+    }
+    let found = any_field(scanner, fields, expected)?;
+    if let (Some(position), _) = found {
+        // Structs have few fields.
+        *as_before = position as u8;
+    }
+    Ok(found)
+}
+
+/// The same, without a record before: fields usually come in the schema's order, written as it writes them.
+fn any_field(
     scanner: &mut Scanner<'_, '_>,
     fields: &[KnownField],
     expected: usize,
@@ -348,6 +369,11 @@ impl SlotSet {
     /// Those of either.
     pub(crate) fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Those that the other has not.
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// How many there are.

@@ -4,22 +4,14 @@
 //! through, and so are lone surrogates; both are flagged, so that what leaves here as JSON is valid.
 //! Depth costs one byte a level on the heap, never the call stack.
 
-use super::value::{Kind, Value};
-use crate::trail::words::is_same;
+use wide::u8x16;
 
-/// Why a scan stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ScanError {
-    /// The text ends inside the value.
-    End,
-    /// The text is no JSON.
-    Invalid {
-        /// The byte, counted like the scanner's position.
-        at: usize,
-        /// What was expected.
-        expected: &'static str,
-    },
-}
+use super::{
+    opening::Opening,
+    scan_error::{Expected, ScanError},
+    value::{Kind, Value},
+};
+use crate::trail::words::is_same;
 
 /// A position in JSON text.
 pub(crate) struct Scanner<'b, 's> {
@@ -29,8 +21,6 @@ pub(crate) struct Scanner<'b, 's> {
     base: usize,
     /// What closes the open containers: kept outside, so that it is allocated once.
     stack: &'s mut Vec<u8>,
-    /// Whether control characters in strings are passed over without a look.
-    is_skimming: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -47,29 +37,7 @@ impl<'b, 's> Scanner<'b, 's> {
             at,
             base: at,
             stack,
-            is_skimming: false,
         }
-    }
-
-    /// Reads with `read`, quickly: once more and exactly if there are control characters, which are rare.
-    ///
-    /// All that they change is [`Value::is_loose`].
-    pub(crate) fn skim<T>(
-        &mut self,
-        mut read: impl FnMut(&mut Self) -> Result<T, ScanError>,
-    ) -> Result<T, ScanError> {
-        let start = self.at;
-        self.is_skimming = true;
-        let found = read(self);
-        self.is_skimming = false;
-        let found = found?;
-        // The least of all bytes: unlike a search, that takes many at a time.
-        let bytes = &self.bytes[start..self.at];
-        if bytes.iter().fold(u8::MAX, |a, b| a.min(*b)) < 0x20 {
-            self.at = start;
-            return read(self);
-        }
-        Ok(found)
     }
 
     /// Skips blanks; the byte that follows.
@@ -80,31 +48,28 @@ impl<'b, 's> Scanner<'b, 's> {
                 return Ok(byte);
             }
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-                return Err(self.invalid("a JSON token"));
+                return Err(self.invalid(Expected::Token));
             }
             self.at += 1;
         }
-        Err(ScanError::End)
+        Err(ScanError::END)
     }
 
-    pub(crate) fn invalid(&self, expected: &'static str) -> ScanError {
-        ScanError::Invalid {
-            at: self.at,
-            expected,
-        }
+    pub(crate) fn invalid(&self, expected: Expected) -> ScanError {
+        ScanError::invalid(self.at, expected)
     }
 
     /// A key and its colon; stands at the value then, blanks skipped.
     #[inline]
     pub(crate) fn key(&mut self) -> Result<Value, ScanError> {
         if self.token()? != b'"' {
-            return Err(self.invalid("a key"));
+            return Err(self.invalid(Expected::Key));
         }
         let start = self.at;
         let flags = self.string()?;
         let key = self.spanned(start, Kind::String, flags.is_escaped, flags.is_loose);
         if self.token()? != b':' {
-            return Err(self.invalid("`:`"));
+            return Err(self.invalid(Expected::Colon));
         }
         self.at += 1;
         self.token()?;
@@ -131,6 +96,21 @@ impl<'b, 's> Scanner<'b, 's> {
         Some(key)
     }
 
+    /// After an entry of an object: the key of the next one if it begins like this; stands at its value then, blanks not
+    /// skipped. Else nothing happened.
+    #[inline]
+    pub(crate) fn take_entry(&mut self, opening: &Opening) -> Option<Value> {
+        let start = self.at + 1;
+        let rest = self.bytes.get(self.at..)?.first_chunk()?;
+        if !opening.begins(rest) {
+            return None;
+        }
+        self.at += opening.length() - 1;
+        let key = self.spanned(start, Kind::String, false, false);
+        self.at += 1;
+        Some(key)
+    }
+
     /// After an entry of an object: whether another follows. Stands at its key, or after the `}`.
     #[inline]
     pub(crate) fn entry_follows(&mut self) -> Result<bool, ScanError> {
@@ -144,7 +124,7 @@ impl<'b, 's> Scanner<'b, 's> {
                 self.at += 1;
                 Ok(false)
             }
-            _ => Err(self.invalid("`,` or `}`")),
+            _ => Err(self.invalid(Expected::ObjectGoesOn)),
         }
     }
 
@@ -195,7 +175,7 @@ impl<'b, 's> Scanner<'b, 's> {
             b't' => self.literal(b"true", Kind::Boolean),
             b'f' => self.literal(b"false", Kind::Boolean),
             b'-' | b'0'..=b'9' => self.number(),
-            _ => Err(self.invalid("a value")),
+            _ => Err(self.invalid(Expected::Value)),
         }
     }
 
@@ -207,9 +187,9 @@ impl<'b, 's> Scanner<'b, 's> {
             return Ok(kind);
         }
         if word.starts_with(rest) {
-            return Err(ScanError::End);
+            return Err(ScanError::END);
         }
-        Err(self.invalid("a value"))
+        Err(self.invalid(Expected::Value))
     }
 
     fn digits(&mut self) -> Result<(), ScanError> {
@@ -220,9 +200,9 @@ impl<'b, 's> Scanner<'b, 's> {
         if self.at > start {
             Ok(())
         } else if self.at == self.bytes.len() {
-            Err(ScanError::End)
+            Err(ScanError::END)
         } else {
-            Err(self.invalid("a digit"))
+            Err(self.invalid(Expected::Digit))
         }
     }
 
@@ -233,7 +213,7 @@ impl<'b, 's> Scanner<'b, 's> {
         if self.bytes.get(self.at) == Some(&b'0') {
             self.at += 1;
             if self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
-                return Err(self.invalid("a number without leading zeros"));
+                return Err(self.invalid(Expected::NoLeadingZero));
             }
         } else {
             self.digits()?;
@@ -255,26 +235,19 @@ impl<'b, 's> Scanner<'b, 's> {
     /// A string; stands at its opening quote, then after the closing one.
     #[inline]
     fn string(&mut self) -> Result<StringFlags, ScanError> {
-        self.at += 1;
-        if self.is_skimming {
-            self.at = next_mark(self.bytes, self.at);
-            // Nearly all strings.
-            if self.bytes.get(self.at) == Some(&b'"') {
-                self.at += 1;
-                return Ok(StringFlags::default());
-            }
+        self.at = next_special(self.bytes, self.at + 1);
+        // Nearly all strings.
+        if self.bytes.get(self.at) == Some(&b'"') {
+            self.at += 1;
+            return Ok(StringFlags::default());
         }
         self.special_string()
     }
 
-    /// The rest of a string, from before its first special byte on.
+    /// The rest of a string, from its first special byte on.
     fn special_string(&mut self) -> Result<StringFlags, ScanError> {
         let mut flags = StringFlags::default();
         loop {
-            self.at = match self.is_skimming {
-                true => next_mark(self.bytes, self.at),
-                false => next_special(self.bytes, self.at),
-            };
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -288,15 +261,16 @@ impl<'b, 's> Scanner<'b, 's> {
                     flags.is_loose = true;
                     self.at += 1;
                 }
-                None => return Err(ScanError::End),
+                None => return Err(ScanError::END),
             }
+            self.at = next_special(self.bytes, self.at);
         }
     }
 
     /// An escape; whether it is a lone surrogate.
     fn escape(&mut self) -> Result<bool, ScanError> {
         match self.bytes.get(self.at + 1) {
-            None => Err(ScanError::End),
+            None => Err(ScanError::END),
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
                 self.at += 2;
                 Ok(false)
@@ -313,19 +287,19 @@ impl<'b, 's> Scanner<'b, 's> {
                         Ok(false)
                     }
                     Some(_) => Ok(true),
-                    None => Err(ScanError::End),
+                    None => Err(ScanError::END),
                 }
             }
-            Some(_) => Err(self.invalid("an escape of JSON")),
+            Some(_) => Err(self.invalid(Expected::Escape)),
         }
     }
 
     /// The number of the `\uXXXX` here.
     fn code_unit(&self) -> Result<u32, ScanError> {
         let Some(digits) = self.bytes.get(self.at + 2..self.at + 6) else {
-            return Err(ScanError::End);
+            return Err(ScanError::END);
         };
-        hex4(digits).ok_or_else(|| self.invalid("four hexadecimal digits"))
+        hex4(digits).ok_or_else(|| self.invalid(Expected::HexDigits))
     }
 
     /// An object or a list; whether it is loose. A loop with a stack of its own: depth is data.
@@ -350,11 +324,11 @@ impl<'b, 's> Scanner<'b, 's> {
         macro_rules! key {
             () => {{
                 if token!() != b'"' {
-                    return Err(self.invalid("a key"));
+                    return Err(self.invalid(Expected::Key));
                 }
                 is_loose |= self.string()?.is_loose;
                 if token!() != b':' {
-                    return Err(self.invalid("`:`"));
+                    return Err(self.invalid(Expected::Colon));
                 }
                 self.at += 1;
             }};
@@ -402,7 +376,7 @@ impl<'b, 's> Scanner<'b, 's> {
                     }
                     break;
                 } else {
-                    return Err(self.invalid("`,` or the end of the object or list"));
+                    return Err(self.invalid(Expected::ContainerGoesOn));
                 }
             }
         }
@@ -427,7 +401,7 @@ impl<'b, 's> Scanner<'b, 's> {
         if is_end {
             Ok(())
         } else {
-            Err(self.invalid("the end of an element"))
+            Err(self.invalid(Expected::ElementEnd))
         }
     }
 
@@ -436,7 +410,7 @@ impl<'b, 's> Scanner<'b, 's> {
         const BEGINNING: &[u8] = b"{\"eventVersion\":";
         let rest = self.bytes.get(self.at + 1..).unwrap_or_default();
         let found = rest.windows(BEGINNING.len()).position(|w| w == BEGINNING);
-        self.at += 1 + found.ok_or(ScanError::End)?;
+        self.at += 1 + found.ok_or(ScanError::END)?;
         Ok(())
     }
 
@@ -447,7 +421,7 @@ impl<'b, 's> Scanner<'b, 's> {
         let mut depth = 0_usize;
         while let Some(&byte) = self.bytes.get(self.at) {
             if self.at - start > LONGEST_BYTES {
-                return Err(self.invalid("the end of a record"));
+                return Err(self.invalid(Expected::RecordEnd));
             }
             match byte {
                 b'"' => {
@@ -457,7 +431,7 @@ impl<'b, 's> Scanner<'b, 's> {
                             Some(b'"') => break,
                             Some(b'\\') => self.at += 2,
                             Some(_) => self.at += 1,
-                            None => return Err(ScanError::End),
+                            None => return Err(ScanError::END),
                         }
                     }
                 }
@@ -472,7 +446,7 @@ impl<'b, 's> Scanner<'b, 's> {
             }
             self.at += 1;
         }
-        Err(ScanError::End)
+        Err(ScanError::END)
     }
 }
 
@@ -483,56 +457,44 @@ pub(super) fn hex4(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// The position of the next quote or backslash at or after `at`, or the text's length.
-#[inline]
-fn next_mark(bytes: &[u8], at: usize) -> usize {
-    let mut rest = bytes.get(at..).unwrap_or_default();
-    // Most strings are shorter than this.
-    for _ in 0..3 {
-        let Some(chunk) = rest.first_chunk::<8>() else {
-            break;
-        };
-        let word = u64::from_le_bytes(*chunk);
-        let hits =
-            (zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64))) & HIGHS;
-        if hits != 0 {
-            return bytes.len() - rest.len() + hits.trailing_zeros() as usize / 8;
-        }
-        rest = &rest[8..];
-    }
-    let at = bytes.len() - rest.len();
-    memchr::memchr2(b'"', b'\\', rest).map_or(bytes.len(), |offset| at + offset)
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// The high bit of each byte that is zero; a borrow can only reach bytes above a true one, so the lowest is exact.
-fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word
-}
-
 /// The position of the next quote, backslash or control character at or after `at`, or the text's length.
-///
-/// Eight bytes at a time: of each byte the high bit of a word says whether it is one of them.
 #[inline]
-fn next_special(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*chunk);
-        let quotes = zeros(word ^ (ONES * b'"' as u64));
-        let backslashes = zeros(word ^ (ONES * b'\\' as u64));
-        let controls = word.wrapping_sub(ONES * 0x20) & !word;
-        let hits = (quotes | backslashes | controls) & HIGHS;
+fn next_special(bytes: &[u8], at: usize) -> usize {
+    const QUOTE: u8x16 = u8x16::new([b'"'; 16]);
+    const BACKSLASH: u8x16 = u8x16::new([b'\\'; 16]);
+    const LAST_CONTROL: u8x16 = u8x16::new([0x1f; 16]);
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((chunk, behind)) = rest.split_first_chunk::<16>() {
+        let chunk = u8x16::new(*chunk);
+        let is_control = chunk.min(LAST_CONTROL).simd_eq(chunk);
+        let hits = chunk.simd_eq(QUOTE) | chunk.simd_eq(BACKSLASH) | is_control;
+        let hits = hits.to_bitmask();
         if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + hits.trailing_zeros() as usize;
         }
-        at += 8;
+        rest = behind;
     }
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            return at;
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    let offset = rest.iter().position(is_special);
+    bytes.len() - rest.len() + offset.unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_next_special_byte_is_found_wherever_it_lies(
+            text in prop::collection::vec(prop_oneof![9 => 0x20..=0xff_u8, 1 => any::<u8>(), 1 => Just(b'\\')], 0..80),
+            at in 0..90_usize,
+        ) {
+            let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+            let rest = text.get(at..).unwrap_or_default();
+            let expected = rest.iter().position(is_special).map_or(text.len(), |offset| at + offset);
+            prop_assert_eq!(next_special(&text, at), expected);
         }
-        at += 1;
     }
-    bytes.len()
 }
