@@ -2,7 +2,7 @@
 
 /// How an entry of an object begins when another stands before it and nothing is between: `,"name":`.
 #[derive(Debug, Clone, Copy)]
-pub struct Opening {
+pub(crate) struct Opening {
     /// Its bytes, then zeros.
     words: [u128; 2],
     /// All bits of its bytes.
@@ -16,7 +16,7 @@ impl Opening {
     pub(super) const BYTES: usize = 32;
 
     /// Of a name that is written without escapes.
-    pub const fn of(name: &str) -> Self {
+    pub(crate) const fn of(name: &str) -> Self {
         let name = name.as_bytes();
         let length = name.len() + 4;
         if length > Self::BYTES {
