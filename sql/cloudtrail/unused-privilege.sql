@@ -42,7 +42,6 @@ calls AS (
     CASE WHEN cardinality(resources) > 0 THEN resources[1].arn END AS arn
   FROM cloudtrail.events
   WHERE NOT is_error
-    AND service IN (SELECT DISTINCT service FROM kennel.capabilities)
     AND ($since IS NULL OR event_time >= $since)
 ),
 targets AS (
@@ -74,6 +73,8 @@ targets AS (
         THEN reverse(split_part(reverse(json_extract_scalar(request_parameters, '$.queueUrl')), '/', 1))
     END AS target_name
   FROM calls
+  -- Here rather than above: what is filtered there would be copied with its resources.
+  WHERE service IN (SELECT DISTINCT service FROM kennel.capabilities)
 ),
 -- Equal calls are counted before they are looked up.
 called AS (
@@ -108,23 +109,31 @@ used_on_service AS (
   FROM used
   GROUP BY principal_arn, service_name, access_capability
 ),
+-- A call names its target by ARN or by name, never by both: these are groups already.
 used_on_arn AS (
-  SELECT principal_arn, service_name, access_capability, target_arn, sum(calls) AS calls, max(last_used) AS last_used
+  SELECT principal_arn, service_name, access_capability, target_arn, calls, last_used
   FROM used
   WHERE target_arn IS NOT NULL
-  GROUP BY principal_arn, service_name, access_capability, target_arn
 ),
 used_on_name AS (
-  SELECT principal_arn, service_name, access_capability, target_name, sum(calls) AS calls, max(last_used) AS last_used
+  SELECT principal_arn, service_name, access_capability, target_name, calls, last_used
   FROM used
   WHERE target_name IS NOT NULL
-  GROUP BY principal_arn, service_name, access_capability, target_name
+),
+-- What the cache holds, in one pass over its events.
+held AS (
+  SELECT
+    account_id, service, principal_arn,
+    max(CASE WHEN event_category = 'Data' THEN 1 ELSE 0 END) AS has_data,
+    max(CASE WHEN NOT is_error AND ($since IS NULL OR event_time >= $since) THEN event_time END) AS last_seen
+  FROM cloudtrail.events
+  GROUP BY account_id, service, principal_arn
 ),
 covered AS (
-  SELECT account_id FROM cloudtrail.events GROUP BY account_id
+  SELECT account_id FROM held GROUP BY account_id
 ),
 logged AS (
-  SELECT account_id, service FROM cloudtrail.events WHERE event_category = 'Data' GROUP BY account_id, service
+  SELECT account_id, service FROM held WHERE has_data = 1 GROUP BY account_id, service
 ),
 judged AS (
   SELECT
@@ -182,11 +191,7 @@ judged AS (
          WHEN 'S3' THEN 's3' WHEN 'SQS' THEN 'sqs' WHEN 'RDS Data' THEN 'rdsdata' ELSE 'dynamodb' END
 ),
 seen AS (
-  SELECT principal_arn, max(event_time) AS last_seen
-  FROM cloudtrail.events
-  WHERE NOT is_error
-    AND ($since IS NULL OR event_time >= $since)
-  GROUP BY principal_arn
+  SELECT principal_arn, max(last_seen) AS last_seen FROM held GROUP BY principal_arn
 )
 SELECT
   judged.customer_id,

@@ -54,8 +54,6 @@ calls AS (
     CASE WHEN cardinality(resources) > 0 THEN resources[1].arn END AS arn
   FROM cloudtrail.events
   WHERE NOT is_error
-    AND principal_arn IN (SELECT DISTINCT principal_arn FROM granted)
-    AND service IN (SELECT DISTINCT service FROM kennel.capabilities)
     AND ($since IS NULL OR event_time >= $since)
 ),
 targets AS (
@@ -87,6 +85,9 @@ targets AS (
         THEN reverse(split_part(reverse(json_extract_scalar(request_parameters, '$.queueUrl')), '/', 1))
     END AS target_name
   FROM calls
+  -- Here rather than above: what is filtered there would be copied with its resources.
+  WHERE principal_arn IN (SELECT DISTINCT principal_arn FROM granted)
+    AND service IN (SELECT DISTINCT service FROM kennel.capabilities)
 ),
 -- Equal calls are counted before they are looked up.
 called AS (
@@ -120,23 +121,28 @@ used_on_service AS (
   FROM used
   GROUP BY principal_arn, service_name, access_capability
 ),
+-- A call names its target by ARN or by name, never by both: these are groups already.
 used_on_arn AS (
-  SELECT principal_arn, service_name, access_capability, target_arn, sum(calls) AS calls, max(last_used) AS last_used
+  SELECT principal_arn, service_name, access_capability, target_arn, calls, last_used
   FROM used
   WHERE target_arn IS NOT NULL
-  GROUP BY principal_arn, service_name, access_capability, target_arn
 ),
 used_on_name AS (
-  SELECT principal_arn, service_name, access_capability, target_name, sum(calls) AS calls, max(last_used) AS last_used
+  SELECT principal_arn, service_name, access_capability, target_name, calls, last_used
   FROM used
   WHERE target_name IS NOT NULL
-  GROUP BY principal_arn, service_name, access_capability, target_name
+),
+-- What the cache holds, in one pass over its events.
+held AS (
+  SELECT account_id, service, max(CASE WHEN event_category = 'Data' THEN 1 ELSE 0 END) AS has_data
+  FROM cloudtrail.events
+  GROUP BY account_id, service
 ),
 covered AS (
-  SELECT account_id FROM cloudtrail.events GROUP BY account_id
+  SELECT account_id FROM held GROUP BY account_id
 ),
 logged AS (
-  SELECT account_id, service FROM cloudtrail.events WHERE event_category = 'Data' GROUP BY account_id, service
+  SELECT account_id, service FROM held WHERE has_data = 1 GROUP BY account_id, service
 ),
 judged AS (
   SELECT
