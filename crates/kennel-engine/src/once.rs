@@ -3,12 +3,16 @@
 //! DataFusion puts the plan of a `WITH` table wherever its name stands, and runs the recursive term anew for each step: a
 //! table that is grouped from all events would be grouped again and again. Grouped tables that a query reads more than once,
 //! or that a recursive term reads, become tables in memory before the query begins; not those that depend on the step, and not
-//! those of which places that read them want a part: a filter makes reading that part cheaper than all of it.
+//! those of which places that read them want a part: a filter makes reading that part cheaper than all of it. One that
+//! turns out to be large is given up, and is grouped where it is read.
 
 use std::sync::Arc;
 
 use datafusion::{
-    arrow::{array::RecordBatch, datatypes::Schema},
+    arrow::{
+        array::{Array, ArrayRef, RecordBatch},
+        datatypes::Schema,
+    },
     common::{
         TableReference,
         tree_node::{Transformed, TreeNode, TreeNodeRecursion},
@@ -19,10 +23,14 @@ use datafusion::{
     logical_expr::{
         BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, SubqueryAlias, utils::split_conjunction,
     },
-    physical_plan::{ExecutionPlan, collect},
+    physical_plan::{ExecutionPlan, execute_stream},
 };
+use futures::TryStreamExt;
 
 use crate::session;
+
+/// Bytes of tables in memory, in all, beyond which one is given up.
+const MOST_BYTES: usize = 512 << 20;
 
 /// A plan with tables in memory, and how these were computed.
 pub(crate) struct Shortened {
@@ -38,6 +46,15 @@ pub(crate) async fn compute_once(
     plan: &LogicalPlan,
     optimized: &LogicalPlan,
 ) -> DataFusionResult<Option<Shortened>> {
+    compute_within(context, plan, optimized, MOST_BYTES).await
+}
+
+async fn compute_within(
+    context: &SessionContext,
+    plan: &LogicalPlan,
+    optimized: &LogicalPlan,
+    most_bytes: usize,
+) -> DataFusionResult<Option<Shortened>> {
     // Who asks for the plan does not want it carried out.
     if matches!(plan, LogicalPlan::Explain(_)) {
         return Ok(None);
@@ -48,10 +65,11 @@ pub(crate) async fn compute_once(
     }
     let mut in_place = Vec::with_capacity(tables.len());
     let mut computed = Vec::with_capacity(tables.len());
+    let mut room_bytes = most_bytes;
     for alias in tables {
         let input = with_tables(alias.input.as_ref().clone(), &in_place)?;
-        let (table, physical) = in_memory(context, &alias, &input).await?;
-        in_place.push((alias, table));
+        let (table, physical) = in_memory(context, &alias, &input, &mut room_bytes).await?;
+        in_place.extend(table.map(|table| (alias, table)));
         computed.push(physical);
     }
     let plan = with_tables(plan.clone(), &in_place)?;
@@ -226,28 +244,45 @@ fn compares(filter: &Expr) -> bool {
     }
 }
 
+/// The table as it lies in memory, which is not more than there is room; the plan that makes it was carried out.
 async fn in_memory(
     context: &SessionContext,
     alias: &SubqueryAlias,
     input: &LogicalPlan,
-) -> DataFusionResult<(LogicalPlan, Arc<dyn ExecutionPlan>)> {
+    room_bytes: &mut usize,
+) -> DataFusionResult<(Option<LogicalPlan>, Arc<dyn ExecutionPlan>)> {
     let schema = Arc::new(Schema::new(alias.input.schema().fields().clone()));
     let optimized = session::optimized(context, input)?;
     let physical = session::physical(context, &optimized).await?;
-    let batches = collect(Arc::clone(&physical), context.task_ctx()).await?;
-    let batches = batches
-        .into_iter()
-        .map(|batch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut stream = execute_stream(Arc::clone(&physical), context.task_ctx())?;
+    let (mut batches, mut left_bytes) = (Vec::new(), *room_bytes);
+    while let Some(batch) = stream.try_next().await? {
+        let Some(left) = left_bytes.checked_sub(own_bytes(&batch)) else {
+            return Ok((None, physical));
+        };
+        left_bytes = left;
+        let columns = batch.columns().to_vec();
+        batches.push(RecordBatch::try_new(Arc::clone(&schema), columns)?);
+    }
+    *room_bytes = left_bytes;
     let table = MemTable::try_new(schema, vec![batches])?;
     let table = provider_as_source(Arc::new(table));
     let scan = LogicalPlanBuilder::scan(alias.alias.clone(), table, None)?;
-    Ok((scan.build()?, physical))
+    Ok((Some(scan.build()?), physical))
+}
+
+/// Bytes of a batch's rows: batches that are parts of one share its buffers.
+fn own_bytes(batch: &RecordBatch) -> usize {
+    let of_column = |column: &ArrayRef| {
+        let own = column.to_data().get_slice_memory_size();
+        own.unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    batch.columns().iter().map(of_column).sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::{arrow::util::pretty::pretty_format_batches, physical_plan::collect};
 
     use super::*;
 
@@ -384,6 +419,32 @@ mod tests {
             let optimized = context.state().optimize(&written).unwrap();
             let shortened = compute_once(&context, &written, &optimized).await.unwrap();
             assert!(shortened.is_none(), "{sql}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_that_is_too_large_stays_where_it_is_read() {
+        let context = context().await;
+        let sql = "WITH hops AS (SELECT caller, role, count(*) AS n FROM calls GROUP BY caller, role),
+             ends AS (SELECT count(*) AS n FROM calls GROUP BY role HAVING count(*) > 1)
+             SELECT a.caller, b.role FROM hops AS a JOIN hops AS b ON b.caller = a.role
+             WHERE a.n <= (SELECT max(n) FROM ends) AND b.n <= (SELECT min(n) FROM ends) ORDER BY 1, 2";
+        let written = plan(&context, sql).await;
+        let optimized = context.state().optimize(&written).unwrap();
+        let expected = rows(&context, written.clone()).await;
+        for (most_bytes, in_memory) in [
+            (MOST_BYTES, vec!["ends", "ends", "hops", "hops"]),
+            // One row of eight bytes is all that there is room for.
+            (8, vec!["ends", "ends"]),
+            (0, vec![]),
+        ] {
+            let shortened = compute_within(&context, &written, &optimized, most_bytes).await;
+            let Shortened { plan, computed } = shortened.unwrap().unwrap();
+            let mut found = tables(&plan);
+            found.sort();
+            assert_eq!(found, in_memory, "{most_bytes}");
+            assert_eq!(computed.len(), 2, "both were carried out");
+            assert_eq!(rows(&context, plan).await, expected, "{most_bytes}");
         }
     }
 }
