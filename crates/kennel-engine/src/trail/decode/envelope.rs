@@ -290,7 +290,7 @@ impl Reader<'_, '_> {
     /// Takes the object whose fields were read for a record, or looks into it for one.
     fn take(&mut self, range: std::ops::Range<usize>) {
         let bytes = &self.window.bytes()[range];
-        let taken = match std::str::from_utf8(bytes) {
+        let taken = match simdutf8::basic::from_utf8(bytes) {
             Ok(json) => Taker {
                 fields: self.fields,
                 stack: self.stack,
