@@ -62,8 +62,9 @@ pub struct TrailWriteOptions {
     pub dictionary_bytes: usize,
     /// Columns in which nearly every value differs: no dictionary is tried.
     pub plain_columns: Vec<String>,
-    /// Columns that get no statistics, because nobody compares them with a value; columns with nested
-    /// values get none either, since nothing could use them.
+    /// Columns that get no statistics: nobody compares them with a value, or their values are random, so that each page
+    /// reaches from the least to the greatest of them. Columns with nested values get none either, since nothing
+    /// could use them.
     pub unbounded_columns: Vec<String>,
     /// Columns that are looked up by value and get Bloom filters.
     pub bloom_columns: Vec<String>,
@@ -118,6 +119,9 @@ impl Default for TrailWriteOptions {
                 "errormessage",
                 "useragent",
                 "extra",
+                "record_id",
+                "eventid",
+                "requestid",
             ]),
             bloom_columns: names(&[
                 "eventid",
