@@ -20,7 +20,7 @@ use kennel_cache::{Stage, StageFile};
 
 use super::{
     TrailFileError, TrailTableFile, TrailWriteOptions,
-    encode::{Codecs, EventColumns, SpareColumns},
+    encode::{EventColumns, SpareColumns},
     held::{HeldRecords, Scratch},
     key::{self, EVENT_TIME},
     schema::event_schema,
@@ -169,7 +169,6 @@ fn row_group(held: &HeldRecords, rows: &[(u32, bool)], options: &TrailWriteOptio
 pub(super) struct EventFile<'c, W: Write + Send> {
     writer: SerializedFileWriter<W>,
     columns: &'c mut EventColumns,
-    codecs: Codecs,
     page_rows: usize,
     row_count: u64,
     /// As of the last row group.
@@ -192,7 +191,6 @@ impl<'c, W: Write + Send> EventFile<'c, W> {
         Ok(Self {
             columns: columns.begin(&leaves, options, row_count)?,
             writer: SerializedFileWriter::new(sink, root, Arc::new(properties))?,
-            codecs: Codecs::try_new(options.zstd_level)?,
             page_rows: options.page_rows.clamp(1, MOST_PAGE_ROWS),
             row_count: 0,
             size_bytes: 0,
@@ -218,14 +216,12 @@ impl<'c, W: Write + Send> EventFile<'c, W> {
             let is_page = self.columns.page_rows() >= self.page_rows
                 || self.columns.page_text_bytes() >= PAGE_TEXT_BYTES;
             if is_page || rest.is_empty() {
-                self.columns.end_page(&mut self.codecs)?;
+                self.columns.end_page()?;
             }
         }
         let mut row_group = self.writer.next_row_group()?;
         self.columns
-            .end_row_group(&mut self.codecs, |bytes, close| {
-                row_group.append_column(bytes, close)
-            })?;
+            .end_row_group(|bytes, close| row_group.append_column(bytes, close))?;
         row_group.close()?;
         self.row_count += rows.len() as u64;
         self.size_bytes = self.writer.bytes_written() as u64;

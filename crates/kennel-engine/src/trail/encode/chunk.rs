@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use datafusion::parquet::{
     basic::{Compression, Encoding},
     bloom_filter::Sbbf,
@@ -25,25 +25,41 @@ use datafusion::parquet::{
 
 use super::{dictionary::Dictionary, empty};
 
-/// The compressors of a file: one for all columns, which are compressed page by page.
-pub(crate) struct Codecs {
+/// The compressors of a file: one for all columns, which are compressed page by page. Used again for the next file.
+pub(super) struct Codecs {
     snappy: snap::raw::Encoder,
     zstd: Option<zstd::bulk::Compressor<'static>>,
     compressed: Vec<u8>,
     /// The last page of a column with a twin, and what became of it.
     twin: (Vec<u8>, Vec<u8>),
+    /// Memory for a page as it is written; holds nothing between two of them.
+    page: BytesMut,
 }
 
 impl Codecs {
-    /// With zstd at a level, if there is one.
-    pub(crate) fn try_new(zstd_level: Option<i32>) -> Result<Self, ParquetError> {
-        let zstd = zstd_level.map(zstd::bulk::Compressor::new).transpose()?;
-        Ok(Self {
+    /// Before [`Self::begin`].
+    pub(super) fn new() -> Self {
+        Self {
             snappy: snap::raw::Encoder::new(),
-            zstd,
+            zstd: None,
             compressed: Vec::new(),
             twin: (Vec::new(), Vec::new()),
-        })
+            page: BytesMut::new(),
+        }
+    }
+
+    /// Makes ready for a file, with zstd at a level if it has one.
+    pub(super) fn begin(&mut self, zstd_level: Option<i32>) -> Result<(), ParquetError> {
+        match (&mut self.zstd, zstd_level) {
+            (Some(zstd), Some(level)) => zstd.set_compression_level(level)?,
+            (zstd, level) => *zstd = level.map(zstd::bulk::Compressor::new).transpose()?,
+        }
+        empty(&mut self.compressed);
+        self.page = BytesMut::new();
+        // What became of a page depends on the file's codecs.
+        empty(&mut self.twin.0);
+        empty(&mut self.twin.1);
+        Ok(())
     }
 
     /// The same as [`Self::compress`] for a page that the last one of the other column is likely to equal.
@@ -122,7 +138,6 @@ pub(super) struct Chunk {
     text_bytes: Option<i64>,
     offsets: OffsetIndexBuilder,
     index: Option<ColumnIndexBuilder>,
-    page: Vec<u8>,
 }
 
 /// The bytes of a chunk as they lie in the file.
@@ -171,7 +186,6 @@ impl Chunk {
             null_count: 0,
             text_bytes: None,
             offsets: OffsetIndexBuilder::new(),
-            page: Vec::new(),
         }
     }
 
@@ -193,7 +207,6 @@ impl Chunk {
         self.row_count = 0;
         self.null_count = 0;
         self.text_bytes = None;
-        empty(&mut self.page);
     }
 
     pub(super) fn null_count(&self) -> u64 {
@@ -205,8 +218,8 @@ impl Chunk {
         page: DataPage<'_>,
         codecs: &mut Codecs,
     ) -> Result<(), ParquetError> {
-        let buffer = &mut self.page;
-        buffer.clear();
+        // What the page before has given back.
+        let mut buffer = std::mem::take(&mut codecs.page);
         buffer.extend_from_slice(page.repetition_levels);
         buffer.extend_from_slice(page.definition_levels);
         let level_bytes = buffer.len();
@@ -221,7 +234,7 @@ impl Chunk {
             page.values
         });
         let data = Page::DataPageV2 {
-            buf: Bytes::copy_from_slice(buffer),
+            buf: buffer.split().freeze(),
             num_values: page.level_count as u32,
             encoding: page.encoding,
             num_nulls: page.null_count as u32,
@@ -233,6 +246,7 @@ impl Chunk {
         };
         let data = CompressedPage::new(data, level_bytes + page.values.len());
         let written = SerializedPageWriter::new(&mut self.pages).write_page(data)?;
+        codecs.page = buffer;
         if !self.encodings.contains(&page.encoding) {
             self.encodings.push(page.encoding);
         }

@@ -15,7 +15,6 @@ mod leaf;
 mod rows;
 mod spare;
 
-pub(super) use chunk::Codecs;
 pub(super) use dictionary::Dictionary;
 pub(super) use leaf::LeafSettings;
 pub(super) use rows::{BLOCK_ROWS, EventColumns, NewRow, RowFacts};

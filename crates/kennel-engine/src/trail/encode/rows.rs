@@ -31,6 +31,7 @@ pub(crate) struct EventColumns {
     leaves: Vec<Leaf>,
     texts: Vec<TextLeaf>,
     numbers: Vec<NumberLeaf>,
+    codecs: Codecs,
     /// What each slot fills.
     slots: Vec<Target>,
     /// The first text of `extra`, the partition columns and the typed columns.
@@ -136,6 +137,7 @@ impl EventColumns {
             leaves: Vec::new(),
             texts: Vec::new(),
             numbers: Vec::new(),
+            codecs: Codecs::new(),
             slots: Vec::with_capacity(Slot::COUNT),
             rest: 0,
             object_key: 0,
@@ -191,6 +193,7 @@ impl EventColumns {
         self.lists.iter_mut().for_each(Vec::clear);
         self.structs.iter_mut().for_each(|own| own.rows.clear());
         self.forget_numbers();
+        self.codecs.begin(options.zstd_level)?;
         for (leaf, descr) in self.leaves.iter().zip(schema.columns()) {
             let settings = options.leaf_settings(descr, row_count)?;
             match leaf.values {
@@ -465,7 +468,7 @@ impl EventColumns {
     }
 
     /// Ends the page of every column.
-    pub(crate) fn end_page(&mut self, codecs: &mut Codecs) -> Result<(), ParquetError> {
+    pub(crate) fn end_page(&mut self) -> Result<(), ParquetError> {
         let row_count = usize::from(std::mem::take(&mut self.row));
         self.text_bytes = 0;
         for own in 0..self.structs.len() {
@@ -490,8 +493,10 @@ impl EventColumns {
                 lists: leaf.list.map(|list| self.lists[list].as_slice()),
             };
             match leaf.values {
-                Values::Text(text) => self.texts[text].end_page(&levels, codecs)?,
-                Values::Number(number) => self.numbers[number].end_page(&levels, codecs)?,
+                Values::Text(text) => self.texts[text].end_page(&levels, &mut self.codecs)?,
+                Values::Number(number) => {
+                    self.numbers[number].end_page(&levels, &mut self.codecs)?
+                }
             }
         }
         self.lists.iter_mut().for_each(Vec::clear);
@@ -501,7 +506,6 @@ impl EventColumns {
     /// Ends the row group: hands the columns over, in the order of the file.
     pub(crate) fn end_row_group(
         &mut self,
-        codecs: &mut Codecs,
         mut take: impl FnMut(&ChunkBytes<'_>, ColumnCloseResult) -> Result<(), ParquetError>,
     ) -> Result<(), ParquetError> {
         self.forget_numbers();
@@ -509,13 +513,13 @@ impl EventColumns {
             match leaf.values {
                 Values::Text(text) => {
                     let leaf = &mut self.texts[text];
-                    let (bytes, close) = leaf.close(codecs)?;
+                    let (bytes, close) = leaf.close(&mut self.codecs)?;
                     take(&bytes, close)?;
                     leaf.begin_again()?;
                 }
                 Values::Number(number) => {
                     let leaf = &mut self.numbers[number];
-                    let (bytes, close) = leaf.close(codecs)?;
+                    let (bytes, close) = leaf.close(&mut self.codecs)?;
                     take(&bytes, close)?;
                     leaf.begin_again();
                 }
