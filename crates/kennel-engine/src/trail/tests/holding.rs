@@ -203,6 +203,30 @@ fn the_same_records_make_the_same_file_in_whatever_order_objects_came() {
 }
 
 #[test]
+fn the_same_records_make_the_same_file_after_one_with_the_same_pages_in_another_compression() {
+    let tables = TestTables::new();
+    let ids = (0..500).map(|n| format!("id{n}")).collect::<Vec<_>>();
+    let records = (0..)
+        .zip(&ids)
+        .map(|(n, id)| Sent(Some(n), Some(id), None))
+        .collect::<Vec<_>>();
+    let mut held = HeldRecords::default();
+    hold(&mut held, "key", &records);
+    let by_snappy = TrailWriteOptions {
+        zstd_level: None,
+        ..TrailWriteOptions::default()
+    };
+    let mut columns = SpareColumns::default();
+    let small = write_held(&held, &tables.stage, &by_snappy, &mut columns).unwrap();
+    let after = write_with(&held, &tables, &mut columns);
+    let alone = write_with(&held, &tables, &mut SpareColumns::default());
+    // A path says what lies there.
+    assert_ne!(after[0].table_path, small[0].table_path);
+    assert_eq!(after[0].table_path, alone[0].table_path);
+    assert_eq!(found(&tables, &after[0]).len(), 500);
+}
+
+#[test]
 fn row_groups_are_in_the_order_of_time_and_bring_the_records_of_a_caller_together() {
     let tables = TestTables::new();
     let mut held = HeldRecords::default();
