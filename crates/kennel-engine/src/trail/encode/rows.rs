@@ -495,7 +495,7 @@ impl EventColumns {
             match leaf.values {
                 Values::Text(text) => self.texts[text].end_page(&levels, &mut self.codecs)?,
                 Values::Number(number) => {
-                    self.numbers[number].end_page(&levels, &mut self.codecs)?
+                    self.numbers[number].end_page(&levels, &mut self.codecs)?;
                 }
             }
         }
